@@ -1,0 +1,61 @@
+# Every target builds what it needs: python3 (3.11 or newer), make and a package index are enough to start.
+PYTHON ?= python3
+PY := .venv/bin/python
+UV := .venv/bin/uv
+STAMP := .venv/.installed
+DEMO := build/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install test lint format lock demo bench clean
+
+help:  ## say what each target does
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+install: $(STAMP)  ## build .venv from requirements.lock; quick when it is up to date
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no '$(PYTHON)' on PATH; name a Python 3.11 or newer: make install PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Boxstrap needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) --version 2>&1); name another one: make install PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv || echo "make: uv cannot be had; pip does the same, slower" >&2
+	@if test -x $(UV); then \
+		$(UV) pip install --quiet --python $(PY) --require-hashes -r requirements.lock && \
+		$(UV) pip install --quiet --python $(PY) --no-deps --no-build-isolation -e . ; \
+	else \
+		$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+		$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
+	fi
+	@touch $@
+
+test: lint  ## lint, types and all tests
+	$(PY) -m pytest -q
+
+lint: install  ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format: install  ## rewrite the code in the project's format
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+# The compile keeps the versions that are locked already; `make lock UPGRADE=--upgrade` takes the newest.
+lock:  ## write requirements.lock from pyproject.toml (UPGRADE=--upgrade: newest versions)
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
+
+demo: install  ## draw pictures, learn from their labels, localize, measure; then say where the report is
+	rm -rf $(DEMO)
+	.venv/bin/boxstrap draw $(DEMO)/pictures --classes 4 --images 400 --seed 0
+	.venv/bin/boxstrap train $(DEMO)/pictures --out $(DEMO)/model --backbone tiny --minutes 3
+	.venv/bin/boxstrap localize $(DEMO)/model $(DEMO)/pictures --split test --out $(DEMO)/predictions --maps
+	.venv/bin/boxstrap evaluate $(DEMO)/model $(DEMO)/pictures --split test --report $(DEMO)/report
+	@echo "The report: $(DEMO)/report/index.html"
+
+bench: install  ## measure speed and memory against the bare backbone
+	$(PY) -m benchmarks
+
+clean:  ## remove what was built, .venv included
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

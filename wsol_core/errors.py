@@ -1,0 +1,38 @@
+"""The errors of wsol_core. Each message names the thing, the value and the next step.
+
+WsolError
+├── ConfigError          a setting or an argument has no meaning
+├── DataError            pictures, labels or annotations cannot be used
+├── WeightsError         pretrained weights are missing or do not fit
+├── CheckpointError      a checkpoint or model folder is missing, torn or of another run
+├── StorageError         a file could not be written (disk full, no permission)
+└── TrainingCancelled    the caller asked to stop; the last checkpoint is intact
+"""
+
+
+class WsolError(Exception):
+    """Base of every error that wsol_core raises on purpose; `str(error)` is written for the user."""
+
+
+class ConfigError(WsolError):
+    """A setting or an argument has no meaning."""
+
+
+class DataError(WsolError):
+    """Pictures, labels or annotations cannot be used."""
+
+
+class WeightsError(WsolError):
+    """Pretrained weights are missing or do not fit."""
+
+
+class CheckpointError(WsolError):
+    """A checkpoint or model folder is missing, torn or belongs to another run."""
+
+
+class StorageError(WsolError):
+    """A file could not be written."""
+
+
+class TrainingCancelled(WsolError):
+    """The caller asked to stop; the last checkpoint is intact."""
