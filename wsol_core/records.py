@@ -36,7 +36,9 @@ class CorrectedRegion:
     def __post_init__(self) -> None:
         x0, y0, x1, y1 = self.box_xyxy
         if not (all(math.isfinite(v) for v in self.box_xyxy) and x0 < x1 and y0 < y1):
-            raise DataError(f"Box {self.box_xyxy} of {self.label!r} is empty or not finite; it needs x0 < x1 and y0 < y1.")
+            raise DataError(
+                f"Box {self.box_xyxy} of {self.label!r} is empty or not finite; it needs x0 < x1 and y0 < y1."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +81,11 @@ class Localization:
     def label(self) -> str:
         """The most probable class."""
         return max(self.scores, key=lambda name: self.scores[name])
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in a Localization's place for a picture that could not be read; `reason` is a sentence."""
+
+    file: str
+    reason: str

@@ -1,0 +1,116 @@
+"""The command `boxstrap`: its commands, and how each kind of failure ends. What a command does is in commands/.
+
+Exit codes: 0 done, 1 a sentence on stderr says what is wrong, 2 the command line has no meaning, 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from backend.commands import draw, evaluate, localize, train
+from backend.commands.options import examples
+from backend.interrupts import CTRL_C, Interrupted
+from backend.settings import Settings
+from backend.terminal import logs_on_stderr, say, stderr_console
+from wsol_core import __version__
+from wsol_core.errors import WsolError
+
+FAILED = 1
+
+
+@dataclass
+class Session:
+    """What holds for one run of the program."""
+
+    debug: bool = False
+
+
+app = typer.Typer(
+    name="boxstrap",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "boxstrap draw pictures",
+        "boxstrap train pictures --out model --backbone tiny --minutes 3",
+        "boxstrap localize model pictures --split test --out boxes",
+        "boxstrap evaluate model pictures --split test --report report",
+    ),
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"boxstrap {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    ctx: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and all logs (or BOXSTRAP_DEBUG=1).")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Boxes and masks from class labels alone."""
+    session: Session = ctx.ensure_object(Session)
+    session.debug = debug or Settings.from_env().debug
+    ctx.with_resource(logs_on_stderr(session.debug))
+
+
+app.command("train", epilog=train.EXAMPLES)(train.command)
+app.command("localize", epilog=localize.EXAMPLES)(localize.command)
+app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
+app.command("draw", epilog=draw.EXAMPLES)(draw.command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program with `arguments` (None: the process's own); its exit code. Expected errors are one sentence."""
+    session = Session()
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="boxstrap", obj=session)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except Interrupted as end:
+        say(str(end))
+        return end.exit_code
+    except WsolError as error:
+        return _fail(str(error), session)
+    except MemoryError:
+        return _fail("Memory ran out; try a smaller --batch-size, or close other programs.", session)
+    except OSError as error:
+        return _fail(_storage_sentence(error), session)
+    except KeyboardInterrupt:
+        return CTRL_C
+    except Exception as error:
+        hint = "This is a fault of the program; `boxstrap --debug COMMAND ...` shows where it happened."
+        return _fail(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}. {hint}", session)
+    return 0
+
+
+def _fail(sentence: str, session: Session) -> int:
+    """Says what is wrong; the traceback of the exception being handled only for those who asked."""
+    if session.debug:
+        stderr_console().print_exception()
+    say(sentence, "Error", "bold red")
+    return FAILED
+
+
+def _storage_sentence(error: OSError) -> str:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    step = "free some space or name another folder" if full else "check the path and its permissions"
+    what = f"{error.filename}: " if error.filename else ""
+    return f"{what}{error.strerror or error}; {step}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""`boxstrap draw`: a folder of drawn pictures with exact boxes and masks, to try everything on."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backend.commands.options import JsonOption, examples
+from backend.interrupts import ends_with
+from backend.terminal import counting, write_json, write_result
+
+EXAMPLES = examples("boxstrap draw pictures", "boxstrap draw pictures --classes 2 --images 40 --seed 7")
+
+
+def command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    classes: Annotated[int, typer.Option(min=1, metavar="N", help="How many classes.")] = 4,
+    images: Annotated[int, typer.Option(min=1, metavar="N", help="How many pictures; a quarter is for testing.")] = 200,
+    seed: Annotated[int, typer.Option(min=0, metavar="S", help="The same seed draws the same pictures.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw a data set: animals on cluttered ground, with exact boxes and masks."""
+    from wsol_core.drawing import draw_folder
+
+    start = time.monotonic()
+    stopped = f"Stopped; {folder} holds part of the pictures. Delete it before drawing again."
+    with ends_with(stopped), counting("Drawing", images) as done:
+        draw_folder(folder, classes, images, seed, on_picture=done)
+    seconds = time.monotonic() - start
+    if as_json:
+        facts = {"folder": str(folder), "images": images, "classes": classes, "seed": seed}
+        write_json({**facts, "seconds": round(seconds, 2)})
+        return
+    write_result(
+        f"{images} pictures drawn",
+        {"folder": str(folder), "classes": str(classes), "seed": str(seed), "time": f"{seconds:.1f} s"},
+        f"boxstrap train {folder} --out MODEL --backbone tiny --minutes 3",
+    )

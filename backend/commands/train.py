@@ -1,0 +1,211 @@
+"""`boxstrap train`: learn a localizer from a folder of labelled pictures."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, examples, one_of
+from backend.commands.training_display import duration, showing
+from backend.interrupts import Interrupted, StopRequest
+from backend.settings import Settings
+from backend.terminal import say, write_json, write_result
+from wsol_core.config import BACKBONE_NAMES, METHOD_NAMES, TrainConfig
+from wsol_core.errors import ConfigError, TrainingCancelled, WeightsError
+
+if TYPE_CHECKING:
+    from wsol_core.model_card import ModelCard
+
+EXAMPLES = examples(
+    "boxstrap train pictures --out model",
+    "boxstrap train pictures --out model --minutes 15 --boxes-per-class 5",
+    "boxstrap train pictures --out model --method bas --backbone resnet50 --epochs 20",
+    "boxstrap train pictures --out model --resume",
+    "torchrun --nproc-per-node 2 --no-python boxstrap train pictures --out model",
+)
+STOPPING = "\nStopping at the next step and saving; press Ctrl-C again to end at once, without saving.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What one training reads and writes, but for its settings. `boxes_per_class`: None is all of them."""
+
+    images: Path
+    out: Path
+    backgrounds: Path | None
+    boxes_per_class: int | None
+    resume: bool
+
+
+def command(
+    images: ImagesArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder for the model.")],
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            callback=one_of(METHOD_NAMES),
+            help=f"How to learn: {', '.join(METHOD_NAMES)}.",
+            show_default="boxstrap",
+        ),
+    ] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            callback=one_of(BACKBONE_NAMES),
+            help=f"The network underneath: {', '.join(BACKBONE_NAMES)}. tiny needs no pretrained weights.",
+            show_default="mobilenet_v2",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Epochs, all stages together.", show_default="the method's own"),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="How long to train; excludes --epochs.")] = None,
+    backgrounds: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Pictures that show none of the classes.")
+    ] = None,
+    boxes_per_class: Annotated[
+        str, typer.Option(metavar="N|all", help="Learn from the boxes and masks of so many pictures a class.")
+    ] = "0",
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Decides what is random.", show_default="0")] = None,
+    device: DeviceOption = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Images a step.", show_default="32")
+    ] = None,
+    side: Annotated[
+        int | None, typer.Option(metavar="N", help="Side in pixels that pictures are trained at.", show_default="224")
+    ] = None,
+    no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in MODEL.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn boxes and masks from the class labels of IMAGES."""
+    if epochs is not None and minutes is not None:
+        raise typer.BadParameter("give --epochs or --minutes, not both: each of them rules how long training lasts.")
+    asked = {
+        "method": method,
+        "backbone": backbone,
+        "epochs": epochs,
+        "minutes": minutes,
+        "seed": seed,
+        "device": device,
+        "batch_size": batch_size,
+        "side_px": side,
+        "pretrained": False if no_pretrained else None,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    inputs = Inputs(images, out, backgrounds, parse_count(boxes_per_class), resume)
+    settings = Settings.from_env()
+    config = resumed_config(out, given) if resume else checked_config(given)
+    start = time.monotonic()
+    card = run(config, inputs, settings, as_json)
+    if settings.is_main:
+        show_card(card, inputs, time.monotonic() - start, as_json)
+
+
+def parse_count(text: str) -> int | None:
+    """`N|all` as a number, None for all."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise typer.BadParameter(f"{text!r} is neither a number nor all.", param_hint="'--boxes-per-class'")
+    return int(text)
+
+
+def checked_config(given: Mapping[str, Any]) -> TrainConfig:
+    """The settings of the command line; what has no meaning is a usage error."""
+    try:
+        return TrainConfig(**given)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def resumed_config(out: Path, given: Mapping[str, Any]) -> TrainConfig:
+    """The settings that the training in `out` began with, but for those given anew; its length stays as planned."""
+    from wsol_core.checkpoints import resume_config
+
+    begun = resume_config(out)
+    length = {"epochs", "minutes"}
+    for name in sorted(length & set(given)):
+        if given[name] != getattr(begun, name):
+            say(f"--{name} {given[name]} has no effect: the training goes on as it was planned.", "Warning", "yellow")
+    return replace(begun, **{name: value for name, value in given.items() if name not in length})
+
+
+def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) -> ModelCard:
+    """Train, showing progress; a first Ctrl-C ends it at the next step with a checkpoint."""
+    from wsol_core.datasets import read_folder
+    from wsol_core.distributed import Distributed
+    from wsol_core.progress import TrainingHooks
+    from wsol_core.training import fit
+
+    stop = StopRequest(STOPPING if settings.is_main else "")
+    with stop.listening(), showing(as_json, silent=not settings.is_main) as on_progress:
+        if not inputs.resume:
+            check_weights(config, settings.weights_dir)
+        data = read_folder(inputs.images, "train", inputs.boxes_per_class)
+        try:
+            return fit(
+                config,
+                data.samples,
+                data.classes,
+                inputs.out,
+                weights_dir=settings.weights_dir,
+                hooks=TrainingHooks(on_progress, stop.is_asked),
+                resume=inputs.resume,
+                distributed=Distributed(settings.rank, settings.world_size, settings.local_rank),
+            )
+        except TrainingCancelled:
+            sentence = f"Stopped; the checkpoint is in {inputs.out}. Go on with:  {command_to_resume(sys.argv)}"
+            raise Interrupted(sentence, stop.exit_code) from None
+
+
+def check_weights(config: TrainConfig, weights_dir: Path | None) -> None:
+    """WeightsError where a folder of weights is named and the backbone's are not in it.
+
+    Without such a folder torchvision may download them, and training from scratch is what is left.
+    """
+    from wsol_core.weights import find_weights
+
+    if not config.pretrained or config.backbone == "tiny" or weights_dir is None:
+        return
+    if find_weights(config.backbone, weights_dir) is None:
+        names = f"{config.backbone}.pt nor {config.backbone}.safetensors"
+        raise WeightsError(
+            f"Neither {names} is in {weights_dir} (WSOL_WEIGHTS_DIR). Put torchvision's weights there, "
+            "unset the variable to have them downloaded, or add --no-pretrained to start from random weights."
+        )
+
+
+def command_to_resume(command: list[str]) -> str:
+    """The command line that goes on with what `command` began."""
+    again = command[1:] if "--resume" in command else [*command[1:], "--resume"]
+    return shlex.join(["boxstrap", *again])
+
+
+def show_card(card: ModelCard, inputs: Inputs, seconds: float, as_json: bool) -> None:
+    """What was learned, on stdout."""
+    if as_json:
+        write_json({"event": "result", "model": str(inputs.out), "seconds": round(seconds, 1), **card.to_dict()})
+        return
+    measured = {name.replace("_", " "): f"{value:.3f}" for name, value in card.metrics.items()}
+    write_result(
+        f"{card.config.method} on {card.config.backbone}, trained",
+        {
+            "model": str(inputs.out),
+            "classes": ", ".join(card.classes),
+            "time": duration(seconds),
+            "threshold": f"{card.threshold:.3f} ({card.threshold_rule})",
+            **measured,
+        },
+        f"boxstrap localize {inputs.out} {inputs.images} --out boxes",
+    )

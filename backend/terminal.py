@@ -1,0 +1,92 @@
+"""What a person sees: sentences, warnings and progress bars, all on stderr. Results go to stdout (`write_result`)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+
+@functools.cache
+def stderr_console() -> Console:
+    """One console for bars and messages, so that a message does not tear a bar."""
+    return Console(stderr=True, highlight=False)
+
+
+def say(sentence: str, kind: str = "", style: str = "") -> None:
+    """One sentence on stderr, after its kind ("Error") in `style`; never broken into lines, so that it can be found."""
+    text = Text.assemble((f"{kind}: ", style), sentence) if kind else Text(sentence)
+    stderr_console().print(text, soft_wrap=True)
+
+
+class _StderrHandler(logging.Handler):
+    """Log records as sentences on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "bold red" if record.levelno >= logging.ERROR else "yellow" if record.levelno >= logging.WARNING else ""
+        say(self.format(record), record.levelname.capitalize(), style)
+
+
+@contextmanager
+def logs_on_stderr(debug: bool) -> Iterator[None]:
+    """Inside, warnings of our code are sentences on stderr; with `debug` everything that anyone logs or warns of."""
+    handler, root, python_warnings = _StderrHandler(), logging.getLogger(), logging.getLogger("py.warnings")
+    before, propagated = root.level, python_warnings.propagate
+    root.addHandler(handler)
+    root.setLevel(logging.INFO if debug else logging.WARNING)
+    # Libraries warn programmers; users can do nothing about a deprecation.
+    python_warnings.propagate = debug
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        root.setLevel(before)
+        python_warnings.propagate = propagated
+
+
+def write_json(values: Mapping[str, Any]) -> None:
+    """One JSON object on a line of stdout, at once."""
+    sys.stdout.write(json.dumps(values, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def write_result(title: str, rows: Mapping[str, str], next_step: str = "") -> None:
+    """Facts on stdout, one a line, and what to do next; lines are left whole, since paths are copied from them."""
+    console = Console(highlight=False)
+    console.print(title, style="bold", markup=False, soft_wrap=True)
+    wide = max(map(len, rows), default=0) + 2
+    for name, value in rows.items():
+        console.print(Text.assemble((name.ljust(wide), "dim"), value), soft_wrap=True)
+    if next_step:
+        console.print(Text.assemble(("Next: ", "dim"), next_step), soft_wrap=True)
+
+
+@contextmanager
+def counting(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr for `total` pictures; call the function with how many are done. Nothing without a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[speed]}"),
+        TimeRemainingColumn(compact=True),
+        TextColumn("left"),
+    )
+    with Progress(*columns, console=stderr_console(), transient=True, disable=not stderr_console().is_terminal) as bar:
+        task = bar.add_task(doing, total=total, speed="")
+
+        def done(count: int) -> None:
+            speed = bar.tasks[0].speed
+            bar.update(task, completed=count, speed=f"{speed:.1f} images/s" if speed else "")
+
+        yield done

@@ -1,0 +1,37 @@
+"""Small methods and batches that the tests of all methods share."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from wsol_core.methods import build_method
+from wsol_core.methods.base import Batch, LossTerms, WsolMethod
+from wsol_core.records import NO_REGION
+
+SIDE = 64
+
+
+def tiny_method(name: str, classes: int = 5, multi_label: bool = False) -> WsolMethod:
+    torch.manual_seed(0)
+    return build_method(name, "tiny", classes, multi_label).train()
+
+
+def noise_batch(classes: int = 5, size: int = 4, backgrounds: int = 0) -> Batch:
+    torch.manual_seed(1)
+    target = torch.arange(size) % classes
+    return Batch(
+        images=torch.randn(size, 3, SIDE, SIDE),
+        labels=F.one_hot(target, classes).float(),
+        target=target,
+        region_kind=torch.full((size,), NO_REGION),
+        region=torch.zeros(size, SIDE // 4, SIDE // 4),
+        backgrounds=torch.randn(backgrounds, 3, SIDE, SIDE) if backgrounds else None,
+    )
+
+
+def moved_parameters(method: WsolMethod, terms: LossTerms, *names: str) -> set[str]:
+    """Names of the parameters that the sum of the named terms gives a gradient other than 0."""
+    method.zero_grad(set_to_none=True)
+    torch.stack([terms[name] for name in names]).sum().backward()
+    return {n for n, p in method.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}

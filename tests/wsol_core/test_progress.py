@@ -1,0 +1,20 @@
+"""Progress and hooks."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from wsol_core.progress import Progress, TrainingHooks
+
+
+def test_without_hooks_nothing_is_said_and_nothing_stops() -> None:
+    hooks = TrainingHooks()
+    hooks.on_progress(Progress("classify", 0, 1, 1, 1, 1, 1, {"cls": 0.5}, 10.0, 0.0))
+    assert not hooks.should_stop()
+
+
+def test_progress_card_schedule_and_history_do_not_load_torch() -> None:
+    modules = "wsol_core.progress, wsol_core.model_card, wsol_core.schedule, wsol_core.history, wsol_core.pacing"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,53 @@
+"""The losses over time of a training, one JSON object a line. Torch-free."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wsol_core.errors import StorageError
+
+
+class History:
+    """Appends to `path`; `lines` of it count so far.
+
+    Lines beyond those, written after the checkpoint that a training resumes from, are dropped before the next is
+    written, since the steps they tell of are repeated.
+    """
+
+    def __init__(self, path: Path, lines: int = 0) -> None:
+        self.lines = lines
+        self._path = path
+        self._clean = False
+
+    def add(self, values: Mapping[str, Any]) -> None:
+        """One more line."""
+        line = json.dumps(values)
+        try:
+            if not self._clean:
+                kept = self._path.read_text(encoding="utf-8").splitlines()[: self.lines] if self._path.exists() else []
+                self._path.write_text("".join(f"{old}\n" for old in kept), encoding="utf-8")
+                self.lines, self._clean = len(kept), True
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise StorageError(
+                f"{self._path} could not be written: {error.strerror or error}. The last checkpoint is intact; "
+                "make room, then go on with --resume."
+            ) from error
+        self.lines += 1
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a history; none where there is no file."""
+    if not path.exists():
+        return []
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue  # a line cut off by a crash
+    return found

@@ -1,0 +1,112 @@
+"""The one interface that training and prediction know, and the batch that it is fed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from wsol_core.records import BOX_REGION as BOX_REGION
+from wsol_core.records import MASK_REGION as MASK_REGION
+from wsol_core.records import NO_REGION as NO_REGION
+
+LossTerms = dict[str, Tensor]  # name -> weighted scalar; the trainer minimises their sum and logs each
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One training step's pictures. S = side of the picture, T = S // 4, C classes, K background pictures.
+
+    images: (B, 3, S, S) float, ImageNet mean and standard deviation removed.
+    labels: (B, C) float, 1 where the picture carries the class.
+    target: (B,) long, one of the picture's classes, drawn anew each epoch; maps are trained for it.
+    region_kind: (B,) long, what `region` holds: NO_REGION, BOX_REGION or MASK_REGION.
+    region: (B, T, T) float in [0, 1], union of the target class's corrected boxes or masks; zeros without any.
+    backgrounds: (K, 3, S, S) pictures without any object, or None.
+    """
+
+    images: Tensor
+    labels: Tensor
+    target: Tensor
+    region_kind: Tensor
+    region: Tensor
+    backgrounds: Tensor | None = None
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on `device`, pictures in channels_last."""
+
+        def pictures(x: Tensor) -> Tensor:
+            return x.to(device, non_blocking=True, memory_format=torch.channels_last)
+
+        return Batch(
+            images=pictures(self.images),
+            labels=self.labels.to(device, non_blocking=True),
+            target=self.target.to(device, non_blocking=True),
+            region_kind=self.region_kind.to(device, non_blocking=True),
+            region=self.region.to(device, non_blocking=True),
+            backgrounds=None if self.backgrounds is None else pictures(self.backgrounds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """logits: (B, C). maps: (B, C, h, w) in [0, 1], or (B, 1, h, w) where one map serves every class."""
+
+    logits: Tensor
+    maps: Tensor
+
+
+class WsolMethod(nn.Module, ABC):
+    """A localizer that learns from image-level labels.
+
+    Subclasses name their `stages` in order; "classify" comes before "localize" where both exist. Class scores of
+    several classes at once are independent (sigmoid) when `multi_label`, else they compete (softmax).
+    """
+
+    stages: ClassVar[tuple[str, ...]]
+    default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of pictures
+    strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages
+    wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background pictures to every batch
+
+    def __init__(self, num_classes: int, multi_label: bool) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.multi_label = multi_label
+
+    @abstractmethod
+    def begin_stage(self, stage: str) -> None:
+        """Freeze, unfreeze and copy what `stage` needs; called once before its first step.
+
+        On resume it is called too, and the checkpoint's weights are loaded over the result.
+        """
+
+    @abstractmethod
+    def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
+        """Optimiser groups: {"params": [...], "lr": float, "weight_decay": float}; lr is where the schedule starts."""
+
+    def optimizer(self, stage: str) -> str:
+        """ "sgd" (Nesterov momentum 0.9) or "adam": the optimiser that `stage` is trained with."""
+        return "sgd"
+
+    @abstractmethod
+    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
+        """Loss terms of one step; `progress` in [0, 1) is how far the stage has come (for ramps)."""
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Prediction:
+        """Class logits and activation maps of (B, 3, S, S) pictures, in one pass; used under no_grad."""
+
+    def class_scores(self, images: Tensor) -> Tensor:
+        """(B, C) logits."""
+        prediction: Prediction = self(images)
+        return prediction.logits
+
+    def activation_maps(self, images: Tensor, labels: Tensor) -> Tensor:
+        """(B, h, w) maps in [0, 1] of the class `labels[i]` (B,) of each picture."""
+        prediction: Prediction = self(images)
+        maps = prediction.maps
+        index = labels if maps.shape[1] > 1 else torch.zeros_like(labels)
+        return maps[torch.arange(len(maps), device=maps.device), index]

@@ -1,0 +1,211 @@
+"""Boxstrap's own method, the default: suppression with a price on area, then self-training on graph cuts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from wsol_core.area_control import AreaControl
+from wsol_core.backbones import Backbone
+from wsol_core.backgrounds import harvest_backgrounds
+from wsol_core.fusion_generators import CoarseGenerator, FineGenerator
+from wsol_core.losses import (
+    background_activation_loss,
+    background_emptiness_loss,
+    classification_loss,
+    dice_loss,
+    pairwise_loss,
+    region_loss,
+    weighted_entropy,
+)
+from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
+from wsol_core.pseudo_masks import min_max, pseudo_masks
+from wsol_core.records import NO_REGION
+
+CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
+STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
+CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
+
+
+class _Scorer(nn.Module):
+    """The classifier from the stem's features on, so that it can run with detached parameters."""
+
+    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
+        super().__init__()
+        self.stages = nn.Sequential(*backbone.stages[1:])
+        self.head = head
+
+    def forward(self, low: Tensor) -> Tensor:
+        """(B, C) logits of stem features."""
+        class_maps: Tensor = self.head(self.stages(low))
+        return class_maps.float().mean((2, 3))
+
+
+class Boxstrap(WsolMethod):
+    """Two stages, from what measured best of BAS, ORNet, WSL-BG and self-training.
+
+    classify: a classifier (alone for the first quarter), and a coarse generator at stride 8 whose one class-agnostic
+        map M is trained by BAS's background suppression, here on the stem's features (stride 4), whose small
+        receptive field keeps a halo around the object from mattering; by foreground guidance, ORNet's weighted
+        entropy, and `AreaControl` in place of BAS's area loss. Being shared by all classes, the map cannot make a
+        class's typical surroundings its foreground where other classes show the same surroundings empty.
+    localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
+        more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
+
+    Pretrained features keep their BatchNorm statistics, and the stem stays as it is: small projects would spoil both.
+    """
+
+    stages: ClassVar[tuple[str, ...]] = ("classify", "localize")
+    default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10}
+    strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
+
+    def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
+        super().__init__(num_classes, multi_label)
+        self.backbone = backbone
+        self.pretrained = pretrained
+        self.head = nn.Conv2d(backbone.channels[3], num_classes, 1)
+        nn.init.normal_(self.head.weight, std=0.01)
+        self.coarse = CoarseGenerator(backbone.channels)
+        self.fine = FineGenerator(backbone.channels, num_classes)
+        self.area = AreaControl(num_classes)
+        self.scorer = _Scorer(backbone, self.head)
+        self.register_buffer("localizes", torch.tensor(False))
+
+    localizes: Tensor
+
+    def begin_stage(self, stage: str) -> None:
+        """Stage "localize" freezes all but the fine generator, so that its teacher stands still."""
+        classify = stage == "classify"
+        self.localizes.fill_(not classify)
+        for part in (self.backbone, self.head, self.coarse):
+            part.requires_grad_(classify)
+        self.fine.requires_grad_(not classify)
+        if self.pretrained:
+            self.backbone.stages[0].requires_grad_(False)
+
+    def train(self, mode: bool = True) -> Boxstrap:
+        """As nn.Module's, but what is frozen and what was pretrained keeps its BatchNorm statistics."""
+        super().train(mode)
+        if self.pretrained or self.localizes:
+            self.backbone.eval()
+        if self.localizes:
+            self.coarse.eval()
+        return self
+
+    def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
+        """Pretrained features move five times slower than what is new."""
+        if stage == "localize":
+            return [{"params": list(self.fine.parameters()), "lr": 2e-2, "weight_decay": 5e-4}]
+        features = [p for p in self.backbone.parameters() if p.requires_grad]
+        new = [*self.head.parameters(), *self.coarse.parameters()]
+        return [
+            {"params": features, "lr": 2e-3 if self.pretrained else 2e-2, "weight_decay": 5e-4},
+            {"params": new, "lr": 1e-2, "weight_decay": 5e-4},
+        ]
+
+    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
+        """Terms of one step; see the class."""
+        if stage == "localize":
+            return self._self_training(batch, progress)
+        features = self.backbone(batch.images)
+        class_maps = self.head(features[3]).float()
+        terms = {"classification": self._classification(batch, class_maps.mean((2, 3)))}
+        if progress >= CLASSIFIER_ALONE:
+            terms |= self._suppression(batch, features, class_maps)
+        return terms
+
+    def forward(self, images: Tensor) -> Prediction:
+        """Class logits, and the fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) before stage two."""
+        features = self.backbone(images)
+        logits = self.head(features[3]).float().mean((2, 3))
+        maps = self.fine(features) if self.localizes else self.coarse(features)
+        return Prediction(logits, maps.float().sigmoid())
+
+    def _classification(self, batch: Batch, logits: Tensor) -> Tensor:
+        loss = classification_loss(logits, batch.labels, self.multi_label)
+        if self.num_classes > 1:
+            return loss
+        # One class competes with nothing; pictures without the object are what its score means something against.
+        empty = self._backgrounds(batch)
+        without = self.head(self.backbone(empty)[3]).float().mean((2, 3))
+        return loss + classification_loss(without, torch.zeros_like(without), multi_label=True)
+
+    def _backgrounds(self, batch: Batch) -> Tensor:
+        if batch.backgrounds is not None:
+            return batch.backgrounds
+        return harvest_backgrounds(batch.images, None)
+
+    def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor) -> LossTerms:
+        low = features[0].detach()
+        everyone = torch.arange(len(low), device=low.device)
+        foreground = self.coarse(features).float().sigmoid()[:, 0]
+        weak = batch.region_kind == NO_REGION
+        frozen = {name: value.detach() for name, value in self.scorer.named_parameters()}
+        frozen |= {name: value.clone() for name, value in self.scorer.named_buffers()}
+        hidden = low * (1 - _resized(foreground, low.shape[2:]))
+        background_score = functional_call(self.scorer, frozen, (hidden,))[everyone, batch.target]
+        full_score = class_maps.mean((2, 3))[everyone, batch.target]
+        guided = (class_maps * _resized(foreground, class_maps.shape[2:])).mean((2, 3))
+        terms = {
+            "suppression": background_activation_loss(background_score[weak], full_score[weak]),
+            "guidance": 0.5 * classification_loss(guided, batch.labels, self.multi_label),
+            "area": self.area(foreground[weak], batch.target[weak]),
+            "entropy": 0.5 * weighted_entropy(foreground),
+            "regions": region_loss(foreground, batch.region, batch.region_kind),
+        }
+        if batch.backgrounds is not None:
+            empty = self.coarse(self.backbone(batch.backgrounds)).float().sigmoid()
+            terms["empty"] = 0.5 * background_emptiness_loss(empty)
+        return terms
+
+    def _self_training(self, batch: Batch, progress: float) -> LossTerms:
+        with torch.no_grad():
+            features = self.backbone(batch.images)
+            teacher = self._teacher(batch, features)
+        everyone = torch.arange(len(batch.images), device=batch.target.device)
+        logits = self.fine(features).float()[everyone, batch.target]
+        student = logits.sigmoid()
+        with torch.no_grad():
+            share = STUDENT_MOST * min(1.0, max(0.0, (progress - STUDENT_FROM) / (STUDENT_FULL - STUDENT_FROM)))
+            mixed = torch.lerp(min_max(_resized(teacher, student.shape[1:])[:, 0]), min_max(student), share)
+            cut = _resized(pseudo_masks(batch.images, mixed), student.shape[1:])[:, 0]
+            pseudo = torch.lerp(mixed, cut, CUT_SHARE)
+        weak = batch.region_kind == NO_REGION
+        terms = {
+            "pseudo": F.binary_cross_entropy_with_logits(logits[weak], pseudo[weak])
+            if weak.any()
+            else logits.sum() * 0,
+            "overlap": dice_loss(student[weak], pseudo[weak]),
+            "regions": region_loss(student, batch.region, batch.region_kind),
+        }
+        if not weak.all():
+            pairs = min(1.0, 10 * progress)  # BoxInst's warm-up, a tenth of the stage
+            terms["pairs"] = pairs * pairwise_loss(student[~weak], batch.images[~weak], batch.region[~weak])
+        if batch.backgrounds is not None:
+            with torch.no_grad():
+                nothing = self.backbone(batch.backgrounds)
+            empty = self.fine(nothing).float().sigmoid()
+            terms["empty"] = 0.5 * background_emptiness_loss(empty)
+        return terms
+
+    def _teacher(self, batch: Batch, features: list[Tensor]) -> Tensor:
+        """Coarse maps (B, h, w) of the target class: the agnostic map, divided up where a picture has more classes."""
+        agnostic: Tensor = self.coarse(features).float().sigmoid()[:, 0]
+        others = batch.labels.clone()
+        others[torch.arange(len(others), device=others.device), batch.target] = 0
+        if not others.any():
+            return agnostic
+        class_maps = self.head(features[3]).float()
+        own = class_maps[torch.arange(len(class_maps), device=others.device), batch.target]
+        rival = class_maps.masked_fill((others == 0)[:, :, None, None], -torch.inf).amax(1)
+        share = torch.sigmoid(own - rival)  # 1 where there is no rival
+        return agnostic * _resized(share, agnostic.shape[1:])[:, 0]
+
+
+def _resized(maps: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:
+    """Maps (B, h, w) as (B, 1, *size_hw)."""
+    return F.interpolate(maps[:, None], size=tuple(size_hw), mode="bilinear", align_corners=False)

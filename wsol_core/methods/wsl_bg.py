@@ -1,0 +1,103 @@
+"""WSL-BG: background pictures as extra supervision. A reconstruction from the abstract."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsol_core.backbones import Backbone
+from wsol_core.backgrounds import harvest_backgrounds
+from wsol_core.losses import classification_loss, mask_alignment_loss
+from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
+from wsol_core.pseudo_masks import min_max
+
+WIDTH = 256
+EMPTINESS, RAMP_FROM, RAMP_TO = 0.5, 0.1, 0.3
+HARVESTED_SHARE = 4  # one background picture for so many others
+
+
+class WslBg(WsolMethod):
+    """Kou, Zhao, Cui, Wang, arXiv:1909.03619. Only the abstract is public: ITS LOSSES HERE ARE A RECONSTRUCTION.
+
+    Known: an additional module finds foreground without categories, thanks to a small set of background pictures; its
+    normalised output supervises the class response maps. Reconstructed: with A the module's map, P the class maps,
+    y the target, on pictures with an object (t = 1) and backgrounds (t = 0),
+        L = CE(GAP P, y) + BCE(sigmoid(GAP A), t) + 0.5 mean_bg (softplus A + softplus P)
+            + lambda mean (minmax(relu P_y) - sg minmax(relu A))^2,   lambda from 0 to 1 over 10 % to 30 % of training.
+    A map is sqrt(minmax(relu P_c) * minmax(relu A)).
+
+    Without background pictures, border strips of the project's own pictures stand in. One class alone is judged by a
+    sigmoid against the backgrounds, so that it has something to be told from.
+    """
+
+    stages: ClassVar[tuple[str, ...]] = ("localize",)
+    default_epochs: ClassVar[dict[str, int]] = {"localize": 16}
+    wants_backgrounds: ClassVar[bool] = True
+    strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
+
+    def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
+        super().__init__(num_classes, multi_label)
+        self.backbone = backbone
+        self.pretrained = pretrained
+        channels = backbone.channels[3]
+        self.head = nn.Conv2d(channels, num_classes, 1)
+        self.foreground = nn.Sequential(
+            nn.Conv2d(channels, min(WIDTH, channels), 3, padding=1, bias=False),
+            nn.BatchNorm2d(min(WIDTH, channels)),
+            nn.ReLU(),
+            nn.Conv2d(min(WIDTH, channels), 1, 1),
+        )
+
+    def begin_stage(self, stage: str) -> None:
+        """Everything learns."""
+        self.requires_grad_(True)
+
+    def train(self, mode: bool = True) -> WslBg:
+        """As nn.Module's, but pretrained features keep their BatchNorm statistics."""
+        super().train(mode)
+        if self.pretrained:
+            self.backbone.eval()
+        return self
+
+    def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
+        """BAS's rates, so that comparisons are clean."""
+        new = [*self.head.parameters(), *self.foreground.parameters()]
+        return [
+            {"params": list(self.backbone.parameters()), "lr": 1e-3 if self.pretrained else 1e-2, "weight_decay": 5e-4},
+            {"params": new, "lr": 1e-2, "weight_decay": 5e-4},
+        ]
+
+    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
+        """Terms of one step; see the class."""
+        empty = batch.backgrounds
+        if empty is None:
+            empty = harvest_backgrounds(batch.images[: max(1, len(batch.images) // HARVESTED_SHARE)], None)
+        count = len(batch.images)
+        top = self.backbone(torch.cat([batch.images, empty]))[3]
+        class_maps, attention = self.head(top).float(), self.foreground(top).float()
+        everyone = torch.arange(count, device=top.device)
+        is_object = (torch.arange(len(top), device=top.device) < count).float()
+        own = class_maps[:count][everyone, batch.target]
+        ramp = min(1.0, max(0.0, (progress - RAMP_FROM) / (RAMP_TO - RAMP_FROM)))
+        return {
+            "classification": self._classification(class_maps, batch.labels, count),
+            "foreground": F.binary_cross_entropy_with_logits(attention.mean((1, 2, 3)), is_object),
+            "emptiness": EMPTINESS * (F.softplus(attention[count:]).mean() + F.softplus(class_maps[count:]).mean()),
+            "alignment": ramp * mask_alignment_loss(min_max(own.relu()), min_max(attention[:count, 0].relu())),
+        }
+
+    def _classification(self, class_maps: Tensor, labels: Tensor, count: int) -> Tensor:
+        logits = class_maps.mean((2, 3))
+        if self.num_classes > 1:
+            return classification_loss(logits[:count], labels, self.multi_label)
+        return classification_loss(logits, torch.cat([labels, labels.new_zeros(len(logits) - count, 1)]), True)
+
+    def forward(self, images: Tensor) -> Prediction:
+        """Logits (B, C) and maps (B, C, S/16, S/16)."""
+        top = self.backbone(images)[3]
+        class_maps, attention = self.head(top).float(), self.foreground(top).float()
+        response = min_max(class_maps.relu().flatten(0, 1)).view_as(class_maps)
+        return Prediction(class_maps.mean((2, 3)), (response * min_max(attention[:, 0].relu())[:, None]).sqrt())

@@ -1,0 +1,258 @@
+"""`fit`: from labelled pictures to a model folder. Decides what is trained on what; the loop itself is
+training_loop.py's, the choice of thresholds threshold_choice.py's.
+
+Every `TrainConfig.holdout` of the pictures is kept from training; on it, without boxes, the epoch to export is chosen
+(validation.py). The same pictures, settings and seed give the same weights on a CPU, also when the training was
+interrupted and resumed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wsol_core.checkpoints import (
+    is_finished,
+    is_started,
+    load_checkpoint,
+    read_card,
+    remove_checkpoint,
+    save_model,
+)
+from wsol_core.config import TrainConfig
+from wsol_core.distributed import Distributed, Peers, process_group
+from wsol_core.errors import CheckpointError, ConfigError, DataError
+from wsol_core.methods import build_method
+from wsol_core.methods.base import WsolMethod
+from wsol_core.model_card import ModelCard
+from wsol_core.precision import choose_device, choose_precision
+from wsol_core.progress import TrainingHooks
+from wsol_core.records import Sample
+from wsol_core.run_state import RunState, TrainingJob
+from wsol_core.stepping import seeded
+from wsol_core.threshold_choice import MOST_PICTURES, Localizer, choose_thresholds, pick
+from wsol_core.training_loop import TrainingLoop
+from wsol_core.training_set import TrainingPictures, plain_images
+from wsol_core.validation import HeldOut, localization_scores, split_holdout, top1_accuracy
+from wsol_core.weights import pretrained_state
+
+logger = logging.getLogger(__name__)
+
+REFINE = True  # maps at the picture's edges
+TIMED_PICTURES = 8
+SAVING_S = 0.5  # of the model's files
+INITIAL = -1  # the random numbers of fresh weights; stages count from 0
+# Settings that may differ when a training goes on: where and how fast it runs. Time and epochs are in its plan.
+MAY_CHANGE = frozenset({"device", "workers", "epochs", "minutes"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """A training's pictures and names; `held` are kept from the training."""
+
+    train: Sequence[Sample]
+    held: Sequence[Sample]
+    classes: tuple[str, ...]
+    multi_label: bool
+    backgrounds: Sequence[Path]
+
+
+def fit(
+    config: TrainConfig,
+    samples: Sequence[Sample],
+    classes: Sequence[str],
+    out: Path,
+    *,
+    weights_dir: Path | None = None,
+    backgrounds: Sequence[Path] = (),
+    hooks: TrainingHooks | None = None,
+    resume: bool = False,
+    distributed: Distributed | None = None,
+) -> ModelCard:
+    """Trains a model on `samples` and leaves it in the folder `out`; returns its card.
+
+    Args: classes: all class names, in the order of the scores. weights_dir: where pretrained weights are looked for
+        first. backgrounds: pictures without any object, for the methods that use them. resume: go on with the
+        training whose checkpoint is in `out`; a finished one is not trained again. distributed: this process among
+        several; each trains on batches of `batch_size`, and the main one writes.
+    Raises: TrainingCancelled when `hooks.should_stop` says so, after saving a checkpoint. StorageError, ConfigError,
+        DataError, WeightsError, CheckpointError; the last checkpoint is intact after each.
+    """
+    started = time.monotonic()
+    checkpoint = _checkpoint_of(out, resume)
+    if resume and checkpoint is None:
+        logger.info("The training in %s has finished; nothing is left to do.", out)
+        return read_card(out)
+    data = _check_data(samples, classes, config.holdout, backgrounds)
+    here = distributed or Distributed()
+    identity = _identity(data, here)
+    if checkpoint is not None:
+        config = _resumed_config(config, identity, checkpoint, out)
+    device = choose_device(config.device, here.local_rank)
+    with process_group(here, device):
+        method = _build_method(config, data, weights_dir, device)
+        peers = Peers(here, device)
+        peers.share_weights(method)
+        held_out = _held_out(data, config.side_px, peers)
+        localizer = _localizer(method, data, config, device)
+        job = TrainingJob(
+            method=method,
+            source=_pictures(config, data, here, device),
+            config=config,
+            folder=out,
+            device=device,
+            peers=peers,
+            hooks=hooks or TrainingHooks(),
+            clock=time.monotonic,
+            started=started,
+            validate=None if held_out is None else partial(localization_scores, method, held_out, device),
+            measure_finish=partial(_measure_finish, localizer, data),
+            identity=identity,
+        )
+        loop = TrainingLoop(job, localizer.dtype, checkpoint)
+        state = loop.run()
+        values = _finish(job, localizer, data, held_out, state, loop.pace.now_s()) if peers.is_main else None
+        return ModelCard.from_dict(peers.from_main(values))
+
+
+def _checkpoint_of(out: Path, resume: bool) -> dict[str, Any] | None:
+    """The checkpoint to go on from, if any; an error rather than to overwrite, or to start what should go on."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out} is a file; name a folder for the model.")
+    if resume:
+        return None if is_finished(out) else load_checkpoint(out)
+    if is_started(out):
+        raise ConfigError(f"{out} already holds a training; go on with it by --resume, or name another folder.")
+    return None
+
+
+def _check_data(
+    samples: Sequence[Sample], classes: Sequence[str], holdout: float, backgrounds: Sequence[Path]
+) -> _Data:
+    if not samples:
+        raise DataError("There are no pictures to train on; name a folder with one sub-folder of pictures per class.")
+    known = set(classes)
+    for sample in samples:
+        if unknown := set(sample.labels) - known:
+            raise DataError(f"{sample.file} is of class {min(unknown)!r}, which is not among {', '.join(classes)}.")
+        if not sample.labels:
+            raise DataError(f"{sample.file} has no class; label it or leave it out.")
+    if unused := known - {label for sample in samples for label in sample.labels}:
+        raise DataError(f"Class {min(unused)!r} has no pictures; add some or leave the class out.")
+    train, held = split_holdout(samples, holdout)
+    several = any(len(sample.labels) > 1 for sample in samples)
+    return _Data(train, held, tuple(classes), several, backgrounds)
+
+
+def _identity(data: _Data, here: Distributed) -> dict[str, Any]:
+    """What a resumed training has to have in common with the interrupted one, besides the settings."""
+    digest = hashlib.blake2b(digest_size=16)
+    for sample in (*data.train, *data.held):
+        regions = [(r.label, r.box_xyxy, r.mask_path is not None) for r in sample.regions]
+        digest.update(repr((sample.file, sample.labels, regions)).encode())
+    digest.update(repr(sorted(path.name for path in data.backgrounds)).encode())
+    return {"pictures": digest.hexdigest(), "classes": list(data.classes), "processes": here.world_size}
+
+
+def _resumed_config(
+    config: TrainConfig, identity: Mapping[str, Any], checkpoint: Mapping[str, Any], out: Path
+) -> TrainConfig:
+    """`config` with the length of the interrupted training; CheckpointError where they do not belong together."""
+    before, now = checkpoint.get("config", {}), config.to_dict()
+    differing = [name for name in now if name not in MAY_CHANGE and now[name] != before.get(name)]
+    if differing:
+        name = differing[0]
+        raise CheckpointError(
+            f"The training in {out} has {name} {before.get(name)!r}, not {now[name]!r}; "
+            "resume with the same settings, or train into another folder."
+        )
+    known = checkpoint.get("identity", {})
+    for name, value in identity.items():
+        if known.get(name) != value:
+            raise CheckpointError(
+                f"The {name} are not those of the interrupted training in {out}; train into another folder."
+            )
+    return replace(config, epochs=before.get("epochs"), minutes=before.get("minutes"))
+
+
+def _build_method(config: TrainConfig, data: _Data, weights_dir: Path | None, device: torch.device) -> WsolMethod:
+    state = pretrained_state(config.backbone, weights_dir, allow_download=True) if config.pretrained else None
+    with seeded(device, config.seed, INITIAL):
+        method = build_method(config.method, config.backbone, len(data.classes), data.multi_label, state)
+    return method.to(device).to(memory_format=torch.channels_last)
+
+
+def _pictures(config: TrainConfig, data: _Data, here: Distributed, device: torch.device) -> TrainingPictures:
+    return TrainingPictures(
+        data.train,
+        data.classes,
+        side_px=config.side_px,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        backgrounds=data.backgrounds,
+        rank=here.rank,
+        world_size=here.world_size,
+        workers=config.workers,
+        pin_memory=device.type == "cuda",
+    )
+
+
+def _held_out(data: _Data, side_px: int, peers: Peers) -> HeldOut | None:
+    """The pictures that the main process judges epochs by; None on every process where it has none."""
+    samples, images = plain_images(data.held, side_px) if peers.is_main else ([], torch.zeros(0))
+    if not peers.from_main(len(samples)):
+        return None
+    return HeldOut(images, torch.tensor([data.classes.index(sample.labels[0]) for sample in samples]))
+
+
+def _localizer(method: WsolMethod, data: _Data, config: TrainConfig, device: torch.device) -> Localizer:
+    dtype = choose_precision(device, config.precision)
+    return Localizer(method, data.classes, config.side_px, REFINE, device, dtype)
+
+
+def _measure_finish(localizer: Localizer, data: _Data) -> float:
+    """Seconds that `_finish` will take, from a few pictures."""
+    samples = pick([*data.train, *data.held], MOST_PICTURES)
+    few = samples[:TIMED_PICTURES]
+    choose_thresholds(localizer, few[:1])  # the first picture pays for what is made once
+    start = time.monotonic()
+    choose_thresholds(localizer, few)
+    return (time.monotonic() - start) * len(samples) / len(few) + SAVING_S
+
+
+def _finish(
+    job: TrainingJob, localizer: Localizer, data: _Data, held_out: HeldOut | None, state: RunState, seconds: float
+) -> dict[str, Any]:
+    """Chooses the thresholds and writes the model; the card's values."""
+    choice = choose_thresholds(localizer, [*data.train, *data.held])
+    metrics = {"train_pictures": float(len(data.train)), "train_seconds": seconds, "train_steps": _steps_of(state)}
+    metrics["skipped_steps"] = float(state.steps.bad_steps)
+    if held_out is not None:
+        metrics["holdout_pictures"] = float(len(held_out.target))
+        metrics["holdout_top1_accuracy"] = top1_accuracy(job.method, held_out, job.device, localizer.dtype)
+        metrics |= {"holdout_score": state.choice.score, "exported_epoch": float(state.choice.epoch)}
+    card = ModelCard(
+        config=job.config,
+        classes=data.classes,
+        multi_label=data.multi_label,
+        threshold=choice.threshold,
+        threshold_rule=choice.rule,
+        class_thresholds=choice.class_thresholds,
+        refine=localizer.refine,
+        metrics=metrics,
+    )
+    save_model(job.folder, job.method, card)
+    remove_checkpoint(job.folder)
+    return card.to_dict()
+
+
+def _steps_of(state: RunState) -> float:
+    return float(sum(plan.steps for plan in state.plans))
