@@ -6,13 +6,15 @@ import functools
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
+
+MOST_WARNINGS = 10
 
 
 @functools.cache
@@ -25,6 +27,14 @@ def say(sentence: str, kind: str = "", style: str = "") -> None:
     """One sentence on stderr, after its kind ("Error") in `style`; never broken into lines, so that it can be found."""
     text = Text.assemble((f"{kind}: ", style), sentence) if kind else Text(sentence)
     stderr_console().print(text, soft_wrap=True)
+
+
+def warn_of(sentences: Sequence[str]) -> None:
+    """The first few as warnings, and how many more there are."""
+    for sentence in sentences[:MOST_WARNINGS]:
+        say(sentence, "Warning", "yellow")
+    if (more := len(sentences) - MOST_WARNINGS) > 0:
+        say(f"{more} more like these.", "Warning", "yellow")
 
 
 class _StderrHandler(logging.Handler):
@@ -90,3 +100,13 @@ def counting(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
             bar.update(task, completed=count, speed=f"{speed:.1f} images/s" if speed else "")
 
         yield done
+
+
+@contextmanager
+def working(doing: str) -> Iterator[None]:
+    """Something turns on a terminal while a work of unknown length is going on."""
+    if stderr_console().is_terminal:
+        with stderr_console().status(doing):
+            yield
+    else:
+        yield

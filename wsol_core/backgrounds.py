@@ -5,37 +5,42 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-STRIP = 0.2  # of the side; objects are centred more often than not, so strips along the border mostly miss them
+GRID = 4  # cells a side; the inner 2 x 2 hold the object more often than the 12 around them
 
 
-def harvest_backgrounds(images: Tensor, foreground: Tensor | None) -> Tensor:
-    """Pictures (B, 3, S, S) that hold a border strip of each picture only, mirrored until it fills the square.
+def border_mosaics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Two mosaics of each picture (B, 3, S, S), S a multiple of 4: one that keeps its middle, and one that is border all over.
 
-    The strip keeps its own scale, so that sharpness does not give the background away; the mirroring does, which is
-    why the caller should not lean on these alone. With `foreground` maps (B, h, w) the border where they are lowest
-    is taken, else one drawn at random.
+    The picture is cut into 4 x 4 cells. Both mosaics shuffle and flip cells alike, so that neither seams nor sharpness
+    tell them apart: only what the middle shows does, which is the object where pictures were taken of it. Single
+    pictures with the object at the border teach the wrong thing; over a project the middle wins.
+
+    Returns: (objects, backgrounds), both like `images`. Random numbers are torch's.
     """
-    width = max(1, int(images.shape[2] * STRIP))
-    strips = [_side(images, side, width) for side in range(4)]
-    if foreground is None:
-        chosen = torch.randint(4, (len(images),), device=images.device)
-    else:
-        thin = max(1, int(foreground.shape[1] * STRIP))
-        seen = torch.stack([_side(foreground[:, None], side, thin).mean((1, 2, 3)) for side in range(4)])
-        chosen = seen.argmin(0)
-    filled = torch.stack([_mirrored(strip, images.shape[2]) for strip in strips])
-    return filled[chosen, torch.arange(len(images), device=images.device)]
+    b = len(images)
+    places = torch.arange(GRID**2, device=images.device).view(GRID, GRID)
+    middle = places[1:-1, 1:-1].flatten()
+    border = places.flatten()[~torch.isin(places.flatten(), middle)]
+    everywhere = border[torch.randint(len(border), (b, GRID**2), device=images.device)]
+    kept = everywhere.clone()
+    kept[:, middle] = middle[torch.rand(b, len(middle), device=images.device).argsort(1)]
+    cells = _cut(images)
+    return _laid(cells, kept), _laid(cells, everywhere)
 
 
-def _side(x: Tensor, side: int, width: int) -> Tensor:
-    """The top, bottom, left or right strip of (B, C, S, S), turned so that its thin axis is the rows."""
-    if side > 1:
-        x = x.transpose(2, 3)
-    return x[:, :, :width] if side % 2 == 0 else x[:, :, -width:].flip(2)
+def _cut(images: Tensor) -> Tensor:
+    """(B, 16, 3, S/4, S/4)."""
+    b, channels, side, _ = images.shape
+    cell = side // GRID
+    cells = images.reshape(b, channels, GRID, cell, GRID, cell)
+    return cells.permute(0, 2, 4, 1, 3, 5).reshape(b, GRID**2, channels, cell, cell)
 
 
-def _mirrored(strip: Tensor, side_px: int) -> Tensor:
-    """Rows of the strip, forwards and backwards in turn, until there are `side_px` of them."""
-    width = strip.shape[2]
-    rows = torch.arange(side_px, device=strip.device) % (2 * width)
-    return strip[:, :, torch.where(rows < width, rows, 2 * width - 1 - rows)]
+def _laid(cells: Tensor, order: Tensor) -> Tensor:
+    """Pictures (B, 3, S, S) of the cells in `order` (B, 16), each flipped or not by chance."""
+    b, _, channels, cell, _ = cells.shape
+    chosen = cells[torch.arange(b, device=cells.device)[:, None], order]
+    flips = torch.rand(b, GRID**2, 1, 1, 1, device=cells.device) < 0.5
+    chosen = torch.where(flips, chosen.flip(4), chosen).reshape(b, GRID, GRID, channels, cell, cell)
+    pictures = chosen.permute(0, 3, 1, 4, 2, 5).reshape(b, channels, GRID * cell, GRID * cell)
+    return pictures.contiguous(memory_format=torch.channels_last)

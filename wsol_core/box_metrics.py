@@ -64,7 +64,7 @@ def boxes_at(score_map: FloatMap, threshold: float, every_contour: bool = False)
 
 @dataclass(frozen=True, slots=True)
 class SweptIou:
-    """Best IoU with any true box, for each of THRESHOLDS: of the largest contour's box, and over all contours' boxes."""
+    """Best IoU with any true box, at each of THRESHOLDS: of the largest contour's box, and over all contours' boxes."""
 
     largest: FloatArray
     every: FloatArray

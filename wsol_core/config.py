@@ -1,4 +1,4 @@
-"""Training settings as one frozen, torch-free value. Defaults are Boxstrap's own; a method's paper settings live with it."""
+"""Training settings as one frozen, torch-free value. Defaults are Boxstrap's own; papers' live with their methods."""
 
 from __future__ import annotations
 

@@ -59,20 +59,25 @@ class Localizer:
     dtype: torch.dtype
 
 
-def choose_thresholds(localizer: Localizer, samples: Sequence[Sample]) -> ThresholdChoice:
-    """The best thresholds by the corrected regions of at least 5 of `samples`, else those of the maps alone."""
-    corrected = pick([sample for sample in samples if sample.regions], MOST_PICTURES)
+def choose_thresholds(localizer: Localizer, samples: Sequence[Sample], most: int = MOST_PICTURES) -> ThresholdChoice:
+    """The best thresholds by the corrected regions of at least 5 of `samples`, else those of the maps alone.
+
+    Args: most: look at so many pictures at most.
+    """
+    corrected = pick([sample for sample in samples if sample.regions], most)
     if len(corrected) >= FEWEST_CORRECTED:
         curves: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-        for label, score_map, region in _corrected_maps(localizer, corrected):
-            curves[label].append(_iou_curve(score_map, region))
+        asked = [(sample, label) for sample in corrected for label in _corrected_labels(sample, localizer.classes)]
+        for found in _final_maps(localizer, asked):
+            curves[found.label].append(_iou_curve(found.score_map, found.guide.regions[found.label]))
         if curves:
             overall = best_threshold([curve for found in curves.values() for curve in found])
             best = {label: (len(found), best_threshold(found)) for label, found in curves.items()}
             return ThresholdChoice(overall, RULE_WITH_BOXES, class_thresholds(best, overall))
-    chosen = pick(samples, MOST_PICTURES)
-    maps = (score_map for _, _, score_map in _final_maps(localizer, [(s, s.labels[0]) for s in chosen]))
-    return ThresholdChoice(threshold_without_boxes(maps), RULE_WITHOUT_BOXES)
+    chosen = [(sample, sample.labels[0]) for sample in pick(samples, most)]
+    final = list(_final_maps(localizer, chosen))
+    maps, pictures = [found.score_map for found in final], [found.guide.pixels for found in final]
+    return ThresholdChoice(threshold_without_boxes(maps, pictures), RULE_WITHOUT_BOXES)
 
 
 def pick(samples: Sequence[Sample], most: int) -> list[Sample]:
@@ -81,43 +86,47 @@ def pick(samples: Sequence[Sample], most: int) -> list[Sample]:
     return ranked[:most]
 
 
+def _corrected_labels(sample: Sample, classes: Sequence[str]) -> list[str]:
+    return [label for label in dict.fromkeys(region.label for region in sample.regions) if label in classes]
+
+
 def _iou_curve(score_map: FloatMap, region: SquashedRegion) -> NDArray[np.float64]:
     if region.mask is not None:
         return mask_ious(score_map, region.mask > 127)
     return box_ious(score_map, [(x0, y0, x1, y1) for x0, y0, x1, y1 in (region.boxes * SIDE_PX).tolist()])
 
 
-def _corrected_maps(localizer: Localizer, samples: Sequence[Sample]) -> Iterator[tuple[str, FloatMap, SquashedRegion]]:
-    asked = [(sample, label) for sample in samples for label in {region.label: None for region in sample.regions}]
-    for label, picture, score_map in _final_maps(localizer, asked):
-        yield label, score_map, picture.regions[label]
+@dataclass(frozen=True, slots=True)
+class _FinalMap:
+    """A class's map of a picture, and the picture and its regions squashed to the same (224, 224)."""
+
+    label: str
+    score_map: FloatMap
+    guide: SquashedPicture
 
 
-def _final_maps(
-    localizer: Localizer, asked: Sequence[tuple[Sample, str]]
-) -> Iterator[tuple[str, SquashedPicture, FloatMap]]:
-    """The class's final map of each readable sample, as prediction makes it, a few pictures in memory at a time."""
-    cache = PictureCache(SIDE_PX, 0)
+def _final_maps(localizer: Localizer, asked: Sequence[tuple[Sample, str]]) -> Iterator[_FinalMap]:
+    """As prediction makes them, of the readable samples, a few at a time."""
+    guides, inputs = PictureCache(SIDE_PX, 0), PictureCache(localizer.side_px, 0)
     with ThreadPoolExecutor() as pool, torch.no_grad(), evaluating(localizer.method):
         for start in range(0, len(asked), _AT_ONCE):
-            part = asked[start : start + _AT_ONCE]
-            read = list(pool.map(cache.picture, [sample for sample, _ in part]))
-            known = [(label, picture) for (_, label), picture in zip(part, read, strict=True) if picture is not None]
+            samples, labels = zip(*asked[start : start + _AT_ONCE], strict=True)
+            read = list(pool.map(guides.picture, samples))
+            known = [(label, guide) for label, guide in zip(labels, read, strict=True) if guide is not None]
+            if localizer.side_px != SIDE_PX:
+                read = list(pool.map(inputs.picture, samples))
+            pixels = [picture.pixels for picture in read if picture is not None]
             if known:
-                raw = _raw_maps(localizer, known)
-                guides = [picture.pixels if localizer.refine else None for _, picture in known]
-                finals = list(pool.map(final_map, raw, guides))
-                yield from ((label, picture, found) for (label, picture), found in zip(known, finals, strict=True))
+                raw = _raw_maps(localizer, [label for label, _ in known], pixels)
+                refined_by = [guide.pixels if localizer.refine else None for _, guide in known]
+                finals = pool.map(final_map, raw, refined_by)
+                yield from (_FinalMap(label, found, guide) for (label, guide), found in zip(known, finals, strict=True))
 
 
-def _raw_maps(localizer: Localizer, known: Sequence[tuple[str, SquashedPicture]]) -> NDArray[np.float32]:
+def _raw_maps(localizer: Localizer, labels: Sequence[str], pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
     """(B, h, w) maps of the method for each picture's class."""
-    images = to_images(np.stack([picture.pixels for _, picture in known]), localizer.device)
-    if localizer.side_px != SIDE_PX:
-        side = (localizer.side_px, localizer.side_px)
-        images = torch.nn.functional.interpolate(images, size=side, mode="bilinear", antialias=True)
-    images = images.contiguous(memory_format=torch.channels_last)
-    labels = torch.tensor([localizer.classes.index(label) for label, _ in known], device=localizer.device)
+    images = to_images(np.stack(pixels), localizer.device)
+    wanted = torch.tensor([localizer.classes.index(label) for label in labels], device=localizer.device)
     with autocast(localizer.device, localizer.dtype):
-        maps = localizer.method.activation_maps(images, labels)
+        maps = localizer.method.activation_maps(images, wanted)
     return np.asarray(maps.float().cpu().numpy(), np.float32)

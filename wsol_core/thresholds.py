@@ -41,8 +41,8 @@ def threshold_without_boxes(maps: Iterable[FloatMap], pictures: Iterable[NDArray
     curves, kept = [], []
     for score_map, picture in zip(maps, pictures, strict=True):
         small = np.asarray(cv2.resize(score_map, (CUT_SIDE_PX, CUT_SIDE_PX), interpolation=cv2.INTER_AREA), np.float32)
-        cut = graph_cut(squash(picture, CUT_SIDE_PX), small)
         kept.append(np.histogram(small, BINS, (0, 1))[0])
+        cut = graph_cut(squash(picture, CUT_SIDE_PX), small)
         if cut is not small:
             curves.append(mask_ious(small, cut > 0.5))
     return best_threshold(curves) if curves else otsu_of_maps(kept)

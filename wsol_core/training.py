@@ -33,6 +33,7 @@ from wsol_core.errors import CheckpointError, ConfigError, DataError
 from wsol_core.methods import build_method
 from wsol_core.methods.base import WsolMethod
 from wsol_core.model_card import ModelCard
+from wsol_core.pacing import Pace
 from wsol_core.precision import choose_device, choose_precision
 from wsol_core.progress import TrainingHooks
 from wsol_core.records import Sample
@@ -46,9 +47,9 @@ from wsol_core.weights import pretrained_state
 
 logger = logging.getLogger(__name__)
 
-REFINE = True  # maps at the picture's edges
 TIMED_PICTURES = 8
-SAVING_S = 0.5  # of the model's files
+SAVING_S = 1.0  # of the model's files
+FEWEST_PICTURES = 24  # for the thresholds, where time is short
 INITIAL = -1  # the random numbers of fresh weights; stages count from 0
 # Settings that may differ when a training goes on: where and how fast it runs. Time and epochs are in its plan.
 MAY_CHANGE = frozenset({"device", "workers", "epochs", "minutes"})
@@ -119,7 +120,7 @@ def fit(
         )
         loop = TrainingLoop(job, localizer.dtype, checkpoint)
         state = loop.run()
-        values = _finish(job, localizer, data, held_out, state, loop.pace.now_s()) if peers.is_main else None
+        values = _finish(job, localizer, data, held_out, state, loop.pace) if peers.is_main else None
         return ModelCard.from_dict(peers.from_main(values))
 
 
@@ -215,26 +216,30 @@ def _held_out(data: _Data, side_px: int, peers: Peers) -> HeldOut | None:
 
 def _localizer(method: WsolMethod, data: _Data, config: TrainConfig, device: torch.device) -> Localizer:
     dtype = choose_precision(device, config.precision)
-    return Localizer(method, data.classes, config.side_px, REFINE, device, dtype)
+    return Localizer(method, data.classes, config.side_px, method.snaps_to_edges, device, dtype)
 
 
 def _measure_finish(localizer: Localizer, data: _Data) -> float:
     """Seconds that `_finish` will take, from a few pictures."""
-    samples = pick([*data.train, *data.held], MOST_PICTURES)
-    few = samples[:TIMED_PICTURES]
+    few = pick([*data.train, *data.held], TIMED_PICTURES)
     choose_thresholds(localizer, few[:1])  # the first picture pays for what is made once
     start = time.monotonic()
     choose_thresholds(localizer, few)
-    return (time.monotonic() - start) * len(samples) / len(few) + SAVING_S
+    pictures = min(MOST_PICTURES, len(data.train) + len(data.held))
+    return (time.monotonic() - start) * pictures / len(few) + SAVING_S
 
 
 def _finish(
-    job: TrainingJob, localizer: Localizer, data: _Data, held_out: HeldOut | None, state: RunState, seconds: float
+    job: TrainingJob, localizer: Localizer, data: _Data, held_out: HeldOut | None, state: RunState, pace: Pace
 ) -> dict[str, Any]:
     """Chooses the thresholds and writes the model; the card's values."""
-    choice = choose_thresholds(localizer, [*data.train, *data.held])
-    metrics = {"train_pictures": float(len(data.train)), "train_seconds": seconds, "train_steps": _steps_of(state)}
-    metrics["skipped_steps"] = float(state.steps.bad_steps)
+    choice = choose_thresholds(localizer, [*data.train, *data.held], _affordable_pictures(state, pace))
+    metrics = {
+        "train_pictures": float(len(data.train)),
+        "train_steps": float(sum(plan.steps for plan in state.plans)),
+        "train_seconds": round(pace.now_s(), 3),
+        "skipped_steps": float(state.steps.bad_steps),
+    }
     if held_out is not None:
         metrics["holdout_pictures"] = float(len(held_out.target))
         metrics["holdout_top1_accuracy"] = top1_accuracy(job.method, held_out, job.device, localizer.dtype)
@@ -254,5 +259,9 @@ def _finish(
     return card.to_dict()
 
 
-def _steps_of(state: RunState) -> float:
-    return float(sum(plan.steps for plan in state.plans))
+def _affordable_pictures(state: RunState, pace: Pace) -> int:
+    """How many pictures the thresholds are chosen on; fewer where minutes rule and the stages took too long."""
+    if pace.total_s is None or not state.costs.finish_s:
+        return MOST_PICTURES
+    left = (pace.total_s - pace.now_s()) / state.costs.finish_s
+    return max(FEWEST_PICTURES, min(MOST_PICTURES, int(MOST_PICTURES * left)))

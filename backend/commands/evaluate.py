@@ -1,7 +1,5 @@
 """`boxstrap localize`: stub while predictor is absent"""
 
-import typer
-
 EXAMPLES = ""
 
 

@@ -1,9 +1,137 @@
-"""`boxstrap localize`: stub while predictor is absent"""
+"""`boxstrap localize`: boxes, masks and polygons for a folder of pictures, into files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-EXAMPLES = ""
+from backend.commands.options import (
+    DeviceOption,
+    ImagesArgument,
+    JsonOption,
+    ModelArgument,
+    SplitOption,
+    examples,
+    one_of,
+)
+from backend.commands.training_display import duration
+from backend.interrupts import ends_with
+from backend.terminal import counting, warn_of, working, write_json, write_result
+from wsol_core.errors import DataError
+
+if TYPE_CHECKING:
+    from wsol_core.predictions_file import PredictionSummary
+    from wsol_core.records import Sample
+
+EXAMPLES = examples(
+    "boxstrap localize model pictures --out boxes",
+    "boxstrap localize model pictures --split test --out boxes --maps",
+    "boxstrap localize model unsorted --out boxes --labels predicted",
+)
+GIVEN, PREDICTED = "given", "predicted"
 
 
-def command() -> None:
-    """x"""
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What to localize with what, and where to write. `labels` is GIVEN, PREDICTED, or None for GIVEN where known."""
+
+    model: Path
+    images: Path
+    out: Path
+    split: str | None
+    labels: str | None
+    maps: bool
+    device: str | None
+
+
+def command(
+    model: ModelArgument,
+    images: ImagesArgument,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for predictions.jsonl and the masks.")],
+    split: SplitOption = None,
+    maps: Annotated[bool, typer.Option("--maps", help="Save the activation maps too, as .npy.")] = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar=f"{GIVEN}|{PREDICTED}",
+            callback=one_of((GIVEN, PREDICTED)),
+            help="Localize the class that a picture is labelled with, or the one that the model sees.",
+            show_default="given where there are labels",
+        ),
+    ] = None,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write boxes, masks and polygons of the pictures in IMAGES; they need no class folders."""
+    inputs = Inputs(model, images, out, split, labels, maps, device)
+    start = time.monotonic()
+    with ends_with(f"Stopped; {out / 'predictions.jsonl'} is written only when all pictures are done."):
+        summary = run(inputs)
+    if not summary.pictures - len(summary.unreadable):
+        raise DataError(f"None of the {summary.pictures} pictures can be read; the first: {summary.unreadable[0]}")
+    warn_of(summary.unreadable)
+    show_summary(summary, inputs, time.monotonic() - start, as_json)
+
+
+def run(inputs: Inputs) -> PredictionSummary:
+    """Localize all pictures and write the files, with a bar."""
+    from wsol_core.datasets import read_folder
+
+    data = read_folder(inputs.images, inputs.split, labelled=False)
+    warn_of(data.skipped)
+    with working("Loading the model"):
+        # Loading torch takes seconds; a wrong folder is known without it.
+        from wsol_core.predictions_file import write_predictions
+        from wsol_core.predictor import Predictor, own_labels
+
+        predictor = Predictor.open(inputs.model, inputs.device or "auto")
+    given = takes_labels(data.samples, inputs.labels)
+    if given:
+        check_labels(data.samples, predictor.card.classes)
+    results = predictor.localize(data.samples, own_labels if given else None, inputs.maps)
+    with counting("Localizing", len(data.samples)) as done:
+        return write_predictions(results, inputs.out, inputs.maps, done)
+
+
+def takes_labels(samples: Sequence[Sample], labels: str | None) -> bool:
+    """Whether the pictures' own labels are localized: as told, else where every picture has one."""
+    bare = sum(not sample.labels for sample in samples)
+    if labels is None and 0 < bare < len(samples):
+        warn_of([f"{bare} of the pictures have no label, so what the model sees is localized in all of them."])
+    return labels == GIVEN or (labels is None and not bare)
+
+
+def check_labels(samples: Sequence[Sample], classes: Sequence[str]) -> None:
+    """DataError for a picture without a label, or with one that the model does not know."""
+    for sample in samples:
+        if not sample.labels:
+            raise DataError(f"{sample.file} has no label; put it into a class folder, or use --labels {PREDICTED}.")
+        if unknown := [label for label in sample.labels if label not in classes]:
+            raise DataError(
+                f"{sample.file} is labelled {unknown[0]!r}, which the model does not know (it knows "
+                f"{', '.join(classes)}); use --labels {PREDICTED} to localize what the model sees."
+            )
+
+
+def show_summary(summary: PredictionSummary, inputs: Inputs, seconds: float, as_json: bool) -> None:
+    """What was written, on stdout."""
+    speed = summary.pictures / max(seconds, 1e-9)
+    if as_json:
+        facts = {"out": str(inputs.out), "pictures": summary.pictures, "regions": summary.regions}
+        measured = {"seconds": round(seconds, 2), "images_per_s": round(speed, 2)}
+        write_json({**facts, "unreadable": list(summary.unreadable), **measured})
+        return
+    write_result(
+        f"{summary.pictures} pictures localized",
+        {
+            "predictions": str(inputs.out / "predictions.jsonl"),
+            "regions": str(summary.regions),
+            "unreadable": str(len(summary.unreadable)),
+            "time": f"{duration(seconds)} ({speed:.1f} images/s, starting included)",
+        },
+    )

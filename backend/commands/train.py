@@ -16,11 +16,13 @@ from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, e
 from backend.commands.training_display import duration, showing
 from backend.interrupts import Interrupted, StopRequest
 from backend.settings import Settings
-from backend.terminal import say, write_json, write_result
+from backend.terminal import say, warn_of, write_json, write_result
 from wsol_core.config import BACKBONE_NAMES, METHOD_NAMES, TrainConfig
-from wsol_core.errors import ConfigError, TrainingCancelled, WeightsError
+from wsol_core.errors import ConfigError, DataError, TrainingCancelled, WeightsError
+from wsol_core.progress import TrainingHooks
 
 if TYPE_CHECKING:
+    from wsol_core.datasets import DataFolder
     from wsol_core.model_card import ModelCard
 
 EXAMPLES = examples(
@@ -143,16 +145,15 @@ def resumed_config(out: Path, given: Mapping[str, Any]) -> TrainConfig:
 
 def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) -> ModelCard:
     """Train, showing progress; a first Ctrl-C ends it at the next step with a checkpoint."""
-    from wsol_core.datasets import read_folder
-    from wsol_core.distributed import Distributed
-    from wsol_core.progress import TrainingHooks
-    from wsol_core.training import fit
-
     stop = StopRequest(STOPPING if settings.is_main else "")
     with stop.listening(), showing(as_json, silent=not settings.is_main) as on_progress:
+        data, backgrounds = read_pictures(inputs)
         if not inputs.resume:
             check_weights(config, settings.weights_dir)
-        data = read_folder(inputs.images, "train", inputs.boxes_per_class)
+        # Loading torch takes seconds; a wrong folder is known without it.
+        from wsol_core.distributed import Distributed
+        from wsol_core.training import fit
+
         try:
             return fit(
                 config,
@@ -160,6 +161,7 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
                 data.classes,
                 inputs.out,
                 weights_dir=settings.weights_dir,
+                backgrounds=backgrounds,
                 hooks=TrainingHooks(on_progress, stop.is_asked),
                 resume=inputs.resume,
                 distributed=Distributed(settings.rank, settings.world_size, settings.local_rank),
@@ -167,6 +169,18 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
         except TrainingCancelled:
             sentence = f"Stopped; the checkpoint is in {inputs.out}. Go on with:  {command_to_resume(sys.argv)}"
             raise Interrupted(sentence, stop.exit_code) from None
+
+
+def read_pictures(inputs: Inputs) -> tuple[DataFolder, tuple[Path, ...]]:
+    """The pictures to learn from, and those that show none of the classes."""
+    from wsol_core.datasets import find_pictures, read_folder
+
+    data = read_folder(inputs.images, "train", inputs.boxes_per_class)
+    warn_of(data.skipped)
+    backgrounds = find_pictures(inputs.backgrounds) if inputs.backgrounds else ()
+    if inputs.backgrounds and not backgrounds:
+        raise DataError(f"There are no pictures in {inputs.backgrounds}; name a folder of background pictures.")
+    return data, backgrounds
 
 
 def check_weights(config: TrainConfig, weights_dir: Path | None) -> None:

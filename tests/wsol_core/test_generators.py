@@ -1,10 +1,9 @@
-"""The generators' shapes and what their gradients reach; harvested backgrounds."""
+"""The generators' shapes and what their gradients reach."""
 
 from __future__ import annotations
 
 import torch
 
-from wsol_core.backgrounds import harvest_backgrounds
 from wsol_core.fusion_generators import CoarseGenerator, FineGenerator
 from wsol_core.generators import UNetGenerator
 
@@ -40,15 +39,3 @@ def test_the_u_net_keeps_the_size_of_its_features() -> None:
 def test_the_u_net_takes_sides_that_do_not_halve_evenly() -> None:
     map_logits, _ = UNetGenerator(24, 3, base=8)(torch.randn(1, 24, 28, 28))
     assert map_logits.shape == (1, 1, 28, 28)
-
-
-def test_a_harvested_background_shows_the_side_where_the_map_is_lowest() -> None:
-    images = torch.zeros(1, 3, 20, 20)
-    images[:, :, :4] = 1  # the top strip
-    foreground = torch.ones(1, 10, 10)
-    foreground[:, :2] = 0
-    assert torch.equal(harvest_backgrounds(images, foreground), torch.ones(1, 3, 20, 20))
-
-
-def test_harvested_backgrounds_keep_the_pictures_shape() -> None:
-    assert harvest_backgrounds(torch.randn(3, 3, 64, 64), None).shape == (3, 3, 64, 64)

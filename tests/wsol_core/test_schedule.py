@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from wsol_core.schedule import (
@@ -32,7 +34,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero_as_a_cosine() -> None:
     assert factors[4] == pytest.approx(1.0, abs=0.01)
     assert factors[50] == pytest.approx(0.5)
     assert factors[99] < 0.001
-    assert all(later < earlier for earlier, later in zip(factors[5:], factors[6:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(factors[5:]))
 
 
 def test_a_new_number_of_steps_does_not_make_the_progress_jump() -> None:

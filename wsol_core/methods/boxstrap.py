@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from wsol_core.area_control import AreaControl
 from wsol_core.backbones import Backbone
-from wsol_core.backgrounds import harvest_backgrounds
+from wsol_core.backgrounds import border_mosaics
 from wsol_core.fusion_generators import CoarseGenerator, FineGenerator
 from wsol_core.losses import (
     background_activation_loss,
@@ -62,6 +62,7 @@ class Boxstrap(WsolMethod):
     stages: ClassVar[tuple[str, ...]] = ("classify", "localize")
     default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10}
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
+    snaps_to_edges: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
         super().__init__(num_classes, multi_label)
@@ -130,14 +131,15 @@ class Boxstrap(WsolMethod):
         if self.num_classes > 1:
             return loss
         # One class competes with nothing; pictures without the object are what its score means something against.
-        empty = self._backgrounds(batch)
-        without = self.head(self.backbone(empty)[3]).float().mean((2, 3))
-        return loss + classification_loss(without, torch.zeros_like(without), multi_label=True)
+        empty = batch.backgrounds
+        if empty is None:
+            present, empty = border_mosaics(batch.images)
+            loss = loss + self._presence(present, 1.0)
+        return loss + self._presence(empty, 0.0)
 
-    def _backgrounds(self, batch: Batch) -> Tensor:
-        if batch.backgrounds is not None:
-            return batch.backgrounds
-        return harvest_backgrounds(batch.images, None)
+    def _presence(self, images: Tensor, is_there: float) -> Tensor:
+        logits = self.head(self.backbone(images)[3]).float().mean((2, 3))
+        return classification_loss(logits, torch.full_like(logits, is_there), multi_label=True)
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor) -> LossTerms:
         low = features[0].detach()

@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsol_core.backbones import Backbone
-from wsol_core.backgrounds import harvest_backgrounds
+from wsol_core.backgrounds import border_mosaics
 from wsol_core.losses import classification_loss, mask_alignment_loss
 from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
 from wsol_core.pseudo_masks import min_max
 
 WIDTH = 256
 EMPTINESS, RAMP_FROM, RAMP_TO = 0.5, 0.1, 0.3
-HARVESTED_SHARE = 4  # one background picture for so many others
+MOSAIC_SHARE = 4  # a mosaic of either kind for so many pictures
 
 
 class WslBg(WsolMethod):
@@ -29,7 +29,7 @@ class WslBg(WsolMethod):
             + lambda mean (minmax(relu P_y) - sg minmax(relu A))^2,   lambda from 0 to 1 over 10 % to 30 % of training.
     A map is sqrt(minmax(relu P_c) * minmax(relu A)).
 
-    Without background pictures, border strips of the project's own pictures stand in. One class alone is judged by a
+    Without background pictures, border mosaics of the project's own pictures stand in. One class alone is judged by a
     sigmoid against the backgrounds, so that it has something to be told from.
     """
 
@@ -72,28 +72,29 @@ class WslBg(WsolMethod):
 
     def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
         """Terms of one step; see the class."""
+        count, present = len(batch.images), batch.images[:0]
         empty = batch.backgrounds
         if empty is None:
-            empty = harvest_backgrounds(batch.images[: max(1, len(batch.images) // HARVESTED_SHARE)], None)
-        count = len(batch.images)
-        top = self.backbone(torch.cat([batch.images, empty]))[3]
+            present, empty = border_mosaics(batch.images[: max(1, count // MOSAIC_SHARE)])
+        top = self.backbone(torch.cat([batch.images, present, empty]))[3]
         class_maps, attention = self.head(top).float(), self.foreground(top).float()
-        everyone = torch.arange(count, device=top.device)
-        is_object = (torch.arange(len(top), device=top.device) < count).float()
-        own = class_maps[:count][everyone, batch.target]
+        is_object = torch.ones(len(top), device=top.device)
+        is_object[-len(empty) :] = 0
+        own = class_maps[torch.arange(count, device=top.device), batch.target]
         ramp = min(1.0, max(0.0, (progress - RAMP_FROM) / (RAMP_TO - RAMP_FROM)))
+        nothing = is_object == 0
         return {
-            "classification": self._classification(class_maps, batch.labels, count),
+            "classification": self._classification(class_maps, batch.labels, is_object),
             "foreground": F.binary_cross_entropy_with_logits(attention.mean((1, 2, 3)), is_object),
-            "emptiness": EMPTINESS * (F.softplus(attention[count:]).mean() + F.softplus(class_maps[count:]).mean()),
+            "emptiness": EMPTINESS * (F.softplus(attention[nothing]).mean() + F.softplus(class_maps[nothing]).mean()),
             "alignment": ramp * mask_alignment_loss(min_max(own.relu()), min_max(attention[:count, 0].relu())),
         }
 
-    def _classification(self, class_maps: Tensor, labels: Tensor, count: int) -> Tensor:
+    def _classification(self, class_maps: Tensor, labels: Tensor, is_object: Tensor) -> Tensor:
         logits = class_maps.mean((2, 3))
         if self.num_classes > 1:
-            return classification_loss(logits[:count], labels, self.multi_label)
-        return classification_loss(logits, torch.cat([labels, labels.new_zeros(len(logits) - count, 1)]), True)
+            return classification_loss(logits[: len(labels)], labels, self.multi_label)
+        return classification_loss(logits, is_object[:, None], True)
 
     def forward(self, images: Tensor) -> Prediction:
         """Logits (B, C) and maps (B, C, S/16, S/16)."""

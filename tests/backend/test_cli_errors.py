@@ -1,0 +1,326 @@
+"""What can go wrong at the command line: one clear sentence on stderr, and the exit code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+from backend.commands import train
+from backend.commands.training_display import OnProgress
+from wsol_core import drawing
+
+ROOT = Path(__file__).parents[2]
+SMALL = ("--backbone", "tiny", "--side", "64", "--batch-size", "4", "--device", "cpu")
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1) -> str:
+    """What a failing command says, after checking how it ends: its code, nothing on stdout, one line, no traceback."""
+    capsys.readouterr()
+    assert main([str(argument) for argument in arguments]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Traceback" not in said.err
+    if code == 1:
+        assert said.err.startswith("Error: ")
+        assert said.err.count("\n") == 1
+    return " ".join(said.err.replace("│", " ").split())
+
+
+# --- the command line has no meaning: exit code 2 ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--epochs", "2", "--minutes", "1"), "--epochs or --minutes, not both"),
+        (("--method", "magic"), "'magic' is unknown; choose one of boxstrap, ornet, bas, wsl_bg, cam"),
+        (("--backbone", "alexnet"), "'alexnet' is unknown; choose one of mobilenet_v2"),
+        (("--boxes-per-class", "many"), "'many' is neither a number nor all"),
+        (("--boxes-per-class", "-1"), "'-1' is neither a number nor all"),
+        (("--minutes", "0"), "minutes is 0.0; it has to be more than 0"),
+        (("--epochs", "0"), "0 is not in the range x>=1"),
+        (("--side", "100"), "side_px is 100; it has to be a multiple of 32"),
+        (("--magic",), "No such option: --magic"),
+    ],
+)
+def test_train_explains_options_without_meaning(
+    arguments: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in error_of(capsys, "train", tmp_path, "--out", tmp_path / "model", *arguments, code=2)
+
+
+def test_a_missing_argument_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Missing option '--out'" in error_of(capsys, "train", "pictures", code=2)
+
+
+def test_localize_takes_only_two_ways_of_choosing_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = error_of(capsys, "localize", "m", "i", "--out", tmp_path, "--labels", "both", code=2)
+    assert "'both' is unknown; choose one of given, predicted" in said
+
+
+def test_an_unknown_device_is_named(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--device", "toaster")
+    assert "'toaster' is unknown; choose auto, cpu, cuda" in said
+
+
+# --- the pictures ---
+
+
+@pytest.mark.parametrize("command", ["train", "localize"])
+def test_a_folder_that_is_not_there_is_named(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = ["model"] if command == "localize" else []
+    said = error_of(capsys, command, *before, tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert f"{tmp_path / 'nowhere'} does not exist" in said
+
+
+def test_an_empty_class_is_named(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(pictures / "images", tmp_path / "images")
+    (tmp_path / "images" / "unicorn").mkdir()
+    assert "unicorn has no pictures" in error_of(capsys, "train", tmp_path / "images", "--out", tmp_path / "m")
+
+
+def test_an_unknown_split_is_named_with_the_known_ones(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = error_of(capsys, "localize", model, pictures, "--split", "exam", "--out", tmp_path / "o")
+    assert "Split 'exam' is unknown" in said and "test, train" in said
+
+
+def test_a_class_that_the_model_does_not_know_is_named(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pictures / "images" / "fish", tmp_path / "pictures" / "whale")
+    said = error_of(capsys, "localize", model, tmp_path / "pictures", "--out", tmp_path / "o")
+    assert "'whale', which the model does not know (it knows fish, ladybird); use --labels predicted" in said
+
+
+def test_an_unreadable_picture_is_named_and_the_rest_is_localized(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pictures / "images", tmp_path / "images")
+    torn = sorted((tmp_path / "images" / "fish").iterdir())[0]
+    torn.write_bytes(torn.read_bytes()[:100])
+    assert main(["localize", str(model), str(tmp_path / "images"), "--out", str(tmp_path / "o"), "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith(f"Warning: fish/{torn.name} cannot be read")
+    lines = (tmp_path / "o/predictions.jsonl").read_text().splitlines()
+    assert len(lines) == 12 and sum("error" in json.loads(line) for line in lines) == 1
+
+
+def test_training_goes_on_without_an_unreadable_picture(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pictures / "images", tmp_path / "images")
+    torn = sorted((tmp_path / "images" / "fish").iterdir())[0]
+    torn.write_bytes(b"no picture")
+    assert main(["train", str(tmp_path / "images"), "--out", str(tmp_path / "m"), "--epochs", "1", *SMALL]) == 0
+    assert f"fish/{torn.name}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["train", "localize"])
+def test_pictures_none_of_which_can_be_read_are_an_error(
+    command: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("fish/a.jpg", "fish/b.jpg", "ladybird/c.png"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(b"no picture")
+    before = [str(model)] if command == "localize" else []
+    small = SMALL if command == "train" else ()
+    assert main([command, *before, str(tmp_path / "images"), "--out", str(tmp_path / "o"), *small]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Error: " in said.err.splitlines()[-1] and "Traceback" not in said.err
+
+
+def test_a_folder_of_backgrounds_without_pictures_is_named(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sky").mkdir()
+    said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--backgrounds", tmp_path / "sky")
+    assert f"There are no pictures in {tmp_path / 'sky'}" in said
+
+
+# --- weights and models ---
+
+
+def test_a_weight_file_missing_from_the_named_folder_is_an_error(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WSOL_WEIGHTS_DIR", str(tmp_path))
+    said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--backbone", "resnet18")
+    assert f"Neither resnet18.pt nor resnet18.safetensors is in {tmp_path} (WSOL_WEIGHTS_DIR)" in said
+    assert "--no-pretrained" in said
+
+
+def test_a_folder_that_is_no_model_is_named(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert f"{tmp_path} holds no finished model" in error_of(
+        capsys, "localize", tmp_path, pictures, "--out", tmp_path / "o"
+    )
+
+
+def test_training_into_a_folder_in_use_is_refused(
+    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = error_of(capsys, "train", pictures, "--out", model, *SMALL)
+    assert f"{model} already holds a training" in said and "--resume" in said
+
+
+def test_resuming_what_never_began_is_refused(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--resume")
+    assert "no checkpoint" in said and "without --resume" in said
+
+
+# --- the disk ---
+
+
+def test_a_full_disk_faked_by_a_failing_write_is_a_sentence_of_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Path, "write_bytes", fail_with_no_space)
+    said = error_of(capsys, "draw", tmp_path / "drawn", "--images", "4")
+    assert "No space left on device" in said and str(tmp_path) in said
+
+
+def test_a_full_disk_faked_by_a_failing_write_is_a_sentence_of_localize(
+    pictures: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Path, "write_bytes", fail_with_no_space)
+    said = error_of(capsys, "localize", model, pictures, "--split", "test", "--out", tmp_path / "o")
+    assert "No space left on device" in said
+    assert not (tmp_path / "o" / "predictions.jsonl").exists()
+
+
+def test_a_full_disk_faked_while_checkpointing_keeps_the_checkpoint_before(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interrupt_at(1, monkeypatch)
+    begin = ["train", pictures, "--out", tmp_path / "m", "--epochs", "2", *SMALL]
+    error_of(capsys, *begin, code=130)
+    kept = (tmp_path / "m" / "checkpoint.pt").read_bytes()
+    monkeypatch.undo()
+    with monkeypatch.context() as full:
+        full.setattr(os, "fsync", fail_with_no_space)
+        said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--resume")
+    assert "checkpoint.pt could not be written: No space left on device" in said
+    assert (tmp_path / "m" / "checkpoint.pt").read_bytes() == kept
+    assert main(["train", str(pictures), "--out", str(tmp_path / "m"), "--resume"]) == 0
+
+
+def fail_with_no_space(*_: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+# --- Ctrl-C ---
+
+
+def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C comes when a training's display hears of `step`, counted over all stages."""
+
+    @contextmanager
+    def showing(as_json: bool, silent: bool = False) -> Iterator[OnProgress]:
+        seen: list[object] = []
+
+        def on_progress(progress: object) -> None:
+            seen.append(progress)
+            if len(seen) == step:
+                signal.raise_signal(signal.SIGINT)
+
+        yield on_progress
+
+    monkeypatch.setattr(train, "showing", showing)
+
+
+def test_ctrl_c_stops_a_training_which_then_goes_on(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["train", str(pictures), "--out", str(tmp_path / "m"), "--epochs", "2", *SMALL]
+    monkeypatch.setattr(sys, "argv", ["boxstrap", *arguments])
+    handler = signal.getsignal(signal.SIGINT)
+    interrupt_at(2, monkeypatch)
+    assert main(arguments) == 130
+    said = capfd.readouterr().err
+    assert "Stopping at the next step" in said
+    assert f"Go on with:  boxstrap {' '.join(arguments)} --resume" in said
+    assert signal.getsignal(signal.SIGINT) is handler
+    monkeypatch.undo()
+    assert main([*arguments, "--resume"]) == 0
+    assert "trained" in capfd.readouterr().out
+
+
+def test_a_real_interrupt_of_the_program_ends_with_130_and_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "backend.cli", "train", str(pictures), "--out", str(tmp_path / "m"), "--json"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*command, "--epochs", "500", *SMALL], cwd=ROOT, text=True, **pipes) as program:
+        assert program.stdout is not None
+        assert json.loads(program.stdout.readline())["event"] == "progress"
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert "Go on with:" in said and "Traceback" not in said
+    assert (tmp_path / "m" / "checkpoint.pt").is_file()
+
+
+def test_a_second_ctrl_c_ends_the_program_at_once() -> None:
+    code = """
+import signal
+from backend.interrupts import StopRequest
+stop = StopRequest("stopping")
+with stop.listening():
+    signal.raise_signal(signal.SIGINT)
+    assert stop.is_asked()
+    signal.raise_signal(signal.SIGINT)
+    raise SystemExit("still here")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "stopping")
+
+
+def test_ctrl_c_while_drawing_says_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(drawing, "draw_picture", lambda *_: signal.raise_signal(signal.SIGINT))
+    said = error_of(capsys, "draw", tmp_path / "drawn", code=130)
+    assert said == f"Stopped; {tmp_path / 'drawn'} holds part of the pictures. Delete it before drawing again."
+
+
+# --- what nobody expected ---
+
+
+def test_an_unexpected_error_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(drawing, "draw_picture", lambda *_: 1 / 0)
+    said = error_of(capsys, "draw", tmp_path / "drawn")
+    assert said.startswith("Error: ZeroDivisionError: division by zero. This is a fault of the program")
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_those_who_ask_see_the_traceback(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(drawing, "draw_picture", lambda *_: 1 / 0)
+    if way == "variable":
+        monkeypatch.setenv("BOXSTRAP_DEBUG", "1")
+    options = ["--debug"] if way == "option" else []
+    assert main([*options, "draw", str(tmp_path / "drawn")]) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_bad_environment_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WSOL_WEIGHTS_DIR", str(tmp_path / "gone"))
+    assert "WSOL_WEIGHTS_DIR is" in error_of(capsys, "draw", tmp_path / "drawn")
