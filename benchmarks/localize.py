@@ -20,7 +20,7 @@ from benchmarks.timing import machine, seconds
 from wsol_core.config import TrainConfig
 from wsol_core.datasets import read_folder
 from wsol_core.drawing import draw_folder
-from wsol_core.methods import build_method
+from wsol_core.methods.registry import build_method
 from wsol_core.model_card import ModelCard
 from wsol_core.precision import autocast, choose_device, choose_precision
 from wsol_core.predictions_file import write_predictions

@@ -16,8 +16,8 @@ import torchvision
 
 from benchmarks.timing import machine, seconds
 from wsol_core.config import METHOD_NAMES
-from wsol_core.methods import build_method
 from wsol_core.methods.base import Batch, WsolMethod
+from wsol_core.methods.registry import build_method
 from wsol_core.optim import build_optimizer
 from wsol_core.precision import autocast, choose_device, choose_precision
 

@@ -9,7 +9,7 @@ GRID = 4  # cells a side; the inner 2 x 2 hold the object more often than the 12
 
 
 def border_mosaics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Two mosaics of each picture (B, 3, S, S), S a multiple of 4: one that keeps its middle, and one that is border all over.
+    """Two mosaics of each picture (B, 3, S, S), S a multiple of 4: one keeps its middle, one is border all over.
 
     The picture is cut into 4 x 4 cells. Both mosaics shuffle and flip cells alike, so that neither seams nor sharpness
     tell them apart: only what the middle shows does, which is the object where pictures were taken of it. Single

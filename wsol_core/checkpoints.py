@@ -26,8 +26,8 @@ from torch import Tensor
 
 from wsol_core.config import TrainConfig
 from wsol_core.errors import CheckpointError, ConfigError, StorageError
-from wsol_core.methods import build_method
 from wsol_core.methods.base import WsolMethod
+from wsol_core.methods.registry import build_method
 from wsol_core.model_card import ModelCard
 
 CHECKPOINT, WEIGHTS, CARD, HISTORY = "checkpoint.pt", "model.safetensors", "model.json", "history.jsonl"

@@ -74,11 +74,7 @@ def otsu_threshold(counts: NDArray[np.generic]) -> float | None:
 
 def mask_ious(score_map: FloatMap, mask: BoolMask) -> NDArray[np.float64]:
     """(49,) IoU with a true mask, at each threshold of GRID. Args: both (h, w)."""
-    return iou_of_counts(*(_counts_above(score_map[part]) for part in (mask, ~mask)))
-
-
-def iou_of_counts(hits: NDArray[np.int64], alarms: NDArray[np.int64]) -> NDArray[np.float64]:
-    """IoU from pixels above each threshold on the object, hits[1:], and off it; hits[0] counts the whole object."""
+    hits, alarms = _counts_above(score_map[mask]), _counts_above(score_map[~mask])
     return np.asarray(hits[1:] / np.maximum(hits[0] + alarms[1:], 1), np.float64)
 
 
@@ -116,18 +112,6 @@ def best_threshold(ious: Sequence[NDArray[np.float64]]) -> float:
     mean = np.mean(ious, axis=0)
     best = np.flatnonzero(mean >= mean.max() - 1e-12)
     return float(GRID[best[len(best) // 2]])
-
-
-def threshold_from_masks(maps: Iterable[FloatMap], masks: Iterable[BoolMask]) -> float:
-    """The threshold with the best mean mask IoU; maps and masks (h, w), at least one of each."""
-    return best_threshold([mask_ious(*pair) for pair in zip(maps, masks, strict=True)])
-
-
-def threshold_from_boxes(
-    maps: Iterable[FloatMap], boxes: Iterable[Sequence[tuple[float, float, float, float]]]
-) -> float:
-    """The threshold with the best mean IoU of the largest part's box; boxes in pixels of the map, one or more a map."""
-    return best_threshold([box_ious(*pair) for pair in zip(maps, boxes, strict=True)])
 
 
 def class_thresholds(best: Mapping[str, tuple[int, float]], overall: float) -> dict[str, float]:

@@ -30,8 +30,8 @@ from wsol_core.checkpoints import (
 from wsol_core.config import TrainConfig
 from wsol_core.distributed import Distributed, Peers, process_group
 from wsol_core.errors import CheckpointError, ConfigError, DataError
-from wsol_core.methods import build_method
 from wsol_core.methods.base import WsolMethod
+from wsol_core.methods.registry import build_method
 from wsol_core.model_card import ModelCard
 from wsol_core.pacing import Pace
 from wsol_core.precision import choose_device, choose_precision

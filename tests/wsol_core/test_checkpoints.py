@@ -27,8 +27,8 @@ from wsol_core.checkpoints import (
 )
 from wsol_core.config import TrainConfig
 from wsol_core.errors import CheckpointError, StorageError
-from wsol_core.methods import build_method
 from wsol_core.methods.base import WsolMethod
+from wsol_core.methods.registry import build_method
 from wsol_core.model_card import ModelCard
 
 CONFIG = TrainConfig(method="cam", backbone="tiny", epochs=1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from wsol_core.methods import build_method
 from wsol_core.methods.base import Batch, LossTerms, WsolMethod
+from wsol_core.methods.registry import build_method
 from wsol_core.records import NO_REGION
 
 SIDE = 64

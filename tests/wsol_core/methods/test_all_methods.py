@@ -8,7 +8,7 @@ import torch
 from tests.wsol_core.methods.method_batches import SIDE, noise_batch, tiny_method
 from wsol_core.config import METHOD_NAMES
 from wsol_core.errors import ConfigError
-from wsol_core.methods import METHODS, build_method
+from wsol_core.methods.registry import METHODS, build_method
 from wsol_core.optim import build_optimizer
 
 
