@@ -24,12 +24,15 @@ ROOT = Path(__file__).parents[2]
 SMALL = ("--backbone", "tiny", "--side", "64", "--batch-size", "4", "--device", "cpu")
 
 
-def error_of(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1) -> str:
-    """What a failing command says, after checking how it ends: its code, nothing on stdout, one line, no traceback."""
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1, on_stdout: bool = False) -> str:
+    """What a failing command says, after checking how it ends: its code, one line on stderr, no traceback.
+
+    Nothing is on stdout, but for progress where it is expected `on_stdout`.
+    """
     capsys.readouterr()
     assert main([str(argument) for argument in arguments]) == code
     said = capsys.readouterr()
-    assert said.out == ""
+    assert bool(said.out) == on_stdout
     assert "Traceback" not in said.err
     if code == 1:
         assert said.err.startswith("Error: ")
@@ -49,7 +52,7 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: object, code: int =
         (("--boxes-per-class", "many"), "'many' is neither a number nor all"),
         (("--boxes-per-class", "-1"), "'-1' is neither a number nor all"),
         (("--minutes", "0"), "minutes is 0.0; it has to be more than 0"),
-        (("--epochs", "0"), "0 is not in the range x>=1"),
+        (("--epochs", "0"), "greater than or equal to 1"),
         (("--side", "100"), "side_px is 100; it has to be a multiple of 32"),
         (("--magic",), "No such option: --magic"),
     ],
@@ -213,7 +216,7 @@ def test_a_full_disk_faked_while_checkpointing_keeps_the_checkpoint_before(
     monkeypatch.undo()
     with monkeypatch.context() as full:
         full.setattr(os, "fsync", fail_with_no_space)
-        said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--resume")
+        said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--resume", "--json", on_stdout=True)
     assert "checkpoint.pt could not be written: No space left on device" in said
     assert (tmp_path / "m" / "checkpoint.pt").read_bytes() == kept
     assert main(["train", str(pictures), "--out", str(tmp_path / "m"), "--resume"]) == 0

@@ -127,15 +127,14 @@ class Boxstrap(WsolMethod):
         return Prediction(logits, maps.float().sigmoid())
 
     def _classification(self, batch: Batch, logits: Tensor) -> Tensor:
-        loss = classification_loss(logits, batch.labels, self.multi_label)
         if self.num_classes > 1:
-            return loss
+            return classification_loss(logits, batch.labels, self.multi_label)
         # One class competes with nothing; pictures without the object are what its score means something against.
-        empty = batch.backgrounds
-        if empty is None:
-            present, empty = border_mosaics(batch.images)
-            loss = loss + self._presence(present, 1.0)
-        return loss + self._presence(empty, 0.0)
+        if batch.backgrounds is not None:
+            return classification_loss(logits, batch.labels, True) + self._presence(batch.backgrounds, 0.0)
+        # Of mosaics only: whole pictures, told from them by their missing seams, would be "there" for that alone.
+        objects, empty = border_mosaics(batch.images)
+        return self._presence(objects, 1.0) + self._presence(empty, 0.0)
 
     def _presence(self, images: Tensor, is_there: float) -> Tensor:
         logits = self.head(self.backbone(images)[3]).float().mean((2, 3))
