@@ -23,6 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from wsol_core.cores import usable_cores
 from wsol_core.errors import StorageError
 from wsol_core.records import BoolMask, FloatMap, Localization, Region, Unreadable
 
@@ -122,7 +123,7 @@ def _with_files_written(
     results: Iterable[Localization | Unreadable], out: Path, maps: bool
 ) -> Iterator[Localization | Unreadable]:
     """The same results in order, each after its files are written; a few are written side by side."""
-    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    workers = min(MOST_WORKERS, usable_cores())
     writing: deque[Future[Localization | Unreadable]] = deque()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
     try:

@@ -6,7 +6,6 @@ measured, is others' business.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsol_core.checkpoints import load_model
+from wsol_core.cores import usable_cores
 from wsol_core.errors import ConfigError, DataError
 from wsol_core.methods.base import WsolMethod
 from wsol_core.model_card import ModelCard
@@ -78,7 +78,7 @@ class Predictor:
         # Two calls: a device together with a memory format is missing in torch's type hints.
         self.method = method.to(self.device).to(memory_format=torch.channels_last).eval()
         self._index_of = {name: index for index, name in enumerate(card.classes)}
-        self._workers = workers if workers > 0 else min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        self._workers = workers if workers > 0 else min(MOST_WORKERS, usable_cores())
 
     @classmethod
     def open(cls, folder: Path, device: str = "auto", precision: str = "auto") -> Predictor:

@@ -6,7 +6,6 @@ sees what an uninterrupted one would have seen. Decoding is picture_cache.py's, 
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsol_core.augmentation import Augmentation, draw_view
+from wsol_core.cores import usable_cores
 from wsol_core.errors import DataError
 from wsol_core.methods.base import Batch
 from wsol_core.normalisation import to_images
@@ -140,7 +140,7 @@ class TrainingPictures:
         self._background_set = TrainingSet(empty, (), side_px, seed + 1, augmentation, cache_bytes // 4)
         self._seed, self._classes = seed, len(classes)
         self._rank, self._world = rank, world_size
-        self._workers = workers if workers >= 0 else min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+        self._workers = workers if workers >= 0 else min(MOST_WORKERS, usable_cores())
         self._pin = pin_memory
         self._decks = self._make_decks(samples, batch_size)
         self._background_deck = Deck(range(len(empty)), seed, 2)
@@ -231,7 +231,7 @@ def plain_images(samples: Sequence[Sample], side_px: int) -> tuple[list[Sample],
     """The readable ones of `samples`, and their pictures (N, 3, S, S): squashed, not augmented, all in memory."""
     read: list[tuple[Sample, SquashedPicture]] = []
     cache = PictureCache(side_px, 0)
-    with ThreadPoolExecutor(min(MOST_WORKERS, len(os.sched_getaffinity(0)))) as pool:
+    with ThreadPoolExecutor(min(MOST_WORKERS, usable_cores())) as pool:
         for sample, picture in zip(samples, pool.map(cache.picture, samples), strict=True):
             if picture is not None:
                 read.append((sample, picture))

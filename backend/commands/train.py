@@ -133,8 +133,10 @@ def checked_config(given: Mapping[str, Any]) -> TrainConfig:
 
 def resumed_config(out: Path, given: Mapping[str, Any]) -> TrainConfig:
     """The settings that the training in `out` began with, but for those given anew; its length stays as planned."""
-    from wsol_core.checkpoints import resume_config
+    from wsol_core.checkpoints import is_finished, resume_config
 
+    if is_finished(out):
+        say(f"The training in {out} has finished; nothing is left to do.")
     begun = resume_config(out)
     length = {"epochs", "minutes"}
     for name in sorted(length & set(given)):
@@ -147,7 +149,7 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
     """Train, showing progress; a first Ctrl-C ends it at the next step with a checkpoint."""
     stop = StopRequest(STOPPING if settings.is_main else "")
     with stop.listening(), showing(as_json, silent=not settings.is_main) as on_progress:
-        data, backgrounds = read_pictures(inputs)
+        data, backgrounds = read_pictures(inputs, settings.is_main)
         if not inputs.resume:
             check_weights(config, settings.weights_dir)
         # Loading torch takes seconds; a wrong folder is known without it.
@@ -167,16 +169,22 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
                 distributed=Distributed(settings.rank, settings.world_size, settings.local_rank),
             )
         except TrainingCancelled:
-            sentence = f"Stopped; the checkpoint is in {inputs.out}. Go on with:  {command_to_resume(sys.argv)}"
-            raise Interrupted(sentence, stop.exit_code) from None
+            if not settings.is_main:
+                raise typer.Exit(stop.exit_code) from None
+            again = (
+                command_to_resume(sys.argv) if settings.world_size == 1 else "the same torchrun command and --resume"
+            )
+            raise Interrupted(
+                f"Stopped; the checkpoint is in {inputs.out}. Go on with:  {again}", stop.exit_code
+            ) from None
 
 
-def read_pictures(inputs: Inputs) -> tuple[DataFolder, tuple[Path, ...]]:
+def read_pictures(inputs: Inputs, warns: bool) -> tuple[DataFolder, tuple[Path, ...]]:
     """The pictures to learn from, and those that show none of the classes."""
     from wsol_core.datasets import find_pictures, read_folder
 
     data = read_folder(inputs.images, "train", inputs.boxes_per_class)
-    warn_of(data.skipped)
+    warn_of(data.skipped if warns else ())
     backgrounds = find_pictures(inputs.backgrounds) if inputs.backgrounds else ()
     if inputs.backgrounds and not backgrounds:
         raise DataError(f"There are no pictures in {inputs.backgrounds}; name a folder of background pictures.")
@@ -211,7 +219,7 @@ def show_card(card: ModelCard, inputs: Inputs, seconds: float, as_json: bool) ->
     if as_json:
         write_json({"event": "result", "model": str(inputs.out), "seconds": round(seconds, 1), **card.to_dict()})
         return
-    measured = {name.replace("_", " "): f"{value:.3f}" for name, value in card.metrics.items()}
+    measured = {name.replace("_", " "): f"{value:.3f}".rstrip("0").rstrip(".") for name, value in card.metrics.items()}
     write_result(
         f"{card.config.method} on {card.config.backbone}, trained",
         {

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from backend.cli import main
@@ -14,6 +16,7 @@ from backend.commands.train import command_to_resume
 from backend.commands.training_display import as_sentence, as_values, duration, showing
 from wsol_core.progress import Progress
 
+SMALL = ("--backbone", "tiny", "--side", "64", "--batch-size", "4", "--device", "cpu")
 COMMANDS = ("train", "localize", "evaluate", "draw")
 PROGRESS = Progress(
     stage="localize",
@@ -69,6 +72,92 @@ def test_draw_tells_programs_the_same_in_json(tmp_path: Path, capsys: pytest.Cap
     facts = json.loads(capsys.readouterr().out)
     assert facts.pop("seconds") >= 0
     assert facts == {"folder": str(tmp_path / "drawn"), "images": 1, "classes": 1, "seed": 9}
+
+
+def test_train_tells_programs_its_progress_and_last_its_result(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(tmp_path / "m"), "--epochs", "1", "--boxes-per-class", "all", "--json", *SMALL]
+    assert main(["train", str(pictures), *options]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["event"] for line in lines[-2:]] == ["progress", "result"]
+    assert {line["stage"] for line in lines[:-1]} == {"classify", "localize"}
+    assert (lines[-1]["model"], lines[-1]["classes"]) == (str(tmp_path / "m"), ["fish", "ladybird"])
+
+
+def test_train_says_where_the_model_is_and_what_is_next(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(tmp_path / "m"), "--method", "cam", "--minutes", "0.02", *SMALL]
+    assert main(["train", str(pictures), *options, "--backgrounds", str(pictures / "images" / "fish")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("cam on tiny, trained\n")
+    assert f"Next: boxstrap localize {tmp_path / 'm'} {pictures} --out boxes" in said
+
+
+def test_resuming_a_finished_training_changes_nothing(
+    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (model / "model.json").read_bytes()
+    assert main(["train", str(pictures), "--out", str(model), "--resume"]) == 0
+    assert "has finished; nothing is left to do" in capsys.readouterr().err
+    assert (model / "model.json").read_bytes() == before
+
+
+def test_localize_writes_a_line_a_mask_a_region_and_a_map_a_picture(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["localize", str(model), str(pictures), "--split", "test", "--out", str(tmp_path), "--maps"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("2 pictures localized\n") and said.err == ""
+    lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    assert [line["file"].split("/")[1] for line in lines] == ["ladybird", "fish"]
+    for line in lines:
+        assert set(line["scores"]) == {"fish", "ladybird"}
+        assert {region["label"] for region in line["regions"]} <= {line["file"].split("/")[1]}  # the given label
+        assert all((tmp_path / region["mask"]).is_file() for region in line["regions"])
+        values = np.load(tmp_path / "maps" / (line["file"].replace("/", "__") + ".npy"))
+        assert (values.shape, values.dtype, values.min(), values.max()) == ((224, 224), np.float32, 0, 1)
+
+
+def test_localize_takes_pictures_without_class_folders(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--out", str(tmp_path), "--json"]
+    assert main(["localize", str(model), str(pictures / "images" / "fish"), *options]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["pictures"], facts["unreadable"]) == (6, [])
+    lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    assert all(region["label"] == line["label"] for line in lines for region in line["regions"])
+
+
+def test_localize_can_leave_given_labels_aside(model: Path, pictures: Path, tmp_path: Path) -> None:
+    shutil.copytree(pictures / "images" / "fish", tmp_path / "pictures" / "whale")
+    options = ["--out", str(tmp_path / "o"), "--labels", "predicted", "--json"]
+    assert main(["localize", str(model), str(tmp_path / "pictures"), *options]) == 0
+
+
+def test_evaluate_shows_a_row_for_all_and_for_each_class_and_writes_the_report(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = ["--report", str(tmp_path / "report")]
+    assert main(["evaluate", str(model), str(pictures), "--split", "test", *report]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in said[2:5]] == [["all", "2"], ["fish", "1"], ["ladybird", "1"]]
+    assert said[-1] == f"The report: {tmp_path / 'report' / 'index.html'}"
+    assert "GT-known Loc" in (tmp_path / "report" / "index.html").read_text()
+
+
+def test_evaluate_tells_programs_everything_in_json(
+    pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(model), str(pictures), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["metrics"]["pictures"] == 12 and facts["report"] is None
+    assert {"gt_known_loc", "top1_loc", "top5_loc", "max_box_acc", "max_box_acc_v2", "px_ap", "mask_iou"} <= set(
+        facts["metrics"]
+    )
+    assert set(facts["per_class"]) == {"fish", "ladybird"}
 
 
 def test_progress_for_programs_carries_every_term_and_their_sum() -> None:

@@ -108,6 +108,27 @@ def test_a_class_that_the_model_does_not_know_is_named(
     assert "'whale', which the model does not know (it knows fish, ladybird); use --labels predicted" in said
 
 
+def test_evaluate_names_a_class_that_the_model_does_not_know(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(pictures, tmp_path / "pictures")
+    lines = tmp_path / "pictures" / "annotations.jsonl"
+    lines.write_text(lines.read_text().replace('"label": "fish"', '"label": "whale"'))
+    said = error_of(capsys, "evaluate", model, tmp_path / "pictures")
+    assert "The model does not know the class 'whale'" in said and "it knows fish, ladybird" in said
+
+
+def test_evaluate_needs_true_boxes(pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "None of the pictures has a true box" in error_of(capsys, "evaluate", model, pictures / "images")
+
+
+def test_a_line_that_is_no_json_is_named_by_its_number(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "annotations.jsonl").write_text('{"file": "a.jpg", "label": "fish"}\n{"file": \n')
+    assert "annotations.jsonl, line 2 is no JSON" in error_of(capsys, "train", tmp_path, "--out", tmp_path / "m")
+
+
 def test_an_unreadable_picture_is_named_and_the_rest_is_localized(
     pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

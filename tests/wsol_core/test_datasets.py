@@ -33,7 +33,7 @@ def annotated(folder: Path, *rows: dict[str, Any] | str) -> Path:
     return folder
 
 
-def a_row(file: str = "a.jpg", label: str | None = "cat", **more: Any) -> dict[str, Any]:
+def a_row(file: str = "a.jpg", label: object = "cat", **more: Any) -> dict[str, Any]:
     return {"file": file, "label": label, "split": "train", **more}
 
 
@@ -58,7 +58,7 @@ def test_pictures_in_no_class_folder_are_skipped_unless_labels_are_not_needed(tm
 
 def test_a_folder_of_loose_pictures_is_no_training_set(tmp_path: Path) -> None:
     (tmp_path / "loose.jpg").touch()
-    with pytest.raises(DataError, match="no pictures in .*one sub-folder of pictures per class"):
+    with pytest.raises(DataError, match=r"no pictures in .*one sub-folder of pictures per class"):
         read_folder(tmp_path)
 
 

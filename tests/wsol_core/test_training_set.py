@@ -152,7 +152,7 @@ def test_backgrounds_come_on_top_as_a_quarter_of_the_batch(make: MakeSample) -> 
     source = pictures([make(1)], batch_size=8, backgrounds=empty)
     shown = [greys(source.batch(index).backgrounds) for index in range(3)]
     assert [len(found) for found in shown] == [2, 2, 2]
-    assert sorted(sum(shown, [])) == [100, 100, 101, 101, 102, 102]
+    assert sorted(grey for found in shown for grey in found) == [100, 100, 101, 101, 102, 102]
     assert pictures([make(1)]).batch(0).backgrounds is None
 
 

@@ -107,13 +107,13 @@ def choice_after(*epochs: list[float]) -> EpochChoice:
 
 
 def test_a_clearly_better_earlier_epoch_is_chosen() -> None:
-    choice = choice_after([0.2, 0.2, 0.3], [0.8, 0.9, 0.8], [0.5, 0.6, 0.4])
+    choice = choice_after([0.2, 0.2, 0.3], [0.8, 0.9, 0.8], [-0.1, 0.0, 0.1])
     assert (choice.epoch, choice.score) == (2, pytest.approx(2.5 / 3))
 
 
 def test_the_last_epoch_is_chosen_unless_it_lost_as_much_as_a_collapse() -> None:
-    assert choice_after([0.9, 0.9], [0.66, 0.66]).epoch == 2
-    assert choice_after([0.9, 0.9], [0.64, 0.64]).epoch == 1
+    assert choice_after([0.9, 0.9], [0.2, 0.2]).epoch == 2
+    assert choice_after([0.9, 0.9], [0.1, 0.1]).epoch == 1
 
 
 def test_a_difference_that_the_pictures_do_not_agree_on_is_a_tie() -> None:
@@ -122,14 +122,14 @@ def test_a_difference_that_the_pictures_do_not_agree_on_is_a_tie() -> None:
 
 
 def test_slow_decay_does_not_creep_past_the_best_epoch_by_ties() -> None:
-    assert choice_after([0.9, 0.9], [0.7, 0.7], [0.5, 0.5]).epoch == 2
+    assert choice_after([0.9, 0.9], [0.3, 0.3], [0.1, 0.1]).epoch == 2
 
 
 def test_a_choice_survives_a_checkpoint() -> None:
     choice = choice_after([0.2, 0.3], [0.8, 0.9])
     again = EpochChoice.from_dict(choice.to_dict())
     for either in (choice, again):
-        either.judge(3, torch.tensor([0.5, 0.6]), nn.Linear(1, 1))
+        either.judge(3, torch.tensor([-0.2, 0.0]), nn.Linear(1, 1))
     assert (again.epoch, again.score, again.last_gain_epoch) == (2, choice.score, 2)
 
 
