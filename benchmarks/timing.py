@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
@@ -10,12 +9,14 @@ from collections.abc import Callable
 
 import torch
 
+from wsol_core.cores import usable_cores
+
 
 def machine() -> str:
     """One line that a reader can compare figures by."""
     if torch.cuda.is_available():
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     capability = torch.backends.cpu.get_cpu_capability()
     return f"{cores} CPU cores ({platform.machine()}, {capability}), torch {torch.__version__}"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -11,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from wsol_core.cores import usable_cores
 from wsol_core.graph_cut import graph_cuts
 from wsol_core.normalisation import IMAGENET_MEAN, IMAGENET_STD
 
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="graph-cut")
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="graph-cut")
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from backend.cli import main
-
-SMALL = ("--backbone", "tiny", "--side", "64", "--batch-size", "4", "--device", "cpu")
+from tests.backend.command_line import SMALL
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,9 +14,9 @@ import pytest
 from backend.cli import main
 from backend.commands.train import command_to_resume
 from backend.commands.training_display import as_sentence, as_values, duration, showing
+from tests.backend.command_line import SMALL
 from wsol_core.progress import Progress
 
-SMALL = ("--backbone", "tiny", "--side", "64", "--batch-size", "4", "--device", "cpu")
 COMMANDS = ("train", "localize", "evaluate", "draw")
 PROGRESS = Progress(
     stage="localize",

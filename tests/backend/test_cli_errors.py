@@ -6,39 +6,13 @@ import errno
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from backend.cli import main
-from backend.commands import train
-from backend.commands.training_display import OnProgress
+from tests.backend.command_line import SMALL, error_of, interrupt_at
 from wsol_core import drawing
-
-ROOT = Path(__file__).parents[2]
-SMALL = ("--backbone", "tiny", "--side", "64", "--batch-size", "4", "--device", "cpu")
-
-
-def error_of(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 1, on_stdout: bool = False) -> str:
-    """What a failing command says, after checking how it ends: its code, one line on stderr, no traceback.
-
-    Nothing is on stdout, but for progress where it is expected `on_stdout`.
-    """
-    capsys.readouterr()
-    assert main([str(argument) for argument in arguments]) == code
-    said = capsys.readouterr()
-    assert bool(said.out) == on_stdout
-    assert "Traceback" not in said.err
-    if code == 1:
-        assert said.err.startswith("Error: ")
-        assert said.err.count("\n") == 1
-    return " ".join(said.err.replace("│", " ").split())
-
 
 # --- the command line has no meaning: exit code 2 ---
 
@@ -245,79 +219,6 @@ def test_a_full_disk_faked_while_checkpointing_keeps_the_checkpoint_before(
 
 def fail_with_no_space(*_: object) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-# --- Ctrl-C ---
-
-
-def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C comes when a training's display hears of `step`, counted over all stages."""
-
-    @contextmanager
-    def showing(as_json: bool, silent: bool = False) -> Iterator[OnProgress]:
-        seen: list[object] = []
-
-        def on_progress(progress: object) -> None:
-            seen.append(progress)
-            if len(seen) == step:
-                signal.raise_signal(signal.SIGINT)
-
-        yield on_progress
-
-    monkeypatch.setattr(train, "showing", showing)
-
-
-def test_ctrl_c_stops_a_training_which_then_goes_on(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["train", str(pictures), "--out", str(tmp_path / "m"), "--epochs", "2", *SMALL]
-    monkeypatch.setattr(sys, "argv", ["boxstrap", *arguments])
-    handler = signal.getsignal(signal.SIGINT)
-    interrupt_at(2, monkeypatch)
-    assert main(arguments) == 130
-    said = capfd.readouterr().err
-    assert "Stopping at the next step" in said
-    assert f"Go on with:  boxstrap {' '.join(arguments)} --resume" in said
-    assert signal.getsignal(signal.SIGINT) is handler
-    monkeypatch.undo()
-    assert main([*arguments, "--resume"]) == 0
-    assert "trained" in capfd.readouterr().out
-
-
-def test_a_real_interrupt_of_the_program_ends_with_130_and_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "backend.cli", "train", str(pictures), "--out", str(tmp_path / "m"), "--json"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*command, "--epochs", "500", *SMALL], cwd=ROOT, text=True, **pipes) as program:
-        assert program.stdout is not None
-        assert json.loads(program.stdout.readline())["event"] == "progress"
-        program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=60)
-    assert program.returncode == 130
-    assert "Go on with:" in said and "Traceback" not in said
-    assert (tmp_path / "m" / "checkpoint.pt").is_file()
-
-
-def test_a_second_ctrl_c_ends_the_program_at_once() -> None:
-    code = """
-import signal
-from backend.interrupts import StopRequest
-stop = StopRequest("stopping")
-with stop.listening():
-    signal.raise_signal(signal.SIGINT)
-    assert stop.is_asked()
-    signal.raise_signal(signal.SIGINT)
-    raise SystemExit("still here")
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (-signal.SIGINT, "stopping")
-
-
-def test_ctrl_c_while_drawing_says_what_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(drawing, "draw_picture", lambda *_: signal.raise_signal(signal.SIGINT))
-    said = error_of(capsys, "draw", tmp_path / "drawn", code=130)
-    assert said == f"Stopped; {tmp_path / 'drawn'} holds part of the pictures. Delete it before drawing again."
 
 
 # --- what nobody expected ---
