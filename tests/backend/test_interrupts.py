@@ -65,6 +65,12 @@ with stop.listening():
 def test_ctrl_c_while_drawing_says_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(drawing, "draw_picture", lambda *_: signal.raise_signal(signal.SIGINT))
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        for _second_look in range(1000):  # Python handles signals at the turn of a loop, not at once
+            pass
+        raise AssertionError("The signal was not handled.")
+
+    monkeypatch.setattr(drawing, "draw_picture", interrupted)
     said = error_of(capsys, "draw", tmp_path / "drawn", code=130)
     assert said == f"Stopped; {tmp_path / 'drawn'} holds part of the pictures. Delete it before drawing again."

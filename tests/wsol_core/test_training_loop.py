@@ -243,10 +243,10 @@ def test_a_split_batch_gives_every_part_a_background_picture() -> None:
     ]
 
 
-def test_the_best_epoch_is_exported_and_not_the_last(tmp_path: Path) -> None:
+def test_the_best_epoch_is_exported_when_the_last_has_collapsed(tmp_path: Path) -> None:
     kept: list[dict[str, torch.Tensor]] = []
     job = make_job(tmp_path)
-    scores = iter([0.1, 0.9, 0.5])
+    scores = iter([0.1, 0.9, 0.0])
 
     def validate(dtype: torch.dtype) -> torch.Tensor:
         kept.append({name: value.clone() for name, value in method.state_dict().items()})
