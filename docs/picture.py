@@ -1,6 +1,6 @@
 """Makes the README's picture from a model and its test pictures.
 
-    PYTHONPATH=. python docs/picture.py MODEL IMAGES docs/drawn.jpg
+PYTHONPATH=. python docs/picture.py MODEL IMAGES docs/drawn.jpg
 """
 
 from __future__ import annotations
