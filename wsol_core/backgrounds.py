@@ -1,4 +1,4 @@
-"""Background pictures made from a project's own pictures, for projects that have none. Tensors in, tensors out."""
+"""What a project's own pictures tell about backgrounds, for projects that have none. Tensors in, tensors out."""
 
 from __future__ import annotations
 
@@ -26,6 +26,22 @@ def border_mosaics(images: Tensor) -> tuple[Tensor, Tensor]:
     kept[:, middle] = middle[torch.rand(b, len(middle), device=images.device).argsort(1)]
     cells = _cut(images)
     return _laid(cells, kept), _laid(cells, everywhere)
+
+
+def shuffled_cells(images: Tensor) -> tuple[Tensor, Tensor]:
+    """One mosaic of each picture (B, 3, S, S): its 4 x 4 cells in random order, and which ones were its middle.
+
+    A map that learns which cells come from the middle can go by their looks only, never by where they are. What looks
+    alike in the middle and at the border, as backgrounds do, stays undecided; the object does not.
+
+    Returns: (mosaics like `images`, (B, 4, 4) of 0 and 1). Random numbers are torch's.
+    """
+    b = len(images)
+    order = torch.rand(b, GRID**2, device=images.device).argsort(1)
+    places = torch.arange(GRID**2, device=images.device).view(GRID, GRID)
+    is_middle = torch.zeros(GRID**2, device=images.device)
+    is_middle[places[1:-1, 1:-1].flatten()] = 1
+    return _laid(_cut(images), order), is_middle[order].view(b, GRID, GRID)
 
 
 def _cut(images: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wsol_core.records import FloatMap
 
 CERTAIN_FOREGROUND, CERTAIN_BACKGROUND = 0.95, 0.1
+LEAST_AGREEMENT = 0.5  # IoU of a cut and the map's upper half; one that differs more followed colours off the object
 MIN_PIXELS = 9  # GrabCut fits mixtures of five colours; fewer pixels of a kind say nothing
 
 
@@ -22,9 +23,11 @@ def graph_cut(picture: NDArray[np.uint8], activation_map: FloatMap, iterations: 
     that prefers edges of the picture. The surest pixels of the map keep their side.
 
     Args: picture: (h, w, 3) RGB. activation_map: (h, w) in [0, 1].
-    Returns: (h, w) of 0 and 1; the map itself where it is nearly empty or nearly full, so that nothing can be cut.
+    Returns: (h, w) of 0 and 1; the map itself where it is nearly empty or nearly full, so that nothing can be cut, and
+        where the cut would be another object than the map's.
     """
-    sides = np.where(activation_map > 0.5, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
+    upper = activation_map > 0.5
+    sides = np.where(upper, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))
     sides[activation_map > CERTAIN_FOREGROUND] = cv2.GC_FGD
     sides[activation_map < CERTAIN_BACKGROUND] = cv2.GC_BGD
     foreground = int(np.count_nonzero(sides & 1))
@@ -33,7 +36,10 @@ def graph_cut(picture: NDArray[np.uint8], activation_map: FloatMap, iterations: 
     cv2.setRNGSeed(0)  # its k-means draws from a generator of this thread; the same picture gets the same mask
     unused_box, models = (0, 0, 1, 1), (np.zeros((1, 65)), np.zeros((1, 65)))
     cv2.grabCut(picture, sides, unused_box, *models, iterations, cv2.GC_INIT_WITH_MASK)
-    return (sides & 1).astype(np.float32)
+    cut = (sides & 1).astype(bool)
+    if np.count_nonzero(cut & upper) < LEAST_AGREEMENT * np.count_nonzero(cut | upper):
+        return activation_map
+    return cut.astype(np.float32)
 
 
 def graph_cuts(pictures: Sequence[NDArray[np.uint8]], maps: Sequence[FloatMap], pool: Executor) -> list[FloatMap]:

@@ -11,7 +11,7 @@ from torch.func import functional_call
 
 from wsol_core.area_control import AreaControl
 from wsol_core.backbones import Backbone
-from wsol_core.backgrounds import border_mosaics
+from wsol_core.backgrounds import shuffled_cells
 from wsol_core.fusion_generators import CoarseGenerator, FineGenerator
 from wsol_core.losses import (
     background_activation_loss,
@@ -27,6 +27,7 @@ from wsol_core.pseudo_masks import min_max, pseudo_masks
 from wsol_core.records import NO_REGION
 
 CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
+SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
 CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
 
@@ -51,8 +52,9 @@ class Boxstrap(WsolMethod):
     classify: a classifier (alone for the first quarter), and a coarse generator at stride 8 whose one class-agnostic
         map M is trained by BAS's background suppression, here on the stem's features (stride 4), whose small
         receptive field keeps a halo around the object from mattering; by foreground guidance, ORNet's weighted
-        entropy, and `AreaControl` in place of BAS's area loss. Being shared by all classes, the map cannot make a
-        class's typical surroundings its foreground where other classes show the same surroundings empty.
+        entropy, BoxInst's pairwise term over the whole picture, and `AreaControl` in place of BAS's area loss. Being
+        shared by all classes, the map cannot make a class's typical surroundings its foreground where other classes
+        show the same surroundings empty.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
         more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
 
@@ -112,6 +114,8 @@ class Boxstrap(WsolMethod):
         """Terms of one step; see the class."""
         if stage == "localize":
             return self._self_training(batch, progress)
+        if self.num_classes == 1 and batch.backgrounds is None:
+            return self._middle_or_border(batch)
         features = self.backbone(batch.images)
         class_maps = self.head(features[3]).float()
         terms = {"classification": self._classification(batch, class_maps.mean((2, 3)))}
@@ -127,18 +131,27 @@ class Boxstrap(WsolMethod):
         return Prediction(logits, maps.float().sigmoid())
 
     def _classification(self, batch: Batch, logits: Tensor) -> Tensor:
-        if self.num_classes > 1:
-            return classification_loss(logits, batch.labels, self.multi_label)
+        loss = classification_loss(logits, batch.labels, self.multi_label)
+        if self.num_classes > 1 or batch.backgrounds is None:
+            return loss
         # One class competes with nothing; pictures without the object are what its score means something against.
-        if batch.backgrounds is not None:
-            return classification_loss(logits, batch.labels, True) + self._presence(batch.backgrounds, 0.0)
-        # Of mosaics only: whole pictures, told from them by their missing seams, would be "there" for that alone.
-        objects, empty = border_mosaics(batch.images)
-        return self._presence(objects, 1.0) + self._presence(empty, 0.0)
+        none = self.head(self.backbone(batch.backgrounds)[3]).float().mean((2, 3))
+        return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
 
-    def _presence(self, images: Tensor, is_there: float) -> Tensor:
-        logits = self.head(self.backbone(images)[3]).float().mean((2, 3))
-        return classification_loss(logits, torch.full_like(logits, is_there), multi_label=True)
+    def _middle_or_border(self, batch: Batch) -> LossTerms:
+        """One class and no backgrounds: no score means anything, so the map learns what middles show and borders not.
+
+        Single pictures with the object at the border teach the wrong thing; over a project the middle wins.
+        """
+        mosaics, is_middle = shuffled_cells(batch.images)
+        features = self.backbone(mosaics)
+        logits = self.coarse(features).float()
+        target = F.interpolate(is_middle[:, None], size=logits.shape[2:])
+        balance = (1 - is_middle).sum() / is_middle.sum()
+        return {
+            "classification": self._classification(batch, self.head(features[3]).float().mean((2, 3))),
+            "middle": F.binary_cross_entropy_with_logits(logits, target, pos_weight=balance),
+        }
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor) -> LossTerms:
         low = features[0].detach()
@@ -156,6 +169,7 @@ class Boxstrap(WsolMethod):
             "guidance": 0.5 * classification_loss(guided, batch.labels, self.multi_label),
             "area": self.area(foreground[weak], batch.target[weak]),
             "entropy": 0.5 * weighted_entropy(foreground),
+            "pairs": SMOOTHNESS * pairwise_loss(foreground, batch.images, torch.ones_like(batch.region)),
             "regions": region_loss(foreground, batch.region, batch.region_kind),
         }
         if batch.backgrounds is not None:
