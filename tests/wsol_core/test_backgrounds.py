@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from wsol_core.backgrounds import border_mosaics
+from wsol_core.backgrounds import border_mosaics, shuffled_cells
 
 
 def white_middle() -> torch.Tensor:
@@ -29,6 +29,14 @@ def test_every_cell_of_a_mosaic_is_a_cell_of_its_own_picture_flipped_or_not() ->
             known = [*cells, *(cell.flip(2) for cell in cells)]
             corner = laid[:, :4, :4]
             assert any(torch.equal(corner, cell) for cell in known)
+
+
+def test_shuffled_cells_say_of_each_cell_whether_it_was_the_middle() -> None:
+    torch.manual_seed(0)
+    mosaics, is_middle = shuffled_cells(white_middle())
+    assert is_middle.sum((1, 2)).tolist() == [4.0] * 8
+    assert torch.equal(mosaics[:, 0], is_middle.repeat_interleave(8, 1).repeat_interleave(8, 2))
+    assert not torch.equal(mosaics[0], mosaics[1])
 
 
 def test_no_pictures_give_no_mosaics() -> None:

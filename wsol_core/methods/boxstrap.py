@@ -27,6 +27,7 @@ from wsol_core.pseudo_masks import min_max, pseudo_masks
 from wsol_core.records import NO_REGION
 
 CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
+MOSAIC_EVERY = 4  # pictures
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
 CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
@@ -54,7 +55,8 @@ class Boxstrap(WsolMethod):
         receptive field keeps a halo around the object from mattering; by foreground guidance, ORNet's weighted
         entropy, BoxInst's pairwise term over the whole picture, and `AreaControl` in place of BAS's area loss. Being
         shared by all classes, the map cannot make a class's typical surroundings its foreground where other classes
-        show the same surroundings empty.
+        show the same surroundings empty. Mosaics of shuffled pictures teach it that objects are seen in the middle more
+        often than at the border; this alone is what one class without background pictures has.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
         more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
 
@@ -114,11 +116,15 @@ class Boxstrap(WsolMethod):
         """Terms of one step; see the class."""
         if stage == "localize":
             return self._self_training(batch, progress)
-        if self.num_classes == 1 and batch.backgrounds is None:
-            return self._middle_or_border(batch)
         features = self.backbone(batch.images)
         class_maps = self.head(features[3]).float()
         terms = {"classification": self._classification(batch, class_maps.mean((2, 3)))}
+        if self.num_classes == 1 and batch.backgrounds is None:
+            # No score means anything, so there is nothing to suppress.
+            foreground = self.coarse(features).float().sigmoid()[:, 0]
+            regions = region_loss(foreground, batch.region, batch.region_kind)
+            return terms | {"middle": self._middle_or_border(batch.images), "regions": regions}
+        terms["middle"] = self._middle_share(progress) * self._middle_or_border(batch.images[::MOSAIC_EVERY])
         if progress >= CLASSIFIER_ALONE:
             terms |= self._suppression(batch, features, class_maps)
         return terms
@@ -138,20 +144,21 @@ class Boxstrap(WsolMethod):
         none = self.head(self.backbone(batch.backgrounds)[3]).float().mean((2, 3))
         return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
 
-    def _middle_or_border(self, batch: Batch) -> LossTerms:
-        """One class and no backgrounds: no score means anything, so the map learns what middles show and borders not.
+    def _middle_share(self, progress: float) -> float:
+        """Pretrained features soon tell classes, and then objects, better than middles; fresh ones need the hint."""
+        return 1 - progress if self.pretrained else 1.0
 
-        Single pictures with the object at the border teach the wrong thing; over a project the middle wins.
+    def _middle_or_border(self, images: Tensor) -> Tensor:
+        """The map learns what is seen in the middle of pictures and not at their borders.
+
+        Single pictures with the object at the border teach the wrong thing; over a project the middle wins. Cells are
+        shuffled, so that places say nothing.
         """
-        mosaics, is_middle = shuffled_cells(batch.images)
-        features = self.backbone(mosaics)
-        logits = self.coarse(features).float()
+        mosaics, is_middle = shuffled_cells(images)
+        logits = self.coarse(self.backbone(mosaics)).float()
         target = F.interpolate(is_middle[:, None], size=logits.shape[2:])
-        balance = (1 - is_middle).sum() / is_middle.sum()
-        return {
-            "classification": self._classification(batch, self.head(features[3]).float().mean((2, 3))),
-            "middle": F.binary_cross_entropy_with_logits(logits, target, pos_weight=balance),
-        }
+        balance = logits.new_tensor(2.0 if self.pretrained else 3.0)  # 3 is an even match of 4 cells and 12
+        return F.binary_cross_entropy_with_logits(logits, target, pos_weight=balance)
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor) -> LossTerms:
         low = features[0].detach()

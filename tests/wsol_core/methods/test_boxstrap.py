@@ -43,10 +43,10 @@ def moved_parts(trained: Boxstrap, terms: dict[str, torch.Tensor], names: list[s
     }
 
 
-def test_the_classifier_is_alone_at_first() -> None:
+def test_nothing_is_suppressed_at_first() -> None:
     trained = method()
     trained.begin_stage("classify")
-    assert set(trained.training_step(batch(), "classify", 0.0)) == {"classification"}
+    assert set(trained.training_step(batch(), "classify", 0.0)) == {"classification", "middle"}
 
 
 def test_suppression_reaches_the_generator_and_its_features_but_not_the_class_head() -> None:
@@ -62,11 +62,21 @@ def test_suppression_reaches_the_generator_and_its_features_but_not_the_class_he
 def test_suppression_leaves_the_running_statistics_of_the_classifier_alone() -> None:
     trained = method().train()
     trained.begin_stage("classify")
-    trained.training_step(batch(), "classify", 0.0)
-    before = {name: value.clone() for name, value in trained.backbone.named_buffers() if "num_batches" in name}
-    trained.training_step(batch(), "classify", 0.5)
-    after = dict(trained.backbone.named_buffers())
-    assert all(after[name] == count + 1 for name, count in before.items())
+
+    def passes(progress: float) -> set[int]:
+        before = {name: int(value) for name, value in trained.backbone.named_buffers() if "num_batches" in name}
+        trained.training_step(batch(), "classify", progress)
+        return {int(dict(trained.backbone.named_buffers())[name]) - count for name, count in before.items()}
+
+    assert passes(0.5) == passes(0.0) == {2}  # the pictures, and their mosaics
+
+
+def test_one_class_learns_middles_from_every_picture_and_suppresses_nothing() -> None:
+    trained = method(classes=1)
+    trained.begin_stage("classify")
+    terms = trained.train().training_step(batch(classes=1), "classify", 0.5)
+    assert set(terms) == {"classification", "middle", "regions"}
+    assert moved_parts(trained, terms, ["middle"]) == {"coarse", "backbone"}
 
 
 def test_only_the_fine_generator_learns_in_stage_localize() -> None:
