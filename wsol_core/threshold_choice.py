@@ -1,4 +1,4 @@
-"""The thresholds that a trained method goes out with: which of its maps they are chosen on, and by which rule.
+"""The thresholds, and the calibration of scores, that a trained method goes out with: on which maps, by which rule.
 
 The rules themselves are thresholds.py's. Corrected regions decide where people drew some, since they say what an
 outline is to them; else the maps alone do. True boxes kept for measuring are never looked at.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -22,12 +22,15 @@ from wsol_core.picture_cache import PictureCache, SquashedPicture, SquashedRegio
 from wsol_core.precision import autocast
 from wsol_core.records import FloatMap, Sample
 from wsol_core.refinement import SIDE_PX, final_map
+from wsol_core.regions import extract_regions, raw_score
 from wsol_core.thresholds import (
     RULE_WITH_BOXES,
     RULE_WITHOUT_BOXES,
     best_threshold,
     box_ious,
     class_thresholds,
+    fit_score_calibration,
+    ious,
     mask_ious,
     threshold_without_boxes,
 )
@@ -35,16 +38,19 @@ from wsol_core.validation import evaluating
 
 FEWEST_CORRECTED = 5  # pictures; fewer say less than the maps do
 MOST_PICTURES = 128
+RIGHT_IOU = 0.5
 _AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """What a ModelCard says about thresholds."""
+    """What a ModelCard says about thresholds and scores."""
 
     threshold: float
     rule: str
     class_thresholds: dict[str, float] = field(default_factory=dict)
+    score_scale: float = 1.0
+    score_shift: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +74,31 @@ def choose_thresholds(localizer: Localizer, samples: Sequence[Sample], most: int
     if len(corrected) >= FEWEST_CORRECTED:
         curves: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
         asked = [(sample, label) for sample in corrected for label in _corrected_labels(sample, localizer.classes)]
-        for found in _final_maps(localizer, asked):
+        known = list(_final_maps(localizer, asked))
+        for found in known:
             curves[found.label].append(_iou_curve(found.score_map, found.guide.regions[found.label]))
         if curves:
             overall = best_threshold([curve for found in curves.values() for curve in found])
             best = {label: (len(found), best_threshold(found)) for label, found in curves.items()}
-            return ThresholdChoice(overall, RULE_WITH_BOXES, class_thresholds(best, overall))
+            own = class_thresholds(best, overall)
+            return ThresholdChoice(overall, RULE_WITH_BOXES, own, *_score_calibration(known, own))
     chosen = [(sample, sample.labels[0]) for sample in pick(samples, most)]
     final = list(_final_maps(localizer, chosen))
     maps, pictures = [found.score_map for found in final], [found.guide.pixels for found in final]
     return ThresholdChoice(threshold_without_boxes(maps, pictures), RULE_WITHOUT_BOXES)
+
+
+def _score_calibration(known: Sequence[_FinalMap], thresholds: Mapping[str, float]) -> tuple[float, float]:
+    """(scale, shift) that make the scores of regions the shares of them that meet a corrected box at IoU 0.5."""
+    raw, right = [], []
+    for found in known:
+        truth = found.guide.regions[found.label].boxes * SIDE_PX
+        for region in extract_regions(
+            found.score_map, (SIDE_PX, SIDE_PX), found.label, thresholds[found.label], presence=1.0
+        ):
+            raw.append(raw_score(region.score, 1.0))  # back from the sigmoid
+            right.append(bool(ious(np.array(region.box_xyxy, np.float64), truth).max() >= RIGHT_IOU))
+    return fit_score_calibration(raw, right)
 
 
 def pick(samples: Sequence[Sample], most: int) -> list[Sample]:

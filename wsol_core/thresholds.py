@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -90,17 +91,18 @@ def box_ious(score_map: FloatMap, boxes_xyxy: Sequence[tuple[float, float, float
     Args: boxes_xyxy: in pixels of the map, x1 and y1 exclusive; at least one.
     """
     truth = np.asarray(boxes_xyxy, np.float64)
-    ious = np.zeros(len(GRID))
+    curve = np.zeros(len(GRID))
     for row, threshold in enumerate(GRID):
         mask = (score_map > threshold).view(np.uint8)
         count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         if count > 1:
             x, y, w, h, _ = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]
-            ious[row] = _ious(np.array([x, y, x + w, y + h], np.float64), truth).max()
-    return ious
+            curve[row] = ious(np.array([x, y, x + w, y + h], np.float64), truth).max()
+    return curve
 
 
-def _ious(box: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+def ious(box: NDArray[np.float64], truth: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """(K,) IoU of a box (4,) with each of `truth` (K, 4), xyxy with x1 and y1 exclusive."""
     sides = np.minimum(box[2:], truth[:, 2:]) - np.maximum(box[:2], truth[:, :2])
     shared = sides.clip(min=0).prod(axis=1)
     areas = (box[2:] - box[:2]).prod() + (truth[:, 2:] - truth[:, :2]).prod(axis=1)

@@ -99,7 +99,7 @@ def fit(
         config = _resumed_config(config, identity, checkpoint, out)
     device = choose_device(config.device, here.local_rank)
     with process_group(here, device):
-        method = _build_method(config, data, weights_dir, device)
+        method = _build_method(config, data, weights_dir, device, checkpoint)
         peers = Peers(here, device)
         peers.share_weights(method)
         held_out = _held_out(data, config.side_px, peers)
@@ -184,10 +184,23 @@ def _resumed_config(
     return replace(config, epochs=before.get("epochs"), minutes=before.get("minutes"))
 
 
-def _build_method(config: TrainConfig, data: _Data, weights_dir: Path | None, device: torch.device) -> WsolMethod:
-    state = pretrained_state(config.backbone, weights_dir, allow_download=True) if config.pretrained else None
+def _build_method(
+    config: TrainConfig,
+    data: _Data,
+    weights_dir: Path | None,
+    device: torch.device,
+    checkpoint: Mapping[str, Any] | None,
+) -> WsolMethod:
+    """With its pretrained weights, which a resumed training does without: its own are loaded later."""
+    state, pretrained = None, None
+    if checkpoint is not None:
+        pretrained = bool(checkpoint["pretrained"])
+    elif config.pretrained:
+        state = pretrained_state(config.backbone, weights_dir, allow_download=True)
     with seeded(device, config.seed, INITIAL):
-        method = build_method(config.method, config.backbone, len(data.classes), data.multi_label, state)
+        method = build_method(
+            config.method, config.backbone, len(data.classes), data.multi_label, state, pretrained=pretrained
+        )
     return method.to(device).to(memory_format=torch.channels_last)
 
 
@@ -251,6 +264,8 @@ def _finish(
         threshold=choice.threshold,
         threshold_rule=choice.rule,
         class_thresholds=choice.class_thresholds,
+        score_scale=choice.score_scale,
+        score_shift=choice.score_shift,
         refine=localizer.refine,
         metrics=metrics,
     )

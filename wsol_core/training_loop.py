@@ -241,6 +241,7 @@ class TrainingLoop:
         values = {
             "config": self.job.config.to_dict(),
             "identity": dict(self.job.identity),
+            "pretrained": self.job.method.pretrained,
             "elapsed_s": start_s,
             "history_lines": self._history.lines,
             "run": self.state.to_dict(),

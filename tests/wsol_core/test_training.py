@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision.models import mobilenet_v2
 
 from tests.wsol_core.training_doubles import CLASSES, CONFIG, draw, same
 from wsol_core.checkpoints import CHECKPOINT, HISTORY, load_checkpoint, load_model
@@ -61,6 +62,21 @@ def test_every_method_trains_and_resumes_exactly(tmp_path: Path, samples: list[S
         fit(config, samples, CLASSES, tmp_path / "cut", hooks=stop_after(4))
     fit(config, samples, CLASSES, tmp_path / "cut", resume=True)
     assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
+
+
+def test_a_training_goes_on_as_pretrained_without_the_weights_it_began_from(
+    tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture
+) -> None:
+    config = replace(CONFIG, backbone="mobilenet_v2", epochs=3)
+    torch.manual_seed(0)
+    torch.save(mobilenet_v2().state_dict(), tmp_path / "mobilenet_v2.pt")
+    fit(config, samples, CLASSES, tmp_path / "whole", weights_dir=tmp_path)
+    with pytest.raises(TrainingCancelled):
+        fit(config, samples, CLASSES, tmp_path / "cut", weights_dir=tmp_path, hooks=stop_after(4))
+    (tmp_path / "mobilenet_v2.pt").unlink()
+    fit(config, samples, CLASSES, tmp_path / "cut", resume=True)
+    assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
+    assert "from scratch" not in caplog.text
 
 
 def test_the_number_of_threads_that_decode_changes_nothing(tmp_path: Path, samples: list[Sample]) -> None:
@@ -195,8 +211,10 @@ def test_corrected_regions_decide_the_thresholds_and_true_boxes_never_do(tmp_pat
     card = fit(CONFIG, boxed, CLASSES, tmp_path / "boxed")
     assert card.threshold_rule == RULE_WITH_BOXES
     assert set(card.class_thresholds) == set(CLASSES)
+    assert (card.score_scale, card.score_shift) != (1.0, 0.0)
     measured_only = [replace(sample, regions=(), truth=sample.regions) for sample in boxed]
-    assert fit(CONFIG, measured_only, CLASSES, tmp_path / "weak").threshold_rule == RULE_WITHOUT_BOXES
+    weak = fit(CONFIG, measured_only, CLASSES, tmp_path / "weak")
+    assert (weak.threshold_rule, weak.score_scale, weak.score_shift) == (RULE_WITHOUT_BOXES, 1.0, 0.0)
 
 
 def test_the_pictures_for_the_threshold_are_the_same_in_any_order(samples: list[Sample]) -> None:

@@ -124,7 +124,8 @@ class Boxstrap(WsolMethod):
             foreground = self.coarse(features).float().sigmoid()[:, 0]
             regions = region_loss(foreground, batch.region, batch.region_kind)
             return terms | {"middle": self._middle_or_border(batch.images), "regions": regions}
-        terms["middle"] = self._middle_share(progress) * self._middle_or_border(batch.images[::MOSAIC_EVERY])
+        if share := self._middle_share(progress):
+            terms["middle"] = share * self._middle_or_border(batch.images[::MOSAIC_EVERY])
         if progress >= CLASSIFIER_ALONE:
             terms |= self._suppression(batch, features, class_maps)
         return terms
@@ -145,8 +146,8 @@ class Boxstrap(WsolMethod):
         return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
 
     def _middle_share(self, progress: float) -> float:
-        """Pretrained features soon tell classes, and then objects, better than middles; fresh ones need the hint."""
-        return 1 - progress if self.pretrained else 1.0
+        """Pretrained features soon tell objects better than middles do, which are loose; fresh ones need the hint."""
+        return max(0.0, 1 - 2 * progress) if self.pretrained else 1.0
 
     def _middle_or_border(self, images: Tensor) -> Tensor:
         """The map learns what is seen in the middle of pictures and not at their borders.

@@ -25,11 +25,20 @@ METHODS: dict[str, type[Boxstrap] | type[OrNet] | type[Bas] | type[WslBg] | type
 
 
 def build_method(
-    name: str, backbone: str, num_classes: int, multi_label: bool, state: Mapping[str, Tensor] | None = None
+    name: str,
+    backbone: str,
+    num_classes: int,
+    multi_label: bool,
+    state: Mapping[str, Tensor] | None = None,
+    pretrained: bool | None = None,
 ) -> WsolMethod:
-    """A fresh method on `backbone`; `state`, torchvision's state dict of it, is where its features start from."""
+    """A fresh method on `backbone`.
+
+    Args: state: torchvision's state dict of the backbone, where its features start from. pretrained: whether to train
+        as from such a state; by default where one is given. A resumed training loads its own weights instead.
+    """
     if name not in METHODS:
         raise ConfigError(f"method {name!r} is unknown; choose one of {', '.join(METHODS)}.")
     method = METHODS[name]
     network = build_backbone(backbone, method.strides, state)
-    return method(network, num_classes, multi_label, state is not None)
+    return method(network, num_classes, multi_label, state is not None if pretrained is None else pretrained)
