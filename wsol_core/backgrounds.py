@@ -18,9 +18,8 @@ def border_mosaics(images: Tensor) -> tuple[Tensor, Tensor]:
     Returns: (objects, backgrounds), both like `images`. Random numbers are torch's.
     """
     b = len(images)
-    places = torch.arange(GRID**2, device=images.device).view(GRID, GRID)
-    middle = places[1:-1, 1:-1].flatten()
-    border = places.flatten()[~torch.isin(places.flatten(), middle)]
+    is_middle = _is_middle(images.device)
+    middle, border = is_middle.nonzero()[:, 0], (~is_middle).nonzero()[:, 0]
     everywhere = border[torch.randint(len(border), (b, GRID**2), device=images.device)]
     kept = everywhere.clone()
     kept[:, middle] = middle[torch.rand(b, len(middle), device=images.device).argsort(1)]
@@ -38,10 +37,14 @@ def shuffled_cells(images: Tensor) -> tuple[Tensor, Tensor]:
     """
     b = len(images)
     order = torch.rand(b, GRID**2, device=images.device).argsort(1)
-    places = torch.arange(GRID**2, device=images.device).view(GRID, GRID)
-    is_middle = torch.zeros(GRID**2, device=images.device)
-    is_middle[places[1:-1, 1:-1].flatten()] = 1
-    return _laid(_cut(images), order), is_middle[order].view(b, GRID, GRID)
+    return _laid(_cut(images), order), _is_middle(images.device)[order].float().view(b, GRID, GRID)
+
+
+def _is_middle(device: torch.device) -> Tensor:
+    """(16,) bool, cell by cell in rows."""
+    cells = torch.zeros(GRID, GRID, dtype=torch.bool, device=device)
+    cells[1:-1, 1:-1] = True
+    return cells.flatten()
 
 
 def _cut(images: Tensor) -> Tensor:

@@ -65,8 +65,7 @@ class Bas(WsolMethod):
     def __init__(
         self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool, fused: int = 1
     ) -> None:
-        super().__init__(num_classes, multi_label)
-        self.pretrained = pretrained
+        super().__init__(num_classes, multi_label, pretrained)
         self.fused = min(fused, num_classes)
         self.features = nn.Sequential(*backbone.stages[:3])
         self.class_maps = _ClassMaps(backbone.stages[3], backbone.channels[3], num_classes)

@@ -70,13 +70,14 @@ class WsolMethod(nn.Module, ABC):
     default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of pictures
     strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages
     snaps_to_edges: ClassVar[bool] = False  # True: maps are refined at the picture's edges, as in `refinement`
-    pretrained: bool = False  # True: the features began as ImageNet's
     wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background pictures to every batch
 
-    def __init__(self, num_classes: int, multi_label: bool) -> None:
+    def __init__(self, num_classes: int, multi_label: bool, pretrained: bool = False) -> None:
+        """Args: pretrained: whether the features began as ImageNet's."""
         super().__init__()
         self.num_classes = num_classes
         self.multi_label = multi_label
+        self.pretrained = pretrained
 
     @abstractmethod
     def begin_stage(self, stage: str) -> None:

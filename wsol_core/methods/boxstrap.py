@@ -69,9 +69,8 @@ class Boxstrap(WsolMethod):
     snaps_to_edges: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
-        super().__init__(num_classes, multi_label)
+        super().__init__(num_classes, multi_label, pretrained)
         self.backbone = backbone
-        self.pretrained = pretrained
         self.head = nn.Conv2d(backbone.channels[3], num_classes, 1)
         nn.init.normal_(self.head.weight, std=0.01)
         self.coarse = CoarseGenerator(backbone.channels)

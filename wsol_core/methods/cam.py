@@ -23,9 +23,8 @@ class Cam(WsolMethod):
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
-        super().__init__(num_classes, multi_label)
+        super().__init__(num_classes, multi_label, pretrained)
         self.backbone = backbone
-        self.pretrained = pretrained
         self.head = nn.Conv2d(backbone.channels[3], num_classes, 1)
 
     def begin_stage(self, stage: str) -> None:

@@ -59,8 +59,7 @@ class OrNet(WsolMethod):
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 32)
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
-        super().__init__(num_classes, multi_label)
-        self.pretrained = pretrained
+        super().__init__(num_classes, multi_label, pretrained)
         self.evaluator = _Classifier(copy.deepcopy(backbone), 0, num_classes)
         self.stem = backbone.stages[0]
         self.rest = _Classifier(backbone, 1, num_classes)

@@ -39,9 +39,8 @@ class WslBg(WsolMethod):
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
-        super().__init__(num_classes, multi_label)
+        super().__init__(num_classes, multi_label, pretrained)
         self.backbone = backbone
-        self.pretrained = pretrained
         channels = backbone.channels[3]
         self.head = nn.Conv2d(channels, num_classes, 1)
         self.foreground = nn.Sequential(

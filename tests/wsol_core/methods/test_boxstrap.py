@@ -6,14 +6,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-import torch.nn.functional as F
 
+from tests.wsol_core.methods.method_batches import SIDE, moved_parameters, noise_batch
 from wsol_core.backbones import build_backbone
-from wsol_core.methods.base import Batch
 from wsol_core.methods.boxstrap import Boxstrap
-from wsol_core.records import MASK_REGION, NO_REGION
-
-SIDE = 64
+from wsol_core.records import MASK_REGION
 
 
 def method(classes: int = 3, multi_label: bool = False, pretrained: bool = False) -> Boxstrap:
@@ -21,41 +18,23 @@ def method(classes: int = 3, multi_label: bool = False, pretrained: bool = False
     return Boxstrap(build_backbone("tiny", (4, 8, 16, 16)), classes, multi_label, pretrained)
 
 
-def batch(classes: int = 3, size: int = 4) -> Batch:
-    torch.manual_seed(1)
-    target = torch.arange(size) % classes
-    return Batch(
-        images=torch.randn(size, 3, SIDE, SIDE),
-        labels=F.one_hot(target, classes).float(),
-        target=target,
-        region_kind=torch.full((size,), NO_REGION),
-        region=torch.zeros(size, SIDE // 4, SIDE // 4),
-    )
-
-
 def moved_parts(trained: Boxstrap, terms: dict[str, torch.Tensor], names: list[str]) -> set[str]:
-    trained.zero_grad(set_to_none=True)
-    torch.stack([terms[name] for name in names]).sum().backward()
-    return {
-        name.split(".")[0]
-        for name, parameter in trained.named_parameters()
-        if parameter.grad is not None and parameter.grad.abs().sum() > 0
-    }
+    return {name.split(".")[0] for name in moved_parameters(trained, terms, *names)}
 
 
 def test_nothing_is_suppressed_at_first() -> None:
     trained = method()
     trained.begin_stage("classify")
-    assert set(trained.training_step(batch(), "classify", 0.0)) == {"classification", "middle"}
+    assert set(trained.training_step(noise_batch(classes=3), "classify", 0.0)) == {"classification", "middle"}
 
 
 def test_suppression_reaches_the_generator_and_its_features_but_not_the_class_head() -> None:
     trained = method()
     trained.begin_stage("classify")
-    terms = trained.train().training_step(batch(), "classify", 0.5)
+    terms = trained.train().training_step(noise_batch(classes=3), "classify", 0.5)
     with torch.no_grad():  # where the background scores above the picture the term is a constant: bring the score up
         trained.head.bias.fill_(10.0)
-    terms = trained.training_step(batch(), "classify", 0.5)
+    terms = trained.training_step(noise_batch(classes=3), "classify", 0.5)
     assert moved_parts(trained, terms, ["suppression"]) == {"coarse", "backbone"}
 
 
@@ -65,7 +44,7 @@ def test_suppression_leaves_the_running_statistics_of_the_classifier_alone() -> 
 
     def passes(progress: float) -> set[int]:
         before = {name: int(value) for name, value in trained.backbone.named_buffers() if "num_batches" in name}
-        trained.training_step(batch(), "classify", progress)
+        trained.training_step(noise_batch(classes=3), "classify", progress)
         return {int(dict(trained.backbone.named_buffers())[name]) - count for name, count in before.items()}
 
     assert passes(0.5) == passes(0.0) == {2}  # the pictures, and their mosaics
@@ -74,7 +53,7 @@ def test_suppression_leaves_the_running_statistics_of_the_classifier_alone() -> 
 def test_one_class_learns_middles_from_every_picture_and_suppresses_nothing() -> None:
     trained = method(classes=1)
     trained.begin_stage("classify")
-    terms = trained.train().training_step(batch(classes=1), "classify", 0.5)
+    terms = trained.train().training_step(noise_batch(classes=1), "classify", 0.5)
     assert set(terms) == {"classification", "middle", "regions"}
     assert moved_parts(trained, terms, ["middle"]) == {"coarse", "backbone"}
 
@@ -82,7 +61,7 @@ def test_one_class_learns_middles_from_every_picture_and_suppresses_nothing() ->
 def test_only_the_fine_generator_learns_in_stage_localize() -> None:
     trained = method()
     trained.begin_stage("localize")
-    terms = trained.train().training_step(batch(), "localize", 0.5)
+    terms = trained.train().training_step(noise_batch(classes=3), "localize", 0.5)
     assert moved_parts(trained, terms, list(terms)) == {"fine"}
 
 
@@ -104,9 +83,9 @@ def test_a_pretrained_stem_stays_as_it_is() -> None:
 def test_maps_are_shared_before_stage_localize_and_per_class_after() -> None:
     trained = method().eval()
     trained.begin_stage("classify")
-    assert trained(batch().images).maps.shape == (4, 1, SIDE // 8, SIDE // 8)
+    assert trained(noise_batch(classes=3).images).maps.shape == (4, 1, SIDE // 8, SIDE // 8)
     trained.begin_stage("localize")
-    prediction = trained(batch().images)
+    prediction = trained(noise_batch(classes=3).images)
     assert prediction.maps.shape == (4, 3, SIDE // 4, SIDE // 4)
     assert prediction.logits.shape == (4, 3)
     assert 0 <= prediction.maps.min() <= prediction.maps.max() <= 1
@@ -116,14 +95,14 @@ def test_maps_are_shared_before_stage_localize_and_per_class_after() -> None:
 def test_one_class_alone_gives_finite_terms(stage: str) -> None:
     trained = method(classes=1).train()
     trained.begin_stage(stage)
-    terms = trained.training_step(batch(classes=1), stage, 0.9)
+    terms = trained.training_step(noise_batch(classes=1), stage, 0.9)
     assert all(torch.isfinite(term) for term in terms.values())
 
 
 def test_a_picture_with_several_labels_gets_a_teacher_of_its_own_for_each() -> None:
     trained = method(multi_label=True).eval()
     trained.begin_stage("localize")
-    both = replace(batch(size=1), labels=torch.tensor([[1.0, 1.0, 0.0]]))
+    both = replace(noise_batch(classes=3, size=1), labels=torch.tensor([[1.0, 1.0, 0.0]]))
     with torch.no_grad():
         features = trained.backbone(both.images)
         agnostic = trained.coarse(features).sigmoid()[:, 0]
@@ -136,7 +115,7 @@ def test_drawn_masks_replace_the_pseudo_masks() -> None:
     trained.begin_stage("localize")
     drawn = torch.zeros(4, SIDE // 4, SIDE // 4)
     drawn[:, 4:8, 4:8] = 1
-    corrected = replace(batch(), region_kind=torch.full((4,), MASK_REGION), region=drawn)
+    corrected = replace(noise_batch(classes=3), region_kind=torch.full((4,), MASK_REGION), region=drawn)
     terms = trained.training_step(corrected, "localize", 0.5)
     assert terms["pseudo"].item() == 0
     assert terms["regions"].item() > 0
