@@ -3,7 +3,6 @@ PYTHON ?= python3
 PY := .venv/bin/python
 UV := .venv/bin/uv
 STAMP := .venv/.installed
-DEMO := build/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help install test lint format lock demo bench clean
@@ -46,13 +45,8 @@ lock:  ## write requirements.lock from pyproject.toml (UPGRADE=--upgrade: newest
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
 
-demo: install  ## draw pictures, learn from their labels, localize, measure; then say where the report is
-	rm -rf $(DEMO)
-	.venv/bin/boxstrap draw $(DEMO)/pictures --classes 4 --images 400 --seed 0
-	.venv/bin/boxstrap train $(DEMO)/pictures --out $(DEMO)/model --backbone tiny --minutes 3
-	.venv/bin/boxstrap localize $(DEMO)/model $(DEMO)/pictures --split test --out $(DEMO)/predictions --maps
-	.venv/bin/boxstrap evaluate $(DEMO)/model $(DEMO)/pictures --split test --report $(DEMO)/report
-	@echo "The report: $(DEMO)/report/index.html"
+demo: install  ## a real Label Studio with boxes and masks from class labels (IMAGES=folder, EXIT=1)
+	@$(PY) -m demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(EXIT),--exit)
 
 bench: install  ## measure speed and memory against the bare backbone
 	$(PY) -m benchmarks

@@ -13,8 +13,9 @@ from typing import Annotated
 
 import typer
 
-from backend.commands import draw, evaluate, localize, train
+from backend.commands import draw, evaluate, localize, service, train
 from backend.commands.options import examples
+from backend.errors import BackendError
 from backend.interrupts import CTRL_C, Interrupted
 from backend.settings import Settings
 from backend.terminal import logs_on_stderr, say, stderr_console
@@ -71,6 +72,9 @@ app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("localize", epilog=localize.EXAMPLES)(localize.command)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
 app.command("draw", epilog=draw.EXAMPLES)(draw.command)
+app.command("up", epilog=service.UP_EXAMPLES)(service.up)
+app.command("serve", epilog=service.SERVE_EXAMPLES)(service.serve)
+app.command("worker", epilog=service.WORKER_EXAMPLES)(service.worker)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted as end:
         say(str(end))
         return end.exit_code
-    except WsolError as error:
+    except (WsolError, BackendError) as error:
         return _fail(str(error), session)
     except MemoryError:
         return _fail("Memory ran out; try a smaller --batch-size, or close other programs.", session)

@@ -1,80 +1,224 @@
 """What Boxstrap reads from environment variables, all of it; no other module of ours reads the environment.
 
-    variable            meaning                                                       default
-    WSOL_WEIGHTS_DIR    folder with pretrained weights, <backbone>.pt or .safetensors   none: torchvision downloads them
-    BOXSTRAP_DEBUG      1: unexpected errors show their traceback, all logs are shown   0
-    RANK                torchrun's: this process among all, from 0                      0
-    WORLD_SIZE          torchrun's: how many processes train together                   1
-    LOCAL_RANK          torchrun's: this process on its machine, from 0                 0
-
-torch itself reads MASTER_ADDR and MASTER_PORT, which torchrun sets too.
+Every variable stands with its meaning in `Settings`; the README's table is generated from there. torch itself reads
+MASTER_ADDR and MASTER_PORT, which torchrun sets.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
+from wsol_core.config import BACKBONE_NAMES, METHOD_NAMES
 from wsol_core.errors import ConfigError
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+Parser = Callable[[str, str], Any]  # variable, its text -> value
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The environment's settings, checked. `rank` is below `world_size`."""
-
-    weights_dir: Path | None = None
-    debug: bool = False
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
-
-    @property
-    def is_main(self) -> bool:
-        """Whether this process is the one that talks to the user."""
-        return self.rank == 0
-
-    @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """The settings of `environ` (None: the process's own); ConfigError names a variable without meaning."""
-        values = os.environ if environ is None else environ
-        world_size = _count(values, "WORLD_SIZE", 1, at_least=1)
-        rank = _count(values, "RANK", 0)
-        if rank >= world_size:
-            raise ConfigError(f"RANK is {rank} and WORLD_SIZE {world_size}; ranks count from 0. Let torchrun set both.")
-        return cls(
-            weights_dir=_folder(values, "WSOL_WEIGHTS_DIR"),
-            debug=_flag(values, "BOXSTRAP_DEBUG"),
-            rank=rank,
-            world_size=world_size,
-            local_rank=_count(values, "LOCAL_RANK", 0),
-        )
+def _text(_name: str, text: str) -> str:
+    return text
 
 
-def _folder(values: Mapping[str, str], name: str) -> Path | None:
-    text = values.get(name, "").strip()
-    if not text:
-        return None
+def _flag(name: str, text: str) -> bool:
+    if text.lower() not in YES + NO:
+        raise ConfigError(f"{name} is {text!r}; set it to 1 or 0, or unset it.")
+    return text.lower() in YES
+
+
+def _path(_name: str, text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _folder(name: str, text: str) -> Path:
     folder = Path(text).expanduser()
     if not folder.is_dir():
         raise ConfigError(f"{name} is {text!r}, which is no folder; correct the variable or unset it.")
     return folder
 
 
-def _flag(values: Mapping[str, str], name: str) -> bool:
-    text = values.get(name, "").strip().lower()
-    if text not in YES + NO:
-        raise ConfigError(f"{name} is {text!r}; set it to 1 or 0, or unset it.")
-    return text in YES
+def _url(name: str, text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ConfigError(f"{name} is {text!r}; write the whole address, such as http://localhost:8080.")
+    return text.rstrip("/")
 
 
-def _count(values: Mapping[str, str], name: str, default: int, at_least: int = 0) -> int:
-    text = values.get(name, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal() or int(text) < at_least:
-        raise ConfigError(f"{name} is {text!r}; it has to be a whole number, {at_least} or more, as torchrun sets it.")
-    return int(text)
+def _names(_name: str, text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _count(at_least: int) -> Parser:
+    def parse(name: str, text: str) -> int:
+        if not (text.isascii() and text.isdecimal()) or int(text) < at_least:
+            raise ConfigError(f"{name} is {text!r}; it has to be a whole number, {at_least} or more.")
+        return int(text)
+
+    return parse
+
+
+def _number(above: float) -> Parser:
+    def parse(name: str, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not above < value < float("inf"):
+            raise ConfigError(f"{name} is {text!r}; it has to be a number above {above:g}.")
+        return value
+
+    return parse
+
+
+def _share(name: str, text: str) -> float:
+    value = _number(-1)(name, text)
+    if not 0 <= value <= 1:
+        raise ConfigError(f"{name} is {text!r}; it has to be a number from 0 to 1.")
+    return float(value)
+
+
+def _one_of(*choices: str) -> Parser:
+    def parse(name: str, text: str) -> str:
+        if text not in choices:
+            raise ConfigError(f"{name} is {text!r}; choose one of {', '.join(choices)}.")
+        return text
+
+    return parse
+
+
+def _variable(
+    names: str, parse: Parser, default: Any, meaning: str, *, secret: bool = False, shown: str | None = None
+) -> Any:
+    """A field read from the first variable of `names` (separated by blanks) that is set.
+
+    `shown` is what the table says of the default where its value is not enough.
+    """
+    metadata = {"names": tuple(names.split()), "parse": parse, "meaning": meaning, "shown": shown}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The environment's settings, checked. `rank` is below `world_size`. Secrets are left out of the repr."""
+
+    label_studio_url: str | None = _variable(
+        "LABEL_STUDIO_URL LABEL_STUDIO_HOST", _url, None, "Label Studio's address, as this machine reaches it"
+    )
+    label_studio_api_key: str | None = _variable(
+        "LABEL_STUDIO_API_KEY LABEL_STUDIO_ACCESS_TOKEN",
+        _text,
+        None,
+        "access token of a Label Studio user, personal or legacy",
+        secret=True,
+    )
+    host: str = _variable("BOXSTRAP_HOST", _text, "127.0.0.1", "address that `serve` listens on")
+    port: int = _variable("BOXSTRAP_PORT PORT", _count(1), 9090, "port that `serve` listens on")
+    basic_auth_user: str | None = _variable("BASIC_AUTH_USER", _text, None, "name that callers of `serve` have to give")
+    basic_auth_pass: str | None = _variable("BASIC_AUTH_PASS", _text, None, "password that goes with it", secret=True)
+    home: Path = _variable(
+        "BOXSTRAP_HOME",
+        _path,
+        Path("~/.local/share/boxstrap").expanduser(),
+        "folder for runs, projects, the picture cache and the embedded Redis",
+        shown="~/.local/share/boxstrap",
+    )
+    model_dir: Path | None = _variable("MODEL_DIR", _path, None, "folder of the model registry", shown="$HOME/models")
+    redis_url: str | None = _variable(
+        "REDIS_URL", _text, None, "Redis or Valkey of your own", secret=True, shown="embedded in `boxstrap up`"
+    )
+    weights_dir: Path | None = _variable(
+        "WSOL_WEIGHTS_DIR",
+        _folder,
+        None,
+        "folder with pretrained weights, <backbone>.pt or .safetensors",
+        shown="torchvision downloads them",
+    )
+    method: str = _variable("BOXSTRAP_METHOD", _one_of(*METHOD_NAMES), "boxstrap", "method that jobs train")
+    backbone: str = _variable("BOXSTRAP_BACKBONE", _one_of(*BACKBONE_NAMES), "mobilenet_v2", "backbone that jobs train")
+    train_minutes: float | None = _variable(
+        "TRAIN_MINUTES", _number(0), None, "how long a training lasts", shown="as many epochs as the method wants"
+    )
+    train_epochs: int | None = _variable("TRAIN_EPOCHS NUM_TRAIN_EPOCHS", _count(1), None, "epochs, where not minutes")
+    device: str = _variable("DEVICE", _text, "auto", "auto, cpu, cuda or cuda:N; for training and prediction")
+    preannotate: bool = _variable(
+        "PREANNOTATE", _flag, True, "1: a new version's boxes and masks are written into Label Studio at once"
+    )
+    score_threshold: float = _variable(
+        "MODEL_SCORE_THRESHOLD", _share, 0.0, "regions that score less are left out; a control's attribute goes first"
+    )
+    predict_timeout_s: float = _variable(
+        "PREDICT_TIMEOUT", _number(0), 90.0, "seconds that /predict waits for a worker; Label Studio waits 100"
+    )
+    max_tasks: int = _variable("MAX_TASKS", _count(1), 2000, "most tasks in one /predict")
+    max_body_mb: int = _variable("MAX_BODY_MB", _count(1), 64, "most megabytes in one request")
+    image_max_mb: int = _variable("IMAGE_MAX_MB", _count(1), 64, "most megabytes of one picture")
+    image_max_megapixels: int = _variable("IMAGE_MAX_MEGAPIXELS", _count(1), 100, "most million pixels of one picture")
+    image_timeout_s: float = _variable("IMAGE_TIMEOUT", _number(0), 20.0, "seconds in which a picture has to arrive")
+    image_hosts: tuple[str, ...] = _variable(
+        "IMAGE_HOSTS",
+        _names,
+        (),
+        "hosts or networks with private addresses that pictures may come from, separated by commas",
+        shown="none but Label Studio's own",
+    )
+    image_cache_gb: float = _variable("IMAGE_CACHE_GB", _number(0), 10.0, "most gigabytes of the picture cache")
+    model_cache_mb: int = _variable("MODEL_CACHE_MB", _count(1), 2048, "most megabytes of models a worker keeps loaded")
+    log_level: str = _variable("LOG_LEVEL", _one_of(*LOG_LEVELS), "INFO", "DEBUG, INFO, WARNING or ERROR")
+    debug: bool = _variable(
+        "BOXSTRAP_DEBUG", _flag, False, "1: unexpected errors of a command show their traceback, and all logs"
+    )
+    rank: int = _variable("RANK", _count(0), 0, "torchrun's: this process among all, from 0")
+    world_size: int = _variable("WORLD_SIZE", _count(1), 1, "torchrun's: how many processes train together")
+    local_rank: int = _variable("LOCAL_RANK", _count(0), 0, "torchrun's: this process on its machine, from 0")
+
+    def __post_init__(self) -> None:
+        if self.rank >= self.world_size:
+            raise ConfigError(
+                f"RANK is {self.rank} and WORLD_SIZE {self.world_size}; ranks count from 0. Let torchrun set both."
+            )
+        if (self.basic_auth_user is None) != (self.basic_auth_pass is None):
+            raise ConfigError("Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS is set; set both, or neither.")
+        if self.train_minutes is not None and self.train_epochs is not None:
+            raise ConfigError("TRAIN_MINUTES and TRAIN_EPOCHS are both set; each rules how long a training lasts.")
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process is the one that talks to the user."""
+        return self.rank == 0
+
+    @property
+    def models(self) -> Path:
+        """The folder of the model registry."""
+        return self.model_dir or self.home / "models"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings of `environ` (None: the process's own); ConfigError names a variable without meaning."""
+        values = os.environ if environ is None else environ
+        found = {}
+        for part in fields(cls):
+            for name in part.metadata["names"]:
+                if text := values.get(name, "").strip():
+                    found[part.name] = part.metadata["parse"](name, text)
+                    break
+        return cls(**found)
+
+    @classmethod
+    def table(cls) -> str:
+        """All variables as a Markdown table."""
+        rows = ["| variable | meaning | default |", "|---|---|---|"]
+        for part in fields(cls):
+            names = " or ".join(f"`{name}`" for name in part.metadata["names"])
+            rows.append(f"| {names} | {part.metadata['meaning']} | {_default(part)} |")
+        return "\n".join(rows)
+
+
+def _default(part: Field[Any]) -> str:
+    if part.metadata["shown"] is not None:
+        return str(part.metadata["shown"])
+    if part.default is None or part.default == ():
+        return "none"
+    return str(int(part.default) if isinstance(part.default, bool) else part.default)

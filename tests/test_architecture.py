@@ -27,14 +27,23 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "backend.labelstudio": ("backend.storage", "backend.jobs", "backend.services", "backend.web", "backend.wiring"),
     "backend.storage": ("backend.labelstudio", "backend.jobs", "backend.services", "backend.web", "backend.wiring"),
     "backend.jobs.queue": ("backend.jobs.tasks", "backend.services", "backend.web", "backend.wiring"),
-    "backend.jobs.tasks": ("backend.services", "backend.web", "backend.wiring", "backend.jobs.queue"),
+    "backend.jobs.tasks": ("backend.services", "backend.web", "backend.wiring", "backend.jobs.worker"),
+    "backend.jobs.callbacks": ("backend.jobs.tasks", "backend.services", "backend.web", "backend.wiring"),
     "backend.services": ("backend.jobs.tasks", "backend.jobs.worker", "backend.web", "backend.wiring"),
     "backend.web": ("backend.storage", "backend.jobs", "backend.labelstudio", "backend.wiring", "backend.commands"),
 }
 # Only these may be the way from the backend into torch; the commands import it when they run.
 MAY_NAME_TORCH_CODE = ("backend.jobs.tasks", "backend.commands")
 MAY_READ_ENVIRONMENT = ("backend.settings",)
-LOADS_NO_TORCH = ("wsol_core", "wsol_core.records", "wsol_core.config", "wsol_core.errors", "backend.cli")
+LOADS_NO_TORCH = (
+    "wsol_core",
+    "wsol_core.records",
+    "wsol_core.config",
+    "wsol_core.errors",
+    "backend.cli",
+    "backend.wiring",
+    "backend.jobs.callbacks",
+)
 
 
 @dataclass(frozen=True)

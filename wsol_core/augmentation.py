@@ -101,7 +101,7 @@ def _jitter(rng: Generator, pixels: NDArray[np.uint8], strength: float) -> NDArr
     saturation s: s x + (1 - s) grey(x); contrast c: c x + (1 - c) mean grey; brightness b: b x.
     """
     saturation, contrast, brightness = rng.uniform(1 - strength, 1 + strength, 3)
-    mean_grey = float(np.dot(cv2.mean(pixels)[:3], GREY_WEIGHTS))
+    mean_grey = float(np.dot(np.asarray(cv2.mean(pixels))[:3], GREY_WEIGHTS))
     rgb = saturation * np.eye(3) + (1 - saturation) * np.tile(GREY_WEIGHTS, (3, 1))
     shift = np.full((3, 1), (1 - contrast) * mean_grey)
     return np.asarray(brightness * np.concatenate([contrast * rgb, shift], axis=1), np.float32)

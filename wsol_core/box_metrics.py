@@ -18,7 +18,7 @@ from wsol_core.records import BoxXyxy, FloatMap
 
 MAP_SIDE_PX = 224  # maps are measured at this side, boxes of the truth are scaled to it
 IOU_LEVELS = (0.3, 0.5, 0.7)
-THRESHOLDS: NDArray[np.float64] = np.arange(0, 1, 0.001)  # 0, 0.001, ..., 0.999
+THRESHOLDS = np.arange(0, 1, 0.001, np.float64)  # 0, 0.001, ..., 0.999
 
 BoxArray = NDArray[np.int64]  # (K, 4) x0 y0 x1 y1
 FloatArray = NDArray[np.float64]
@@ -78,7 +78,7 @@ class SweptIou:
         levels = _levels(score_map)
         cuts = (THRESHOLDS * levels.max()).astype(np.int64)
         distinct, which = np.unique(cuts, return_inverse=True)
-        best = np.array([], np.float64).reshape(0, 2)
+        best: NDArray[np.float64] = np.zeros((0, 2))
         for contours in _cut_contours(levels, distinct):
             best = np.concatenate([best, contours.best_iou(truth)])
         return cls(best[which, 0], best[which, 1])

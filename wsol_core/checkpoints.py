@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -25,7 +24,8 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from wsol_core.config import TrainConfig
-from wsol_core.errors import CheckpointError, ConfigError, StorageError
+from wsol_core.errors import CheckpointError, ConfigError
+from wsol_core.files import write_whole
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.registry import build_method
 from wsol_core.model_card import ModelCard
@@ -43,26 +43,6 @@ _TORN = (
     TypeError,
     zipfile.BadZipFile,
 )
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """`path` holds `content` afterwards, or what it held before; StorageError says why it could not be written."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"{path} could not be written: {error.strerror or error}. What it held before is intact; "
-            "make room or choose another folder, then go on with --resume."
-        ) from error
 
 
 def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:

@@ -21,7 +21,8 @@ def stick_outline(rng: Generator, start_xy: tuple[float, float], length: float, 
     crooked = np.cumsum(rng.normal(0, 0.035, 7)) * length
     half = np.interp(along, (0, 1), (width / 2, width / 4))
     upper, lower = (np.stack([along * length, crooked + side * half], axis=1) for side in (1, -1))
-    return np.concatenate([upper, lower[::-1]]) @ spin(turn) + start_xy
+    outline: Points = np.concatenate([upper, lower[::-1]]) @ spin(turn) + start_xy
+    return outline
 
 
 def wood_colour(rng: Generator) -> Colour:

@@ -28,7 +28,7 @@ def fractal_noise(
         cell_x, cell_y = (max(1.0, grain_px * stretch / 2**octave) for stretch in stretch_xy)
         grid_h, grid_w = int(height / cell_y) + 3, int(width / cell_x) + 3
         grid = rng.standard_normal((grid_h, grid_w), np.float32) * 0.55**octave
-        total += cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
+        total += np.asarray(cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
     spread = 5.0 * float(total.std()) + 1e-6
     return as_float(np.clip((total - total.mean()) / spread + 0.5, 0, 1))
 

@@ -27,11 +27,11 @@ from wsol_core.model_card import ModelCard
 from wsol_core.normalisation import to_images
 from wsol_core.pictures import RgbPixels, open_picture_small, squash
 from wsol_core.precision import autocast, choose_device, choose_precision
-from wsol_core.records import Localization, Sample, Unreadable
+from wsol_core.records import FloatMap, Localization, Sample, Unreadable
 from wsol_core.refinement import SIDE_PX, final_map
 from wsol_core.regions import Calibration, extract_regions
 
-ClassesOf = Callable[[Sample], Sequence[str]]
+ClassesOf = Callable[[Sample], Sequence[str] | None]  # None: what the model sees
 PRESENT = 0.5  # probability from which a class of a multi-label picture is localized
 MOST_WORKERS = 16
 
@@ -107,6 +107,18 @@ class Predictor:
             raise ConfigError(f"batch_size {batch_size} and scales {tuple(scales)} have to be positive.")
         sides = tuple(dict.fromkeys(max(32, round(self.card.config.side_px * scale / 32) * 32) for scale in scales))
         return self._stream(iter(samples), classes_of, with_maps, batch_size, flip, sides)
+
+    def attend(self, pixels: RgbPixels, label: str | None) -> tuple[str, float, FloatMap]:
+        """Of pixels (h, w, 3), such as a part of a picture: a class, its probability, and its map as the method has it.
+
+        The class is `label` if the model knows it, else the most probable one. Averaged with the mirrored pixels.
+        """
+        size_wh = pixels.shape[1], pixels.shape[0]
+        inputs = (squash(pixels, self.card.config.side_px),)
+        seen = self._predict([_Decoded(Sample("", Path(), ()), size_wh, inputs, inputs[0])], flip=True)
+        row = self._probabilities(seen.logits)[0].tolist()
+        index = self._index_of[label] if label in self._index_of else max(range(len(row)), key=row.__getitem__)
+        return self.card.classes[index], row[index], self._raw_maps(seen.maps, [(index,)])[0][0]
 
     def _stream(
         self,
@@ -189,11 +201,12 @@ class Predictor:
 
     def _asked(self, sample: Sample, row: Sequence[float], classes_of: ClassesOf | None) -> tuple[int, ...]:
         """Indices of the classes to localize."""
-        if classes_of is None:
+        given = None if classes_of is None else classes_of(sample)
+        if given is None:
             top = max(range(len(row)), key=row.__getitem__)
             present = [index for index, value in enumerate(row) if value >= PRESENT] if self.card.multi_label else []
             return tuple(present) or (top,)
-        names = dict.fromkeys(classes_of(sample))
+        names = dict.fromkeys(given)
         for name in names:
             if name not in self._index_of:
                 known = ", ".join(self.card.classes)

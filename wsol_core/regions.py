@@ -121,4 +121,4 @@ def _polygon(part: _Part) -> tuple[tuple[float, float], ...]:
 
 def _mean(values: NDArray[np.float32], where: NDArray[np.uint8]) -> float:
     """Mean over the pixels where `where` is 1; 0 of none."""
-    return float(cv2.mean(values, where)[0])
+    return float(np.asarray(cv2.mean(values, where))[0])

@@ -77,6 +77,8 @@ class TrainingSet:
         view = draw_view(rng, picture.pixels, self.side_px, self._how)
         cells = self.side_px // REGION_STRIDE
         region = picture.regions.get(target) if target is not None else None
+        kind: int
+        cover: NDArray[np.float32]
         if region is None:
             kind, cover = NO_REGION, np.zeros((cells, cells), np.float32)
         elif region.mask is not None:

@@ -117,7 +117,8 @@ def test_localize_writes_a_line_a_mask_a_region_and_a_map_a_picture(
         assert {region["label"] for region in line["regions"]} <= {line["file"].split("/")[1]}  # the given label
         assert all((tmp_path / region["mask"]).is_file() for region in line["regions"])
         values = np.load(tmp_path / "maps" / (line["file"].replace("/", "__") + ".npy"))
-        assert (values.shape, values.dtype, values.min(), values.max()) == ((224, 224), np.float32, 0, 1)
+        assert (values.shape, values.dtype) == ((224, 224), np.float32)
+        assert (values.min(), values.max()) == (0, pytest.approx(1))
 
 
 def test_localize_takes_pictures_without_class_folders(

@@ -58,3 +58,40 @@ def test_a_tilde_in_the_weights_folder_is_the_home_folder(tmp_path: Path, monkey
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "weights").mkdir()
     assert Settings.from_env({"WSOL_WEIGHTS_DIR": "~/weights"}).weights_dir == tmp_path / "weights"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LABEL_STUDIO_URL", "localhost:8080"),
+        ("BOXSTRAP_PORT", "web"),
+        ("TRAIN_MINUTES", "nan"),
+        ("MODEL_SCORE_THRESHOLD", "1.5"),
+        ("BOXSTRAP_METHOD", "yolo"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_value_of_the_service_without_meaning_is_named_too(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{name} is '{value}'"):
+        Settings.from_env({name: value})
+
+
+def test_the_first_name_of_a_variable_goes_before_its_other_names() -> None:
+    both = {"LABEL_STUDIO_HOST": "http://old", "LABEL_STUDIO_URL": "http://new/"}
+    assert Settings.from_env(both).label_studio_url == "http://new"
+    assert Settings.from_env({"LABEL_STUDIO_HOST": "http://old"}).label_studio_url == "http://old"
+
+
+def test_half_a_pair_of_name_and_password_is_refused() -> None:
+    with pytest.raises(ConfigError, match="Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS"):
+        Settings.from_env({"BASIC_AUTH_USER": "me"})
+
+
+def test_secrets_are_not_in_the_text_of_the_settings() -> None:
+    secrets = {"LABEL_STUDIO_API_KEY": "s3cret", "BASIC_AUTH_USER": "me", "BASIC_AUTH_PASS": "s3cret"}
+    assert "s3cret" not in repr(Settings.from_env({**secrets, "REDIS_URL": "redis://:s3cret@redis:6379"}))
+
+
+def test_the_table_has_a_row_for_every_variable() -> None:
+    assert "| `LABEL_STUDIO_API_KEY` or `LABEL_STUDIO_ACCESS_TOKEN` |" in Settings.table()
+    assert "| `PREANNOTATE` |" in Settings.table() and "| 1 |" in Settings.table()

@@ -1,0 +1,116 @@
+"""`boxstrap serve`, `worker` and `up`: the processes of the service."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from typing import Annotated
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import typer
+
+from backend.commands.options import examples, one_of
+from backend.errors import BackendError, QueueError
+from backend.settings import Settings
+from backend.terminal import say, write_result
+
+SERVE_EXAMPLES = examples("boxstrap serve", "BASIC_AUTH_USER=me BASIC_AUTH_PASS=secret boxstrap serve --host 0.0.0.0")
+WORKER_EXAMPLES = examples("boxstrap worker predict", "CUDA_VISIBLE_DEVICES=1 boxstrap worker train")
+UP_EXAMPLES = examples(
+    "boxstrap up",
+    "LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=... boxstrap up",
+)
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="BOXSTRAP_HOST")]
+PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on.", show_default="BOXSTRAP_PORT")]
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Logs of a service: one line a record, with its time. The libraries' own INFO is noise, and httpx's has URLs."""
+    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT, stream=sys.stderr, force=True)
+    for name in ("httpx", "httpcore", "uvicorn.access", "urllib3", "PIL"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def serve(host: HostOption = None, port: PortOption = None) -> None:
+    """Answer Label Studio. Needs Redis; the work is done by workers."""
+    import uvicorn
+
+    from backend.wiring import build_app
+
+    settings = Settings.from_env()
+    log_to_stderr(settings)
+    uvicorn.run(
+        build_app(settings),
+        host=host or settings.host,
+        port=port or settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+
+
+def worker(
+    kind: Annotated[
+        str, typer.Argument(metavar="predict|train", callback=one_of(("predict", "train")), help="What it works on.")
+    ],
+) -> None:
+    """Work on one kind of jobs: predictions with models kept loaded, or trainings, a process each."""
+    from backend.jobs.worker import run_worker
+
+    settings = Settings.from_env()
+    log_to_stderr(settings)
+    run_worker(kind, settings)
+
+
+def up(host: HostOption = None, port: PortOption = None) -> None:
+    """Start everything on this machine: Redis (unless REDIS_URL is set), serve and both workers. Ctrl-C stops all."""
+    from backend.jobs.redis_server import server_command
+    from backend.jobs.supervisor import Child, Supervisor
+    from backend.storage.files import locked
+
+    settings = Settings.from_env()
+    log_to_stderr(settings)
+    address, number = host or settings.host, port or settings.port
+    own = [sys.executable, "-m", "backend.cli"]
+    children = [
+        Child("serve", [*own, "serve", "--host", address, "--port", str(number)], lambda: _answers(address, number)),
+        Child("predict worker", [*own, "worker", "predict"]),
+        Child("train worker", [*own, "worker", "train"]),
+    ]
+    if settings.redis_url is None:
+        children.insert(0, Child("redis", server_command(settings.home), lambda: _redis_answers(settings)))
+    with locked(settings.home / ".up-lock", wait=False) as alone:
+        if not alone:
+            raise BackendError(f"Boxstrap is up already in {settings.home}; stop it, or set another BOXSTRAP_HOME.")
+        supervisor = Supervisor(children)
+        for number_of in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number_of, lambda *_: supervisor.stop())
+        supervisor.start()
+        where = f"http://{address}:{number}"
+        write_result("Boxstrap is up", {"address": where, "data": str(settings.home), "models": str(settings.models)})
+        say(f"In Label Studio: Settings, Model, Connect Model, Backend URL {where}. Ctrl-C stops everything.")
+        supervisor.run()
+        say("Everything has stopped.")
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with urlopen(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/health", timeout=1) as response:
+            return bool(response.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def _redis_answers(settings: Settings) -> bool:
+    from backend.jobs.connection import connect
+    from backend.jobs.queue import JobQueue
+
+    try:
+        JobQueue(connect(settings)).ping()
+    except QueueError:
+        return False
+    return True

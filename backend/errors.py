@@ -1,0 +1,92 @@
+"""The errors of the service. Each message names the thing, the value and the next step.
+
+BackendError
+├── RequestError           422  a request has no meaning
+│   ├── TooLargeError      413  it is larger than the service takes
+│   ├── NotAllowedError    401  name or password are missing or wrong
+│   └── NotFoundError      404  there is no such project, version or job
+├── BusyError              503  the answer did not come in time; ask again later
+├── QueueError             503  Redis cannot be reached
+├── RegistryError          409  a version cannot be published, activated or deleted
+├── LabelStudioError       502  Label Studio refused, or said something that makes no sense
+│   └── UnreachableError   502  Label Studio does not answer, or not for now; trying again helps
+└── ImageError             422  a task's picture cannot be used
+    └── ImageNotNowError   502  a task's picture cannot be had for now; trying again helps
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class BackendError(Exception):
+    """Base of every error that the service raises on purpose; `str(error)` is written for the user."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal"
+
+
+class RequestError(BackendError):
+    """A request has no meaning."""
+
+    status, code = 422, "bad_request"
+
+
+class TooLargeError(RequestError):
+    """A request is larger than the service takes."""
+
+    status, code = 413, "too_large"
+
+
+class NotAllowedError(RequestError):
+    """Name or password are missing or wrong."""
+
+    status, code = 401, "not_allowed"
+
+
+class NotFoundError(RequestError):
+    """There is no such project, version or job."""
+
+    status, code = 404, "not_found"
+
+
+class BusyError(BackendError):
+    """The answer did not come in time."""
+
+    status, code = 503, "busy"
+
+
+class QueueError(BackendError):
+    """Redis cannot be reached."""
+
+    status, code = 503, "no_queue"
+
+
+class RegistryError(BackendError):
+    """A version cannot be published, activated or deleted."""
+
+    status, code = 409, "registry"
+
+
+class LabelStudioError(BackendError):
+    """Label Studio refused, or said something that makes no sense."""
+
+    status, code = 502, "label_studio"
+
+
+class UnreachableError(LabelStudioError):
+    """Label Studio does not answer, or not for now; trying again helps."""
+
+    code = "label_studio_unreachable"
+
+
+class ImageError(BackendError):
+    """A task's picture cannot be used."""
+
+    status, code = 422, "image"
+
+
+class ImageNotNowError(ImageError):
+    """A task's picture cannot be had for now; trying again helps."""
+
+    status, code = 502, "image_not_now"

@@ -1,0 +1,1 @@
+"""What runs outside of requests: the queues, the jobs on them, and the workers that run them."""

@@ -1,0 +1,121 @@
+"""RQ job: predictions for the tasks of one /predict, or the object in a drawn box or at a clicked point."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from backend.errors import ImageError
+from backend.jobs.tasks.fetching import fetch_pictures
+from backend.jobs.tasks.workplace import Workplace, workplace
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.prompts import Prompt, newest_prompt
+from backend.labelstudio.results import empty_prediction, to_prediction
+from backend.labelstudio.samples import image_labels
+from wsol_core.errors import DataError
+from wsol_core.interactive import BoxPrompt, PointPrompt, localize_prompted
+from wsol_core.pictures import open_picture_small
+from wsol_core.predictor import Predictor
+from wsol_core.records import Localization, Sample
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+def predict(call: Mapping[str, Any]) -> list[Json]:
+    """One prediction a task, in their order.
+
+    Args: call: project_id, version, label_config, tasks as Label Studio sends them, files (index of a task -> its
+        picture, where that is on disk already), and the context of an interactive call or None.
+    """
+    place = workplace()
+    config = LabelConfig.parse(call["label_config"])
+    files = {int(index): Path(path) for index, path in call.get("files", {}).items()}
+    if (context := call.get("context")) is not None:
+        prompt = newest_prompt(context)
+        return [
+            _object_at(place, call, task, config, prompt, files.get(index)) for index, task in enumerate(call["tasks"])
+        ]
+    return predict_tasks(place, call["project_id"], call["version"], call["tasks"], config, files)
+
+
+def predict_tasks(
+    place: Workplace,
+    project_id: str,
+    version: str,
+    tasks: Sequence[Mapping[str, Any]],
+    config: LabelConfig,
+    files: Mapping[int, Path] = MappingProxyType({}),
+) -> list[Json]:
+    """One prediction a task; an empty one, and a logged reason, where the picture cannot be used."""
+    predictor = place.models.get(place.stores.models.folder(project_id, version))
+    found = fetch_pictures(place.media, tasks, config, project_id, files)
+    return [
+        _prediction(localization, config, version, place, labels)
+        for localization, labels in _localized(predictor, tasks, found, config)
+    ]
+
+
+def _localized(
+    predictor: Predictor, tasks: Sequence[Mapping[str, Any]], found: Sequence[Path | ImageError], config: LabelConfig
+) -> list[tuple[Localization | None, tuple[str, ...]]]:
+    """What was found in each task's picture, and the classes that people gave it."""
+    labels = [image_labels(task, config, predictor.card.classes) for task in tasks]
+    readable = [index for index, path in enumerate(found) if isinstance(path, Path)]
+    samples = [Sample(str(index), Path(str(found[index])), labels[index]) for index in readable]
+    results: list[tuple[Localization | None, tuple[str, ...]]] = [(None, given) for given in labels]
+    localized = predictor.localize(samples, lambda sample: sample.labels or None)
+    for index, result in zip(readable, localized, strict=True):
+        if isinstance(result, Localization):
+            results[index] = (result, labels[index])
+        else:
+            logger.warning("task %s: %s", tasks[index].get("id"), result.reason)
+    return results
+
+
+def _prediction(
+    localization: Localization | None,
+    config: LabelConfig,
+    version: str,
+    place: Workplace,
+    labels: Sequence[str],
+) -> Json:
+    if localization is None:
+        return empty_prediction(version)
+    return to_prediction(
+        localization, config, version, score_threshold=place.settings.score_threshold, chosen=tuple(labels)
+    )
+
+
+def _object_at(
+    place: Workplace,
+    call: Mapping[str, Any],
+    task: Mapping[str, Any],
+    config: LabelConfig,
+    prompt: Prompt | None,
+    file: Path | None,
+) -> Json:
+    """The object in the newest box, or at the newest point, that the person drew; nothing without one."""
+    version, project_id = call["version"], call["project_id"]
+    path = file or fetch_pictures(place.media, [task], config, project_id)[0]
+    if prompt is None or isinstance(path, ImageError):
+        return empty_prediction(version)
+    predictor = place.models.get(place.stores.models.folder(project_id, version))
+    _, (width, height) = open_picture_small(path, 32, f"task {task.get('id')}")
+    x, y, w, h = (share * side for share, side in zip(prompt.xywh, (width, height, width, height), strict=True))
+    where = BoxPrompt((x, y, x + w, y + h)) if prompt.is_box else PointPrompt(x, y)
+    try:
+        region = localize_prompted(predictor, path, where, prompt.label)
+    except DataError as error:
+        logger.warning("task %s: %s", task.get("id"), error)
+        region = None
+    if region is None:
+        return empty_prediction(version)
+    localization = Localization(str(task.get("id")), (width, height), {region.label: region.score}, (region,))
+    regions_only = replace(config, controls=config.region_controls)
+    return to_prediction(localization, regions_only, version, score_threshold=0.0)

@@ -1,0 +1,1 @@
+"""Label Studio as others see it: its API, labeling configs, tasks, results and pictures."""

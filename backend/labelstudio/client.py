@@ -1,0 +1,215 @@
+"""Label Studio's REST API as far as Boxstrap needs it: tasks, predictions, projects, backends, webhooks.
+
+The SDK signs the requests (personal and legacy tokens) and repeats them; answers stay plain JSON, since the SDK's
+types drop what they do not know. Pictures are media.py's business.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import httpx
+from label_studio_sdk import LabelStudio
+from label_studio_sdk.core.api_error import ApiError
+
+from backend.errors import LabelStudioError, UnreachableError
+
+PAGE = 100  # tasks a request: their annotations come along, masks included
+IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
+FOR_NOW = (408, 425, 429, 500, 502, 503, 504)
+WAITS_S = (0.5, 1.0, 2.0)
+
+Json = dict[str, Any]
+Result = TypeVar("Result")
+
+
+class LabelStudioClient:
+    """One Label Studio server, seen as the user whose token it is."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        timeout_s: float = 30.0,
+        waits_s: Sequence[float] = WAITS_S,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Args: waits_s: before each new attempt at a server that does not answer for now."""
+        self.base_url = base_url.rstrip("/")
+        self._waits_s, self._sleep = waits_s, sleep
+        http = httpx.Client(timeout=timeout_s, follow_redirects=False)
+        try:
+            self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
+                base_url=self.base_url, api_key=api_key, httpx_client=http
+            )
+        except ApiError as error:
+            raise LabelStudioError(f"LABEL_STUDIO_API_KEY cannot be used: {_detail(error.body)}") from error
+
+    def authorization(self) -> str:
+        """The Authorization header of a request now; personal tokens are exchanged for a short-lived one."""
+
+        def ask() -> str:
+            return self._sdk._client_wrapper.get_headers()["Authorization"]
+
+        return self._attempt("api/token/refresh/", ask)
+
+    def whoami(self) -> Json:
+        """The user whose token it is."""
+        return self._object("GET", "api/current-user/whoami")
+
+    def version(self) -> str:
+        """Label Studio's own version, "" where it does not say."""
+        return str(self._object("GET", "api/version").get("release", ""))
+
+    def project(self, project_id: str) -> Json:
+        """The project, its labeling config among others."""
+        return self._object("GET", f"api/projects/{project_id}/")
+
+    def projects(self) -> list[Json]:
+        """All projects that the user sees, first page of 1000."""
+        return _list(self._object("GET", "api/projects/", params={"page_size": 1000}), "results")
+
+    def tasks(self, project_id: str, after_id: int = 0, page_size: int = PAGE) -> Iterator[Json]:
+        """Tasks with annotations and predictions, ordered by id, those above `after_id`.
+
+        Pages are asked for by id, not by number: the hundredth costs what the first does, and tasks that come or go
+        meanwhile shift nothing.
+        """
+        while True:
+            tasks = self.task_page(project_id, after_id, page_size)
+            yield from tasks
+            if len(tasks) < page_size:
+                return
+            after_id = int(tasks[-1]["id"])
+
+    def task_page(self, project_id: str, after_id: int, page_size: int = PAGE) -> list[Json]:
+        """At most `page_size` tasks of `tasks`."""
+        above = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": after_id}
+        query = {"filters": {"conjunction": "and", "items": [above]}, "ordering": ["tasks:id"]}
+        params = {"project": project_id, "fields": "all", "page_size": page_size, "query": json.dumps(query)}
+        page = _list(self._object("GET", "api/tasks/", params=params), "tasks")
+        return sorted(page, key=lambda task: int(task["id"]))
+
+    def import_predictions(self, project_id: str, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Stores predictions, each with `task`, `result`, `score` and `model_version`.
+
+        Raises: LabelStudioError where Label Studio stored fewer than it was given; it drops bad ones silently.
+        """
+        for start in range(0, len(predictions), IMPORT_BATCH):
+            batch = [dict(prediction) for prediction in predictions[start : start + IMPORT_BATCH]]
+            done = self._object("POST", f"api/projects/{project_id}/import/predictions", json=batch)
+            if done.get("created") != len(batch):
+                raise LabelStudioError(
+                    f"Label Studio stored {done.get('created')} of {len(batch)} predictions of project {project_id}; "
+                    "its labeling config may have changed meanwhile."
+                )
+
+    def delete_predictions(self, project_id: str, version: str) -> int:
+        """Removes the predictions of a version; how many there were."""
+        done = self._object("DELETE", f"api/projects/{project_id}/model-versions/", json={"model_version": version})
+        return int(done.get("deleted_predictions", 0))
+
+    def update_project(self, project_id: str, **changes: Any) -> Json:
+        """The project with `changes`."""
+        return self._object("PATCH", f"api/projects/{project_id}/", json=changes)
+
+    def backends(self, project_id: str) -> list[Json]:
+        """The project's ML backends; asking makes Label Studio call their /health and /setup."""
+        return _rows(self._json("GET", "api/ml", params={"project": project_id}))
+
+    def add_backend(self, project_id: str, url: str, title: str, **more: Any) -> Json:
+        """Connects an ML backend; Label Studio calls it and makes a webhook."""
+        values = {"project": int(project_id), "url": url, "title": title, **more}
+        return self._object("POST", "api/ml", json=values)
+
+    def start_training(self, backend_id: int) -> None:
+        """What the button "Start training" does."""
+        self._json("POST", f"api/ml/{backend_id}/train", json={})
+
+    def webhooks(self, project_id: str) -> list[Json]:
+        """The project's webhooks."""
+        return _rows(self._json("GET", "api/webhooks/", params={"project": project_id}))
+
+    def update_webhook(self, webhook_id: int, **changes: Any) -> Json:
+        """The webhook with `changes`, its headers for example."""
+        return self._object("PATCH", f"api/webhooks/{webhook_id}/", json=changes)
+
+    def _object(self, method: str, path: str, **what: Any) -> Json:
+        found = self._json(method, path, **what)
+        if not isinstance(found, dict):
+            raise LabelStudioError(
+                f"{self.base_url}/{path} answered no JSON object; is LABEL_STUDIO_URL a Label Studio?"
+            )
+        return found
+
+    def _json(self, method: str, path: str, **what: Any) -> Any:
+        response = self._attempt(path, lambda: self._request(method, path, what))
+        try:
+            return response.json() if response.content else {}
+        except ValueError as error:
+            raise LabelStudioError(
+                f"{self.base_url}/{path} answered no JSON; is LABEL_STUDIO_URL a Label Studio?"
+            ) from error
+
+    def _request(self, method: str, path: str, what: Mapping[str, Any]) -> httpx.Response:
+        # The SDK has no public way to ask for what it does not know; this one signs and refreshes like all others.
+        http = self._sdk._client_wrapper.httpx_client
+        response = http.request(path, method=method, request_options={"max_retries": 0}, **what)
+        if response.status_code >= 300:
+            raise ApiError(status_code=response.status_code, body=response.text)
+        return response
+
+    def _attempt(self, path: str, ask: Callable[[], Result]) -> Result:
+        """What `ask` gives; again after a while where the server does not answer for now."""
+        for wait_s in (*self._waits_s, None):
+            try:
+                return ask()
+            except ApiError as error:
+                problem = self._problem(path, error)
+                if wait_s is None or not isinstance(problem, UnreachableError):
+                    raise problem from error
+            except httpx.HTTPError as error:
+                if wait_s is None:
+                    raise UnreachableError(
+                        f"Label Studio at {self.base_url} does not answer ({type(error).__name__}); "
+                        "is it running, and is LABEL_STUDIO_URL the address as seen from this machine?"
+                    ) from error
+            self._sleep(wait_s)
+        raise AssertionError("unreachable")
+
+    def _problem(self, path: str, error: ApiError) -> LabelStudioError:
+        status, place = error.status_code, f"{self.base_url}/{path}"
+        if status in FOR_NOW:
+            return UnreachableError(f"{place} answered {status}; Label Studio may be starting or overloaded.")
+        if status == 401:
+            return LabelStudioError(
+                f"{place} answered 401: {_detail(error.body)} Set LABEL_STUDIO_API_KEY to an access token from Account "
+                "& Settings; legacy tokens have to be switched on there first."
+            )
+        if status in (403, 404):
+            return LabelStudioError(f"{place} answered {status}; does the token's user see this project?")
+        return LabelStudioError(f"{place} answered {status}: {_detail(error.body)}")
+
+
+def _detail(body: Any) -> str:
+    """What Label Studio says is wrong, in one short line."""
+    if isinstance(body, str):
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return str(body)[:200]
+    return str(body.get("detail", body) if isinstance(body, dict) else body)[:300]
+
+
+def _list(values: Json, key: str) -> list[Json]:
+    found = values.get(key)
+    if not isinstance(found, list):
+        raise LabelStudioError(f"Label Studio's answer has no list {key!r}; its version may be too old or too new.")
+    return found
+
+
+def _rows(values: Any) -> list[Json]:
+    return values if isinstance(values, list) else _list(values, "results")

@@ -1,0 +1,77 @@
+"""Tasks in, predictions out: exactly one a task, in their order, all of one version."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.errors import ImageError, RequestError, TooLargeError
+from backend.jobs.queue import JobQueue
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.media import MediaStore
+from backend.labelstudio.results import empty_prediction
+from backend.settings import Settings
+from backend.storage.stores import Stores
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+NEEDED = ("id", "data", "annotations")  # of a task; the rest stays out of Redis
+
+
+class PredictionService:
+    """Asks a worker, and waits for it as long as Label Studio waits for us."""
+
+    def __init__(self, settings: Settings, stores: Stores, queue: JobQueue, media: MediaStore) -> None:
+        self._settings, self._stores, self._queue, self._media = settings, stores, queue, media
+
+    def predict(
+        self,
+        project_id: str,
+        label_config: str,
+        tasks: Sequence[Mapping[str, Any]],
+        context: Mapping[str, Any] | None = None,
+    ) -> list[Json]:
+        """Predictions; empty ones before the first version, and for tasks whose picture cannot be used.
+
+        Raises: BusyError when no worker answers in time. An empty answer would be stored, and never asked for again.
+        """
+        if len(tasks) > self._settings.max_tasks:
+            raise TooLargeError(
+                f"{len(tasks)} tasks in one request are more than {self._settings.max_tasks}; "
+                "set MAX_TASKS, or let `boxstrap preannotate` write the predictions."
+            )
+        version = self._stores.models.current(project_id)
+        if version is None or not tasks:
+            return [empty_prediction(self._stores.models.label(project_id)) for _ in tasks]
+        config = LabelConfig.parse(label_config)
+        slim: list[Json] = [{name: task[name] for name in NEEDED if name in task} for task in tasks]
+        call = {
+            "project_id": project_id,
+            "version": version,
+            "label_config": label_config,
+            "tasks": slim,
+            "files": self._unpacked(project_id, slim, config.image_key),
+            "context": context,
+        }
+        found = self._queue.predict(call, self._settings.predict_timeout_s)
+        if len(found) != len(tasks):
+            raise RequestError(
+                f"The worker answered {len(found)} predictions for {len(tasks)} tasks; is it this version?"
+            )
+        return found
+
+    def _unpacked(self, project_id: str, tasks: Sequence[Json], image_key: str) -> dict[str, str]:
+        """Writes pictures that came inside of tasks into the cache, so that no pixels go through Redis."""
+        files = {}
+        for index, task in enumerate(tasks):
+            data = task.get("data")
+            reference = data.get(image_key) if isinstance(data, Mapping) else None
+            if isinstance(reference, str) and reference.startswith("data:"):
+                task["data"] = {**task["data"], image_key: "data:"}  # no longer needed, and refused if it is
+                try:
+                    files[str(index)] = str(self._media.fetch(reference, project_id, None))
+                except ImageError as error:
+                    logger.warning("project %s, task %s: %s", project_id, task.get("id"), error)
+        return files

@@ -1,0 +1,72 @@
+"""Starting, watching and cancelling trainings: one at a time for each project."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from backend.errors import NotFoundError
+from backend.jobs.queue import JobQueue
+from backend.settings import Settings
+from backend.storage.runs import CANCELLED, QUEUED, RUNNING, Run
+from backend.storage.stores import Stores
+from wsol_core.config import TrainConfig
+
+
+class TrainingService:
+    """Runs and the jobs that train them."""
+
+    def __init__(self, settings: Settings, stores: Stores, queue: JobQueue) -> None:
+        self._settings, self._stores, self._queue = settings, stores, queue
+
+    def start(self, project_id: str) -> Run:
+        """A run of the project that is waiting: the one there is, else a new one.
+
+        While one is being trained a further one waits, since labels may have come; more requests change nothing.
+        """
+        with self._queue.only_one(f"training-{project_id}"):
+            for run in self._stores.runs.of_project(project_id):
+                if run.state == QUEUED:
+                    self._queue.train(run.id)  # in case the process died between the record and the queue
+                    return run
+            run = self._stores.runs.create(project_id, self._config().to_dict())
+            self._queue.train(run.id)
+            return run
+
+    def cancel(self, run_id: str) -> Run:
+        """Ends a run within seconds, wherever it is; one that has ended stays as it ended."""
+        run = self._stores.runs.update(run_id, state=CANCELLED, ended=time.time(), reason="cancelled by a person")
+        self._queue.cancel(run_id)
+        return run
+
+    def find(self, run_id: str) -> Run:
+        """The run; NotFoundError where there is none."""
+        return self._stores.runs.read(run_id)
+
+    def runs(self, project_id: str | None = None) -> list[Run]:
+        """Newest first."""
+        runs = self._stores.runs
+        return runs.all() if project_id is None else runs.of_project(project_id)
+
+    def progress(self, run: Run) -> dict[str, Any] | None:
+        """Stage, epoch, loss, images/s and seconds left of a run being trained; None of all others."""
+        return self._queue.progress(run.id) if run.state == RUNNING else None
+
+    def preannotate(self, project_id: str) -> None:
+        """Begins to write the live version's predictions into Label Studio."""
+        version = self._stores.models.current(project_id)
+        if version is None:
+            raise NotFoundError(f"Project {project_id} has no version yet; start a training first.")
+        first = {"project_id": project_id, "version": version, "after_id": 0, "seen": 0, "done": 0}
+        self._queue.preannotate(first)
+
+    def _config(self) -> TrainConfig:
+        settings = self._settings
+        return TrainConfig(
+            method=settings.method,
+            backbone=settings.backbone,
+            minutes=settings.train_minutes,
+            epochs=settings.train_epochs,
+            device=settings.device,
+            pretrained=settings.backbone != "tiny",
+        )

@@ -1,0 +1,1 @@
+"""What the service keeps on disk: model versions, training runs and projects."""

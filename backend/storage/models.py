@@ -1,0 +1,170 @@
+"""The model registry: immutable versions of every project, and which of them is live.
+
+    <root>/<project>/<version>/     model.safetensors, model.json, manifest.jsonl, version.json
+    <root>/<project>/CURRENT        the live version's name
+    <root>/<project>/RETIRED        names of deleted versions, which are not given again
+
+A version is written beside its place and renamed into it, then CURRENT is replaced; so a reader sees a whole version
+or none, also after kill -9 at any point. What a version's files mean is wsol_core's business.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.errors import NotFoundError, RegistryError
+from backend.storage.files import locked, read_json, safe_name, write_json
+from wsol_core.errors import StorageError
+from wsol_core.files import write_whole
+
+MODEL_FILES = ("model.safetensors", "model.json", "history.jsonl")
+FACTS = "version.json"
+BEFORE_TRAINING = "untrained"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A published model. `facts` says where it comes from: run, parent, created, metrics, ..."""
+
+    name: str
+    folder: Path
+    facts: Mapping[str, Any]
+
+
+class ModelRegistry:
+    """Versions of all projects below one folder, which several machines may share."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def publish(
+        self, project_id: str, model: Path, facts: Mapping[str, Any], manifest: Path | None = None, live: bool = True
+    ) -> str:
+        """Copies the finished model of a run into a new version, and makes it the live one; its name.
+
+        The same `facts["run"]` is published once: a second call gives the version of the first.
+        Raises: StorageError where the disk is full; nothing has changed then.
+        """
+        project = self._project(project_id)
+        with locked(project / ".lock"):
+            version = self._of_run(project_id, facts.get("run"))
+            if version is None:
+                version = f"boxstrap-{project_id}-{self._next_number(project):04}"
+                values = {**facts, "version": version, "parent": self.current(project_id), "created": time.time()}
+                _write_version(project, version, model, values, manifest)
+            if live and self.current(project_id) != version:
+                write_whole(project / "CURRENT", version.encode())
+        return version
+
+    def current(self, project_id: str) -> str | None:
+        """The live version; None before the first."""
+        try:
+            return (self._project(project_id) / "CURRENT").read_text(encoding="utf-8").strip() or None
+        except FileNotFoundError:
+            return None
+
+    def label(self, project_id: str) -> str:
+        """What Label Studio is told: the live version, or a name that says that there is none."""
+        return self.current(project_id) or f"boxstrap-{safe_name(project_id, 'project')}-{BEFORE_TRAINING}"
+
+    def folder(self, project_id: str, version: str) -> Path:
+        """The version's folder; NotFoundError where there is no such version."""
+        folder = self._project(project_id) / safe_name(version, "version")
+        if not (folder / FACTS).is_file():
+            known = ", ".join(found.name for found in self.versions(project_id)) or "none"
+            raise NotFoundError(f"Project {project_id} has no version {version!r}; it has: {known}.")
+        return folder
+
+    def versions(self, project_id: str) -> list[Version]:
+        """All versions, oldest first."""
+        project = self._project(project_id)
+        found = [
+            Version(folder.name, folder, facts)
+            for folder in (project.iterdir() if project.is_dir() else ())
+            if not folder.name.startswith(".") and (facts := read_json(folder / FACTS)) is not None
+        ]
+        return sorted(found, key=lambda version: _number(version.name))
+
+    def projects(self) -> list[str]:
+        """Projects that have a folder here."""
+        return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+
+    def activate(self, project_id: str, version: str) -> None:
+        """Makes an existing version the live one: the way back, too."""
+        with locked(self._project(project_id) / ".lock"):
+            self.folder(project_id, version)
+            write_whole(self._project(project_id) / "CURRENT", version.encode())
+
+    def delete(self, project_id: str, version: str) -> None:
+        """Removes a version that is not live; its name is not given again."""
+        project = self._project(project_id)
+        with locked(project / ".lock"):
+            folder = self.folder(project_id, version)
+            if self.current(project_id) == version:
+                raise RegistryError(f"Version {version} is live; activate another one before deleting it.")
+            write_whole(project / "RETIRED", "\n".join([*_retired(project), version]).encode())
+            rubbish = project / f".deleted-{uuid.uuid4().hex}"
+            folder.rename(rubbish)
+            shutil.rmtree(rubbish, ignore_errors=True)
+
+    def _project(self, project_id: str) -> Path:
+        return self.root / safe_name(project_id, "project")
+
+    def _of_run(self, project_id: str, run: object) -> str | None:
+        same = [found.name for found in self.versions(project_id) if run is not None and found.facts.get("run") == run]
+        return same[0] if same else None
+
+    def _next_number(self, project: Path) -> int:
+        known = [path.name for path in project.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return 1 + max((_number(name) for name in [*known, *_retired(project)]), default=0)
+
+
+def _write_version(project: Path, version: str, model: Path, facts: Mapping[str, Any], manifest: Path | None) -> None:
+    for left in project.glob(".new-*"):  # by a publisher that was killed; the lock says that none is at work
+        shutil.rmtree(left, ignore_errors=True)
+    temporary = project / f".new-{uuid.uuid4().hex}"
+    try:
+        temporary.mkdir()
+        for source in (*(model / name for name in MODEL_FILES), *([manifest] if manifest else [])):
+            if source.is_file():
+                shutil.copyfile(source, temporary / source.name)
+                _sync(temporary / source.name)
+        write_json(temporary / FACTS, facts)
+        _sync(temporary)
+        temporary.rename(project / version)
+        _sync(project)
+    except OSError as error:
+        raise StorageError(
+            f"Version {version} could not be published into {project}: {error.strerror or error}. "
+            "The live version stays; make room, then start the training again."
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    """Onto the disk, so that a power cut leaves no version with empty files."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _number(version: str) -> int:
+    digits = version.rpartition("-")[2]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _retired(project: Path) -> list[str]:
+    try:
+        return (project / "RETIRED").read_text(encoding="utf-8").split()
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,44 @@
+"""What the service knows of each Label Studio project, as /setup last said it. No tokens."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from backend.storage.files import read_json, safe_name, write_json
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """`id` is Label Studio's number as text; `hostname` is the address it calls itself."""
+
+    id: str
+    label_config: str
+    hostname: str = ""
+
+
+class ProjectStore:
+    """One small file a project below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def remember(self, project: Project) -> None:
+        """Writes what has changed, and nothing otherwise, since Label Studio says the same all the time."""
+        if self.find(project.id) != project:
+            write_json(self._path(project.id), asdict(project))
+
+    def find(self, project_id: str) -> Project | None:
+        """The project, if it was ever set up."""
+        values = read_json(self._path(project_id))
+        known = {part.name for part in fields(Project)}
+        return None if values is None else Project(**{key: value for key, value in values.items() if key in known})
+
+    def all(self) -> list[Project]:
+        """Every project, by number."""
+        names = [path.stem for path in self.root.glob("*.json")] if self.root.is_dir() else []
+        found = [project for name in names if (project := self.find(name)) is not None]
+        return sorted(found, key=lambda project: (len(project.id), project.id))
+
+    def _path(self, project_id: str) -> Path:
+        return self.root / f"{safe_name(project_id, 'project')}.json"

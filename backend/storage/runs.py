@@ -1,0 +1,95 @@
+"""Training runs: what was asked for, how far it came, and how it ended.
+
+    <root>/<run>/run.json          the record
+    <root>/<run>/manifest.jsonl    the pictures and labels it learns from, frozen when it starts
+    <root>/<run>/pictures/         those pictures, by task, while it lasts
+    <root>/<run>/model/            checkpoint and model, wsol_core's business
+
+Live progress travels through Redis; what is here outlives it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from backend.errors import NotFoundError
+from backend.storage.files import locked, read_json, safe_name, write_json
+
+QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
+ENDED = (SUCCEEDED, FAILED, CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A training run. Times are seconds since 1970; `reason` says in a sentence why it failed or was cancelled."""
+
+    id: str
+    project_id: str
+    config: dict[str, Any] = field(default_factory=dict)
+    state: str = QUEUED
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    starts: int = 0
+    pictures: int | None = None
+    version: str | None = None
+    reason: str = ""
+
+
+class RunStore:
+    """All runs below one folder, which several machines may share."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def create(self, project_id: str, config: dict[str, Any]) -> Run:
+        """A new run, queued."""
+        now = time.time()
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
+        name = f"{safe_name(project_id, 'project')}-{stamp}-{secrets.token_hex(3)}"
+        run = Run(name, project_id, config, created=now)
+        self._write(run)
+        return run
+
+    def read(self, run_id: str) -> Run:
+        """The record; NotFoundError where there is none."""
+        values = read_json(self.folder(run_id) / "run.json")
+        if values is None:
+            raise NotFoundError(f"There is no run {run_id!r}; `boxstrap jobs list` shows the runs there are.")
+        known = {part.name for part in fields(Run)}
+        return Run(**{name: value for name, value in values.items() if name in known})
+
+    def update(self, run_id: str, **changes: Any) -> Run:
+        """The record with `changes`; what has ended stays as it ended."""
+        with locked(self.folder(run_id) / ".record-lock"):
+            run = self.read(run_id)
+            if run.state not in ENDED:
+                run = replace(run, **changes)
+                self._write(run)
+        return run
+
+    def of_project(self, project_id: str) -> list[Run]:
+        """The project's runs, newest first."""
+        return [run for run in self.all() if run.project_id == project_id]
+
+    def all(self) -> list[Run]:
+        """All runs, newest first."""
+        names = [path.parent.name for path in self.root.glob("*/run.json")] if self.root.is_dir() else []
+        return sorted((self.read(name) for name in names), key=lambda run: -run.created)
+
+    def folder(self, run_id: str) -> Path:
+        """Where the run's files are."""
+        return self.root / safe_name(run_id, "run")
+
+    def clear(self, run_id: str) -> None:
+        """Removes pictures, checkpoint and model of an ended run; its record stays."""
+        for name in ("pictures", "model"):
+            shutil.rmtree(self.folder(run_id) / name, ignore_errors=True)
+
+    def _write(self, run: Run) -> None:
+        write_json(self.folder(run.id) / "run.json", asdict(run))

@@ -1,0 +1,26 @@
+"""All stores of one installation, opened from its settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backend.settings import Settings
+from backend.storage.models import ModelRegistry
+from backend.storage.projects import ProjectStore
+from backend.storage.runs import RunStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where versions, runs and projects are kept."""
+
+    models: ModelRegistry
+    runs: RunStore
+    projects: ProjectStore
+
+
+def open_stores(settings: Settings) -> Stores:
+    """Nothing is made on disk before something is kept."""
+    return Stores(
+        ModelRegistry(settings.models), RunStore(settings.home / "runs"), ProjectStore(settings.home / "projects")
+    )

@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out. What is done is the services' business."""

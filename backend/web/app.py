@@ -1,0 +1,35 @@
+"""The web application: its routes, its errors, its guard. It never loads torch and never works in a request."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+from backend.settings import Settings
+from backend.web import label_studio
+from backend.web.answers import answer_errors
+from backend.web.security import Guard
+from backend.web.services import Services
+from wsol_core import __version__
+
+
+def create_app(
+    settings: Settings, services: Services, metrics: Callable[[], Response], beside: AbstractContextManager[None]
+) -> FastAPI:
+    """Args: beside: runs while the application does."""
+
+    @asynccontextmanager
+    async def running(_app: FastAPI) -> AsyncIterator[None]:
+        with beside:
+            yield
+
+    app = FastAPI(title="Boxstrap", version=__version__, lifespan=running)
+    app.state.services = services
+    app.include_router(label_studio.router)
+    app.add_api_route("/metrics", metrics, include_in_schema=False)
+    app.add_middleware(Guard, settings=settings)
+    answer_errors(app)
+    return app

@@ -1,0 +1,28 @@
+"""What the pages and endpoints call, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from backend.services.predictions import PredictionService
+from backend.services.projects import ProjectService
+from backend.services.status import StatusService
+from backend.services.training import TrainingService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made by wiring, kept in the app's state."""
+
+    projects: ProjectService
+    training: TrainingService
+    predictions: PredictionService
+    status: StatusService
+
+
+def services(request: Request) -> Services:
+    """Those of the app that the request came to."""
+    found: Services = request.app.state.services
+    return found

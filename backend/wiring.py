@@ -1,0 +1,54 @@
+"""Puts the parts together, for the web application and for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from backend.jobs.connection import connect
+from backend.jobs.janitor import Janitor
+from backend.jobs.queue import JobQueue
+from backend.labelstudio.media import MediaStore
+from backend.labelstudio.open_media import open_media
+from backend.services.predictions import PredictionService
+from backend.services.projects import ProjectService
+from backend.services.status import StatusService
+from backend.services.training import TrainingService
+from backend.settings import Settings
+from backend.storage.stores import Stores, open_stores
+from backend.web.app import create_app
+from backend.web.metrics import metrics_page
+from backend.web.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that the service is made of, but for HTTP and torch."""
+
+    settings: Settings
+    stores: Stores
+    queue: JobQueue
+    media: MediaStore
+    services: Services
+
+
+def build(settings: Settings) -> Parts:
+    """Nothing is connected to before it is needed."""
+    stores, queue = open_stores(settings), JobQueue(connect(settings))
+    media = open_media(settings, None)  # only for pictures that come inside of tasks
+    services = Services(
+        ProjectService(settings, stores, queue),
+        TrainingService(settings, stores, queue),
+        PredictionService(settings, stores, queue, media),
+        StatusService(queue),
+    )
+    return Parts(settings, stores, queue, media, services)
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """The web application, with a janitor beside it."""
+    parts = build(settings)
+    return create_app(
+        settings, parts.services, metrics_page(parts.services.status), Janitor(parts.queue, parts.stores.runs)
+    )

@@ -1,0 +1,127 @@
+"""`boxstrap up` as the demo's own process, and its training as a bar."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+ROOT = Path(__file__).resolve().parent.parent
+MINUTES = 4  # of training
+
+
+class Boxstrap:
+    """`boxstrap up` for one Label Studio."""
+
+    def __init__(self, home: Path, label_studio_url: str, token: str, tiny: bool) -> None:
+        self._home, self._port = home / "boxstrap", free_port(9090)
+        self.url, self.log = f"http://127.0.0.1:{self._port}", home / "boxstrap.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        defaults = {"BOXSTRAP_BACKBONE": "tiny" if tiny else "mobilenet_v2", "TRAIN_MINUTES": str(MINUTES)}
+        self._environment = {
+            **defaults,
+            **os.environ,
+            "BOXSTRAP_HOME": str(self._home),
+            "BOXSTRAP_PORT": str(self._port),
+            "LABEL_STUDIO_URL": label_studio_url,
+            "LABEL_STUDIO_API_KEY": token,
+        }
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "backend.cli", "up"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                if httpx.get(f"{self.url}/health", timeout=2, trust_env=False).is_success:
+                    return
+            except httpx.HTTPError:
+                pass
+            if not self.runs() or time.monotonic() > deadline:
+                raise RuntimeError(f"Boxstrap did not start; its log is {self.log}.")
+            time.sleep(0.2)
+
+    def runs(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def stop(self) -> None:
+        """Ends it and all that it started."""
+        if self._process is not None and self.runs():
+            self._process.terminate()
+            try:
+                self._process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+    def version(self, project_id: str) -> str | None:
+        """The newest version, if there is one."""
+        names = httpx.get(f"{self.url}/versions", params={"project": project_id}, trust_env=False).json()["versions"]
+        return str(names[0]) if names else None
+
+    def watch_training(self, project_id: str, console: Console) -> str:
+        """Shows the run's progress until it ends; the version it published."""
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[facts]}"))
+        with Progress(*columns, console=console) as bars:
+            bar = bars.add_task("Training", total=1.0, facts="waiting for the worker")
+            while True:
+                run = self._newest_run(project_id)
+                if run["state"] == "succeeded":
+                    bars.update(bar, completed=1.0, facts=str(run["version"]))
+                    return str(run["version"])
+                if run["state"] in ("failed", "cancelled"):
+                    raise RuntimeError(f"The training {run['state']}: {run['reason']} (log: {self.log})")
+                if progress := run.get("progress"):
+                    bars.update(bar, completed=_share(progress), facts=_facts(progress))
+                if not self.runs():
+                    raise RuntimeError(f"Boxstrap ended; its log is {self.log}.")
+                time.sleep(1)
+
+    def _newest_run(self, project_id: str) -> dict[str, Any]:
+        runs = httpx.get(f"{self.url}/api/runs", params={"project": project_id}, trust_env=False).json()["runs"]
+        run = httpx.get(f"{self.url}/api/runs/{runs[0]['id']}", trust_env=False).json()
+        return dict(run)
+
+
+def _share(progress: dict[str, Any]) -> float:
+    steps = progress.get("steps") or 1
+    return float(progress["stage_index"] + progress.get("step", 0) / steps) / float(progress["stages"])
+
+
+def _facts(progress: dict[str, Any]) -> str:
+    if "epoch" not in progress:
+        return str(progress["stage"])
+    return (
+        f"{progress['stage']}, epoch {progress['epoch']}/{progress['epochs']}, loss {progress['loss']:.3f}, "
+        f"{progress['images_per_s']:.0f} images/s, {progress['seconds_left']:.0f} s left"
+    )
+
+
+def free_port(wanted: int) -> int:
+    """`wanted`, or another one where that is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(listener.getsockname()[1])
+    raise RuntimeError("No port is free on 127.0.0.1.")

@@ -1,0 +1,108 @@
+"""The demo's project in Label Studio: made once, found again by its title."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from wsol_core.datasets import DataFolder
+from wsol_core.records import Sample
+
+BATCH = 100
+Json = dict[str, Any]
+COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#17becf", "#8c564b", "#e377c2", "#bcbd22", "#7f7f7f")
+
+
+def label_config(classes: Sequence[str]) -> str:
+    """The recommended config: classes by Choices, boxes and masks for Boxstrap to fill and people to correct."""
+    names = [html.escape(name, quote=True) for name in classes]
+    choices = "".join(f'<Choice value="{name}"/>' for name in names)
+    labels = "".join(
+        f'<Label value="{name}" background="{COLOURS[index % len(COLOURS)]}"/>' for index, name in enumerate(names)
+    )
+    return f"""<View>
+  <Image name="image" value="$image" zoom="true" zoomControl="true"/>
+  <Choices name="class" toName="image" choice="multiple" showInline="true">{choices}</Choices>
+  <RectangleLabels name="box" toName="image" smart="true">{labels}</RectangleLabels>
+  <BrushLabels name="mask" toName="image" smart="true">{labels}</BrushLabels>
+</View>"""
+
+
+class DemoProject:
+    """A project as the user whose token it is would make it by hand."""
+
+    def __init__(self, url: str, token: str) -> None:
+        headers = {"Authorization": f"Token {token}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False)
+
+    def find_or_make(self, title: str, data: DataFolder, folder: str) -> tuple[str, bool]:
+        """The project's number, and whether it was made now: with local files, and class labels as submitted Choices.
+
+        Args: folder: where Label Studio sees the pictures; `Sample.file` is relative to it.
+        """
+        for project in self._call("GET", "/api/projects/", params={"page_size": 1000})["results"]:
+            if project["title"] == title and project["task_number"] == len(data.samples):
+                return str(project["id"]), False
+        project = self._call(
+            "POST", "/api/projects/", json={"title": title, "label_config": label_config(data.classes)}
+        )
+        number = project["id"]
+        storage = {"project": number, "path": folder, "use_blob_urls": True, "title": "pictures"}
+        self._call("POST", "/api/storages/localfiles", json=storage)
+        for tasks in _batches([_task(sample) for sample in data.samples]):
+            self._call("POST", f"/api/projects/{number}/import", json=tasks)
+        return str(number), True
+
+    def connect(self, project_id: str, url: str) -> int:
+        """The number of the project's backend at `url`; connects it where it is not."""
+        for backend in self._call("GET", "/api/ml", params={"project": project_id}):
+            if backend["url"] == url:
+                return int(backend["id"])
+            self._call("DELETE", f"/api/ml/{backend['id']}")  # an earlier demo's, on another port
+        values = {"project": int(project_id), "url": url, "title": "Boxstrap", "is_interactive": True}
+        return int(self._call("POST", "/api/ml", json=values)["id"])
+
+    def start_training(self, backend_id: int) -> None:
+        """Presses the button."""
+        self._call("POST", f"/api/ml/{backend_id}/train", json={})
+
+    def retrieve_predictions(self, project_id: str) -> None:
+        """Has Label Studio ask the backend about every task that it has no prediction of this version for."""
+        chosen = {"selectedItems": {"all": True, "excluded": []}}
+        params = {"id": "retrieve_tasks_predictions", "project": project_id}
+        self._call("POST", "/api/dm/actions", params=params, json=chosen)
+
+    def tasks(self, project_id: str) -> Iterator[Json]:
+        """All tasks, with their predictions."""
+        page = 1
+        while True:
+            params = {"project": project_id, "page": page, "page_size": BATCH, "fields": "all"}
+            found = self._call("GET", "/api/tasks", params=params)
+            yield from found["tasks"]
+            if page * BATCH >= found["total"]:
+                return
+            page += 1
+
+    def _call(self, method: str, path: str, **what: Any) -> Any:
+        response = self._http.request(method, path, **what)
+        if response.is_error:
+            raise RuntimeError(f"Label Studio: {method} {path} answered {response.status_code}: {response.text[:500]}")
+        return response.json() if response.content else None
+
+
+def _task(sample: Sample) -> Json:
+    """The picture, and what a person has said about it: its classes, nothing else."""
+    said = {"from_name": "class", "to_name": "image", "type": "choices", "value": {"choices": list(sample.labels)}}
+    return {
+        "data": {"image": f"/data/local-files/?d={quote(sample.file)}", "file": sample.file},
+        "annotations": [{"result": [said]}],
+    }
+
+
+def _batches(tasks: Sequence[Json]) -> Iterator[Sequence[Json]]:
+    for start in range(0, len(tasks), BATCH):
+        yield tasks[start : start + BATCH]

@@ -1,0 +1,181 @@
+"""Localize the one object that a person points at: a box drawn around it, or a click on it, in; its Region out.
+
+What is outside a drawn box is certainly background; the map of a crop and a graph cut say what inside is the object.
+Margin and levels were chosen on training pictures with slightly moved true boxes. Drawing is others' business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from wsol_core.errors import DataError
+from wsol_core.graph_cut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
+from wsol_core.pictures import RgbPixels, open_picture, squash
+from wsol_core.predictor import Predictor
+from wsol_core.records import BoxXyxy, FloatMap, Region
+from wsol_core.refinement import SIDE_PX, final_map, min_max
+from wsol_core.regions import Calibration, extract_regions
+
+MARGIN = 0.3  # of the box, on each side of it: the network needs surroundings, and the cut colours that are none of it
+CUT_SIDE_PX = 224  # of the crop's longer side; half of it loses three points of IoU
+MAP_LEVELS = (0.0, 0.4, 0.85, 1.0)  # of the map in the box: its least, likely object from here, certainly object, most
+# What they become for the cut, whose own levels are for whole pictures. Nothing in the box is certain background.
+CUT_LEVELS = (CERTAIN_BACKGROUND + 0.01, 0.5, CERTAIN_FOREGROUND, 1.0)
+LEAST_SHARE = 0.05  # of the box; who draws a box does not mean a speck in it
+COLOUR_ITERATIONS = 5  # of a cut by colours alone, which starts from the whole box
+COLOUR_LEVEL = 0.6  # how sure a region is that the map knows nothing of
+POINT_REACHES = (1.0, 0.25, 0.125)  # of the picture's sides, each way: where a clicked object is looked for, in turn
+
+_Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPrompt:
+    """A box around one object, in pixels of the upright picture."""
+
+    box_xyxy: BoxXyxy
+
+
+@dataclass(frozen=True, slots=True)
+class PointPrompt:
+    """A point on one object, in pixels of the upright picture."""
+
+    x: float
+    y: float
+
+
+def localize_prompted(
+    predictor: Predictor, path: Path, prompt: BoxPrompt | PointPrompt, label: str | None
+) -> Region | None:
+    """The object in the drawn box or under the point.
+
+    A box always has a region, in one piece and inside it, though it may be all of the box. None where no object is
+    found under a point. The region carries `label`, also one that the model does not know; that and None are localized
+    as the most probable class, of the box's surroundings or of the picture.
+
+    Raises: DataError for an unreadable picture, a box without any pixel of the picture, and a point outside it.
+    """
+    pixels = open_picture(path)
+    if isinstance(prompt, BoxPrompt):
+        box = _clipped(prompt.box_xyxy, pixels, path.name)
+        found: Region | None = _in_box(predictor, pixels, box, label)
+    else:
+        found = _at_point(predictor, pixels, prompt, path.name, label)
+    return replace(found, label=label) if found is not None and label is not None else found
+
+
+def _clipped(box: BoxXyxy, pixels: RgbPixels, name: str) -> BoxXyxy:
+    height, width = pixels.shape[:2]
+    if not all(math.isfinite(value) for value in box):
+        raise DataError(f"Box {box} in {name} is not finite; draw it again.")
+    x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height)
+    if x0 >= x1 or y0 >= y1:
+        raise DataError(f"Box {box} holds nothing of {name}, which is {width} x {height}; it needs x0 < x1, y0 < y1.")
+    return x0, y0, x1, y1
+
+
+def _in_box(predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | None) -> Region:
+    height, width = pixels.shape[:2]
+    inner = _window(box, width, height)
+    along_x, along_y = MARGIN * (inner[2] - inner[0]), MARGIN * (inner[3] - inner[1])
+    around = (inner[0] - along_x, inner[1] - along_y, inner[2] + along_x, inner[3] + along_y)
+    outer = _window(around, width, height)
+    crop = _pixels_of(pixels, outer)
+    seen, presence, raw = predictor.attend(crop, label)
+    shift_x, shift_y = outer[:2]
+    box_map = _box_map(crop, raw, (inner[0] - shift_x, inner[1] - shift_y, inner[2] - shift_x, inner[3] - shift_y))
+    size_wh = (inner[2] - inner[0], inner[3] - inner[1])
+    region = extract_regions(box_map, size_wh, seen, 0.5, presence, calibration=_calibration(predictor), max_regions=1)[
+        0
+    ]
+    placed = _placed(region, inner, (width, height))
+    tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
+    inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
+    return replace(placed, box_xyxy=inside)
+
+
+def _box_map(crop: RgbPixels, raw: FloatMap, box: _Window) -> FloatMap:
+    """A map of the pixels of `box`, a window of the crop, above 0.5 on the object in it.
+
+    Args: crop: (h, w, 3). raw: the network's map of it, of any size.
+    """
+    h, w = crop.shape[:2]
+    x0, y0, x1, y1 = box
+    scale = min(1.0, CUT_SIDE_PX / max(h, w))
+    size = (max(1, round(w * scale)), max(1, round(h * scale)))
+    across, down = size[0] / w, size[1] / h
+    small_box = (slice(int(y0 * down), math.ceil(y1 * down)), slice(int(x0 * across), math.ceil(x1 * across)))
+    picture = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
+    activation = np.asarray(cv2.resize(raw, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    for found in _object_maps(picture, activation, small_box):
+        full = np.asarray(cv2.resize(found, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)[y0:y1, x0:x1]
+        if np.count_nonzero(full > 0.5) >= LEAST_SHARE * full.size:
+            return np.ascontiguousarray(full)
+    return np.full((y1 - y0, x1 - x0), COLOUR_LEVEL, np.float32)
+
+
+def _object_maps(picture: RgbPixels, activation: FloatMap, box: tuple[slice, slice]) -> Iterator[FloatMap]:
+    """Maps above 0.5 on the object in the box: from the activation map and colours, then from the colours alone."""
+    start, soft = np.zeros_like(activation), np.zeros_like(activation)
+    soft[box] = min_max(activation[box])
+    start[box] = np.interp(soft[box], MAP_LEVELS, CUT_LEVELS)
+    cut = graph_cut(picture, start) > 0.5
+    yield np.asarray((soft + cut) / 2, np.float32)
+    start[box] = COLOUR_LEVEL
+    by_colour = graph_cut(picture, start, COLOUR_ITERATIONS) > 0.5
+    yield np.asarray(COLOUR_LEVEL * by_colour, np.float32)
+
+
+def _at_point(
+    predictor: Predictor, pixels: RgbPixels, point: PointPrompt, name: str, label: str | None
+) -> Region | None:
+    height, width = pixels.shape[:2]
+    if not (0 <= point.x < width and 0 <= point.y < height):
+        raise DataError(f"Point ({point.x}, {point.y}) is not in {name}, which is {width} x {height}; click again.")
+    for reach in POINT_REACHES:
+        around = (point.x - reach * width, point.y - reach * height, point.x + reach * width, point.y + reach * height)
+        window = _window(around, width, height)
+        crop = _pixels_of(pixels, window)
+        label, presence, raw = predictor.attend(crop, label)
+        guide = squash(crop, SIDE_PX) if predictor.card.refine else None
+        size_wh = (window[2] - window[0], window[3] - window[1])
+        threshold = predictor.card.threshold_of(label)
+        calibration = _calibration(predictor)
+        for region in extract_regions(
+            final_map(raw, guide), size_wh, label, threshold, presence, calibration=calibration
+        ):
+            if region.mask[int(point.y) - window[1], int(point.x) - window[0]]:
+                found = _placed(region, window, (width, height))
+                closer = _in_box(predictor, pixels, found.box_xyxy, label)
+                return closer if closer.mask[int(point.y), int(point.x)] else found
+    return None
+
+
+def _placed(region: Region, window: _Window, size_wh: tuple[int, int]) -> Region:
+    """A region of the window's pixels as one of the picture's."""
+    x, y = window[:2]
+    mask = np.zeros((size_wh[1], size_wh[0]), np.bool_)
+    mask[y : window[3], x : window[2]] = region.mask
+    x0, y0, x1, y1 = region.box_xyxy
+    polygon = tuple((px + x, py + y) for px, py in region.polygon)
+    return replace(region, box_xyxy=(x0 + x, y0 + y, x1 + x, y1 + y), polygon=polygon, mask=mask)
+
+
+def _window(box: BoxXyxy, width: int, height: int) -> _Window:
+    """The picture's pixels that the box touches."""
+    x0, y0, x1, y1 = box
+    return max(math.floor(x0), 0), max(math.floor(y0), 0), min(math.ceil(x1), width), min(math.ceil(y1), height)
+
+
+def _pixels_of(pixels: RgbPixels, window: _Window) -> RgbPixels:
+    return np.ascontiguousarray(pixels[window[1] : window[3], window[0] : window[2]])
+
+
+def _calibration(predictor: Predictor) -> Calibration:
+    return Calibration(predictor.card.score_scale, predictor.card.score_shift)
