@@ -3,6 +3,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 UV := .venv/bin/uv
 STAMP := .venv/.installed
+LABEL_STUDIO := build/label-studio/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help install test lint format lock demo bench clean
@@ -26,8 +27,12 @@ $(STAMP): requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-test: lint  ## lint, types and all tests
+test: lint $(LABEL_STUDIO)  ## lint, types and all tests
 	$(PY) -m pytest -q
+
+$(LABEL_STUDIO): $(STAMP)
+	$(PY) -c 'from pathlib import Path; from demo.label_studio_server import install; install(Path("build/label-studio"))'
+	@touch $@
 
 lint: install  ## ruff and mypy
 	$(PY) -m ruff check .

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from backend.commands import draw, evaluate, localize, service, train
+from backend.commands import doctor, draw, evaluate, jobs, localize, models, service, train
 from backend.commands.options import examples
 from backend.errors import BackendError
 from backend.interrupts import CTRL_C, Interrupted
@@ -75,6 +75,10 @@ app.command("draw", epilog=draw.EXAMPLES)(draw.command)
 app.command("up", epilog=service.UP_EXAMPLES)(service.up)
 app.command("serve", epilog=service.SERVE_EXAMPLES)(service.serve)
 app.command("worker", epilog=service.WORKER_EXAMPLES)(service.worker)
+app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
+app.command("preannotate", epilog=jobs.PREANNOTATE_EXAMPLES)(jobs.preannotate)
+app.add_typer(models.app, name="models")
+app.add_typer(jobs.app, name="jobs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

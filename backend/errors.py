@@ -4,6 +4,7 @@ BackendError
 ├── RequestError           422  a request has no meaning
 │   ├── TooLargeError      413  it is larger than the service takes
 │   ├── NotAllowedError    401  name or password are missing or wrong
+│   ├── NotJsonError       415  it does not say that it is JSON
 │   └── NotFoundError      404  there is no such project, version or job
 ├── BusyError              503  the answer did not come in time; ask again later
 ├── QueueError             503  Redis cannot be reached
@@ -42,6 +43,12 @@ class NotAllowedError(RequestError):
     """Name or password are missing or wrong."""
 
     status, code = 401, "not_allowed"
+
+
+class NotJsonError(RequestError):
+    """A request that changes something does not say that it is JSON."""
+
+    status, code = 415, "not_json"
 
 
 class NotFoundError(RequestError):

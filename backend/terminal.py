@@ -12,9 +12,11 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 MOST_WARNINGS = 10
+WIDE = 10_000  # columns; no line is broken
 
 
 @functools.cache
@@ -79,6 +81,21 @@ def write_result(title: str, rows: Mapping[str, str], next_step: str = "") -> No
         console.print(Text.assemble((name.ljust(wide), "dim"), value), soft_wrap=True)
     if next_step:
         console.print(Text.assemble(("Next: ", "dim"), next_step), soft_wrap=True)
+
+
+def write_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """Rows on stdout; each is one line where they go to a file or a program, so that it can be found."""
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    wide = Console(highlight=False, width=WIDE)
+    with wide.capture() as printed:
+        wide.print(table)
+    sys.stdout.writelines(line.rstrip() + "\n" for line in printed.get().splitlines())
 
 
 @contextmanager

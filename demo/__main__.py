@@ -72,7 +72,7 @@ def _run(images: Path | None, build: Path, ends: bool, servers: list[Any]) -> No
     project = DemoProject(label_studio.url, login.token)
     title = f"Boxstrap demo: {pictures.name}"[:50]
     project_id, new = _step(
-        f"{len(data.samples)} pictures with class labels", lambda: project.find_or_make(title, data, str(pictures))
+        f"{len(data.samples)} pictures with class labels", lambda: project.find_or_make(title, data, pictures)
     )
     backend_id = project.connect(project_id, boxstrap.url)
     version = None if new else boxstrap.version(project_id)

@@ -49,7 +49,7 @@ class LabelStudioServer:
     """A process on `port`; what it keeps is in `data`, so a second start is a matter of seconds."""
 
     def __init__(self, program: Path, data: Path, port: int, login: Login, pictures: Path | None = None) -> None:
-        """Args: pictures: folder whose files it may serve as local files."""
+        """Args: pictures: folder that it may serve as local files; `?d=` is relative to the folder that holds it."""
         self.url = f"http://127.0.0.1:{port}"
         self.log = data / "label-studio.log"
         self._program, self._data, self._port, self._login, self._pictures = program, data, port, login, pictures
@@ -116,6 +116,6 @@ class LabelStudioServer:
             "FRONTEND_SENTRY_DSN": "",
         }
         if self._pictures is not None:
-            settings |= {"LOCAL_FILES_SERVING_ENABLED": "true", "LOCAL_FILES_DOCUMENT_ROOT": str(self._pictures)}
+            settings |= {"LOCAL_FILES_SERVING_ENABLED": "true", "LOCAL_FILES_DOCUMENT_ROOT": str(self._pictures.parent)}
         kept = {name: ours[name] for name in KEPT if name in ours}
         return kept | {f"LABEL_STUDIO_{name}": value for name, value in settings.items()}

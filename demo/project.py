@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -39,10 +40,10 @@ class DemoProject:
         headers = {"Authorization": f"Token {token}"}
         self._http = httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False)
 
-    def find_or_make(self, title: str, data: DataFolder, folder: str) -> tuple[str, bool]:
+    def find_or_make(self, title: str, data: DataFolder, folder: Path) -> tuple[str, bool]:
         """The project's number, and whether it was made now: with local files, and class labels as submitted Choices.
 
-        Args: folder: where Label Studio sees the pictures; `Sample.file` is relative to it.
+        Args: folder: of the pictures, below Label Studio's document root.
         """
         for project in self._call("GET", "/api/projects/", params={"page_size": 1000})["results"]:
             if project["title"] == title and project["task_number"] == len(data.samples):
@@ -51,9 +52,9 @@ class DemoProject:
             "POST", "/api/projects/", json={"title": title, "label_config": label_config(data.classes)}
         )
         number = project["id"]
-        storage = {"project": number, "path": folder, "use_blob_urls": True, "title": "pictures"}
+        storage = {"project": number, "path": str(folder), "use_blob_urls": True, "title": "pictures"}
         self._call("POST", "/api/storages/localfiles", json=storage)
-        for tasks in _batches([_task(sample) for sample in data.samples]):
+        for tasks in _batches([_task(sample, folder.name) for sample in data.samples]):
             self._call("POST", f"/api/projects/{number}/import", json=tasks)
         return str(number), True
 
@@ -94,11 +95,11 @@ class DemoProject:
         return response.json() if response.content else None
 
 
-def _task(sample: Sample) -> Json:
+def _task(sample: Sample, folder: str) -> Json:
     """The picture, and what a person has said about it: its classes, nothing else."""
     said = {"from_name": "class", "to_name": "image", "type": "choices", "value": {"choices": list(sample.labels)}}
     return {
-        "data": {"image": f"/data/local-files/?d={quote(sample.file)}", "file": sample.file},
+        "data": {"image": f"/data/local-files/?d={quote(f'{folder}/{sample.file}')}", "file": sample.file},
         "annotations": [{"result": [said]}],
     }
 

@@ -31,9 +31,19 @@ FORBIDDEN: dict[str, tuple[str, ...]] = {
     "backend.jobs.callbacks": ("backend.jobs.tasks", "backend.services", "backend.web", "backend.wiring"),
     "backend.services": ("backend.jobs.tasks", "backend.jobs.worker", "backend.web", "backend.wiring"),
     "backend.web": ("backend.storage", "backend.jobs", "backend.labelstudio", "backend.wiring", "backend.commands"),
+    "backend.model": (
+        "backend.web",
+        "backend.jobs",
+        "backend.labelstudio",
+        "backend.storage",
+        "backend.commands",
+        "backend.cli",
+    ),
 }
-# Only these may be the way from the backend into torch; the commands import it when they run.
-MAY_NAME_TORCH_CODE = ("backend.jobs.tasks", "backend.commands")
+# label-studio-ml's server is the only way in; the service itself does without it.
+LABEL_STUDIO_ML = ("backend.model", "backend.model_server", "backend._wsgi", "label_studio_ml")
+# Only these may be the way from the backend into torch; the commands and the doctor import it when they run.
+MAY_NAME_TORCH_CODE = ("backend.jobs.tasks", "backend.commands", "backend.doctor.machine")
 MAY_READ_ENVIRONMENT = ("backend.settings",)
 LOADS_NO_TORCH = (
     "wsol_core",
@@ -43,6 +53,7 @@ LOADS_NO_TORCH = (
     "backend.cli",
     "backend.wiring",
     "backend.jobs.callbacks",
+    "backend.model_server",
 )
 
 
@@ -142,6 +153,17 @@ def test_only_jobs_and_commands_of_the_backend_name_code_that_loads_torch() -> N
         if is_under(module, ("backend",)) and not is_under(module, MAY_NAME_TORCH_CODE)
         for found in imports_of(module)
         if not is_under(found.module, ("backend",)) and loads_torch(owner(found.module) or found.module)
+    ]
+    assert broken == []
+
+
+def test_only_the_adapter_itself_knows_label_studio_ml() -> None:
+    broken = [
+        f"{module} imports {found.module}"
+        for module in sources()
+        if not is_under(module, LABEL_STUDIO_ML)
+        for found in imports_of(module)
+        if is_under(found.module, LABEL_STUDIO_ML)
     ]
     assert broken == []
 

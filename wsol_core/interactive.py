@@ -22,12 +22,12 @@ from wsol_core.records import BoxXyxy, FloatMap, Region
 from wsol_core.refinement import SIDE_PX, final_map, min_max
 from wsol_core.regions import Calibration, extract_regions
 
-MARGIN = 0.3  # of the box, on each side of it: the network needs surroundings, and the cut colours that are none of it
+MARGIN = 0.4  # of the box, on each side of it: the network needs surroundings, and the cut colours that are none of it
 CUT_SIDE_PX = 224  # of the crop's longer side; half of it loses three points of IoU
 MAP_LEVELS = (0.0, 0.4, 0.85, 1.0)  # of the map in the box: its least, likely object from here, certainly object, most
 # What they become for the cut, whose own levels are for whole pictures. Nothing in the box is certain background.
 CUT_LEVELS = (CERTAIN_BACKGROUND + 0.01, 0.5, CERTAIN_FOREGROUND, 1.0)
-LEAST_SHARE = 0.05  # of the box; who draws a box does not mean a speck in it
+LEAST_EXTENT = 0.5  # of the box that the object's own fills; else the map has missed the object
 COLOUR_ITERATIONS = 5  # of a cut by colours alone, which starts from the whole box
 COLOUR_LEVEL = 0.6  # how sure a region is that the map knows nothing of
 POINT_REACHES = (1.0, 0.25, 0.125)  # of the picture's sides, each way: where a clicked object is looked for, in turn
@@ -89,19 +89,22 @@ def _in_box(predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | 
     crop = _pixels_of(pixels, outer)
     seen, presence, raw = predictor.attend(crop, label)
     shift_x, shift_y = outer[:2]
-    box_map = _box_map(crop, raw, (inner[0] - shift_x, inner[1] - shift_y, inner[2] - shift_x, inner[3] - shift_y))
+    window = (inner[0] - shift_x, inner[1] - shift_y, inner[2] - shift_x, inner[3] - shift_y)
     size_wh = (inner[2] - inner[0], inner[3] - inner[1])
-    region = extract_regions(box_map, size_wh, seen, 0.5, presence, calibration=_calibration(predictor), max_regions=1)[
-        0
-    ]
+    calibration = _calibration(predictor)
+    for box_map in _box_maps(crop, raw, window):
+        regions = extract_regions(box_map, size_wh, seen, 0.5, presence, calibration=calibration, max_regions=1)
+        if regions and _area(regions[0].box_xyxy) >= LEAST_EXTENT * size_wh[0] * size_wh[1]:
+            break
+    region = regions[0]  # of the whole box at last
     placed = _placed(region, inner, (width, height))
     tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
     inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
     return replace(placed, box_xyxy=inside)
 
 
-def _box_map(crop: RgbPixels, raw: FloatMap, box: _Window) -> FloatMap:
-    """A map of the pixels of `box`, a window of the crop, above 0.5 on the object in it.
+def _box_maps(crop: RgbPixels, raw: FloatMap, box: _Window) -> Iterator[FloatMap]:
+    """Maps of the pixels of `box`, a window of the crop, above 0.5 on the object: as `_object_maps`, then all of it.
 
     Args: crop: (h, w, 3). raw: the network's map of it, of any size.
     """
@@ -114,10 +117,9 @@ def _box_map(crop: RgbPixels, raw: FloatMap, box: _Window) -> FloatMap:
     picture = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
     activation = np.asarray(cv2.resize(raw, size, interpolation=cv2.INTER_LINEAR), np.float32)
     for found in _object_maps(picture, activation, small_box):
-        full = np.asarray(cv2.resize(found, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)[y0:y1, x0:x1]
-        if np.count_nonzero(full > 0.5) >= LEAST_SHARE * full.size:
-            return np.ascontiguousarray(full)
-    return np.full((y1 - y0, x1 - x0), COLOUR_LEVEL, np.float32)
+        full = np.asarray(cv2.resize(found, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+        yield np.ascontiguousarray(full[y0:y1, x0:x1])
+    yield np.full((y1 - y0, x1 - x0), COLOUR_LEVEL, np.float32)
 
 
 def _object_maps(picture: RgbPixels, activation: FloatMap, box: tuple[slice, slice]) -> Iterator[FloatMap]:
@@ -145,11 +147,9 @@ def _at_point(
         label, presence, raw = predictor.attend(crop, label)
         guide = squash(crop, SIDE_PX) if predictor.card.refine else None
         size_wh = (window[2] - window[0], window[3] - window[1])
-        threshold = predictor.card.threshold_of(label)
-        calibration = _calibration(predictor)
-        for region in extract_regions(
-            final_map(raw, guide), size_wh, label, threshold, presence, calibration=calibration
-        ):
+        threshold, calibration = predictor.card.threshold_of(label), _calibration(predictor)
+        final = final_map(raw, guide)
+        for region in extract_regions(final, size_wh, label, threshold, presence, calibration=calibration):
             if region.mask[int(point.y) - window[1], int(point.x) - window[0]]:
                 found = _placed(region, window, (width, height))
                 closer = _in_box(predictor, pixels, found.box_xyxy, label)
@@ -171,6 +171,10 @@ def _window(box: BoxXyxy, width: int, height: int) -> _Window:
     """The picture's pixels that the box touches."""
     x0, y0, x1, y1 = box
     return max(math.floor(x0), 0), max(math.floor(y0), 0), min(math.ceil(x1), width), min(math.ceil(y1), height)
+
+
+def _area(box: BoxXyxy) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _pixels_of(pixels: RgbPixels, window: _Window) -> RgbPixels:

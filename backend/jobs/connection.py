@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from backend.errors import QueueError
 from backend.settings import Settings
@@ -30,7 +32,13 @@ def connect(settings: Settings) -> redis.Redis:
     # Blocking reads end with an error after socket_timeout: it has to be longer than the longest of them.
     url, wait_s = redis_url(settings), settings.predict_timeout_s + 10
     try:
-        return redis.Redis.from_url(url, socket_timeout=wait_s, socket_connect_timeout=5, health_check_interval=30)
+        return redis.Redis.from_url(
+            url,
+            socket_timeout=wait_s,
+            socket_connect_timeout=5,
+            health_check_interval=30,
+            retry=Retry(ConstantBackoff(0.05), 2),  # a connection that a restart of the server has cut
+        )
     except ValueError as error:
         raise QueueError(f"REDIS_URL cannot be used: {error}; write redis://[:password@]host:port/0.") from error
 

@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from types import TracebackType
 
 from redis.exceptions import RedisError
+from rq.job import JobStatus
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
 from backend.errors import BackendError
 from backend.jobs.queue import BULK, PREDICT, TRAIN, JobQueue
-from backend.storage.runs import QUEUED, RUNNING, RunStore
+from backend.storage.runs import CANCELLED, ENDED, FAILED, Run, RunStore
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-LOST_EVERY = 10  # rounds
+THOROUGH_EVERY = 5  # rounds
+GRACE_S = 8.0  # after Redis was away, for the workers to be heard of again
+JOB_ENDED = tuple(
+    status.value for status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
+)
 
 
 class Janitor:
@@ -33,6 +39,7 @@ class Janitor:
         self._thread = threading.Thread(target=self._work, name="janitor", daemon=True)
         self._scheduler = RQScheduler([TRAIN, PREDICT, BULK], connection=queue.connection, serializer=JSONSerializer)
         self._scheduler.prepare_registries([TRAIN, PREDICT, BULK])
+        self._strays: set[str] = set()
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -43,35 +50,50 @@ class Janitor:
         self._done.set()
         self._thread.join(timeout=5)
 
-    def tidy(self, lost_too: bool = False) -> None:
+    def tidy(self, thorough: bool = False, recover: bool = True) -> None:
         """One round; nothing where another janitor is at it.
 
-        Args: lost_too: runs that Redis forgot are put on their queue again as well.
+        Args: thorough: also what goes wrong rarely: jobs that are on no queue, runs that Redis forgot or whose job
+            ended without a word, files of runs that have ended. recover: jobs whose workers are not heard of.
         """
         lock = self._queue.connection.lock("boxstrap:lock:janitor", timeout=10)
         if not lock.acquire(blocking=False):
             return
         try:
-            self._queue.recover()
+            if recover:
+                self._queue.recover()
             self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]
-            if lost_too:
-                self._find_lost()
+            if thorough:
+                self._strays = self._queue.put_back_strays(self._strays)
+                for run in self._runs.all():
+                    self._look_at(run)
         finally:
             lock.release()
 
-    def _find_lost(self) -> None:
-        for run in self._runs.all():
-            if run.state in (QUEUED, RUNNING) and self._queue.status(run.id) is None:
-                logger.warning("run %s is not in Redis any more; it is put on its queue again", run.id)
-                self._queue.train(run.id)
+    def _look_at(self, run: Run) -> None:
+        if run.state in ENDED:
+            self._runs.clear(run.id, everything=run.state == CANCELLED)
+            return
+        status = self._queue.status(run.id)
+        if status is None:
+            logger.warning("run %s is not in Redis any more; it is put on its queue again", run.id)
+            self._queue.train(run.id)
+        elif status in JOB_ENDED:
+            self._runs.update(
+                run.id,
+                state=FAILED,
+                ended=time.time(),
+                reason=f"Its job is {status}, and did not say why; the train worker's log may. {run.reason}".rstrip(),
+            )
 
     def _work(self) -> None:
-        rounds = 0
+        rounds, recover_from_s = 0, 0.0
         while not self._done.wait(EVERY_S):
             rounds += 1
             try:
-                self.tidy(lost_too=rounds % LOST_EVERY == 0)
+                self.tidy(rounds % THOROUGH_EVERY == 0, recover=time.monotonic() >= recover_from_s)
             except (BackendError, RedisError) as error:
                 logger.warning("janitor: %s", error)
+                recover_from_s = time.monotonic() + GRACE_S
             except Exception:  # a thread that dies in silence would leave jobs where they are
                 logger.exception("janitor: unexpected")

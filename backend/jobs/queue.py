@@ -10,27 +10,36 @@ Arguments and results are JSON: whoever can write to Redis can still name functi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
 
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as ConnectionLostError
+from redis.exceptions import LockError, RedisError
+from redis.exceptions import TimeoutError as TooSlowError
 from rq import Queue, Worker
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Callback, Job, JobStatus, Retry
+from rq.registry import StartedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
+from rq.timeouts import BaseDeathPenalty
+from rq.utils import as_text
 from rq.worker import BaseWorker
 
 from backend.errors import BusyError, QueueError
 
 TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
 TASKS, CALLBACKS = "backend.jobs.tasks", "backend.jobs.callbacks"
-WAITS_S = (5, 15, 30, 60, 120, 300)  # before what failed for now is tried again; then every five minutes
-MANY = 300  # attempts: about a day of a Label Studio that is down
+# What RQ does when a job's process died: on with it at once, and slowly where it keeps dying. What a job does about
+# errors is tasks.attempts' business.
+AFTER_DEATHS_S = [0] * 10 + [60] * 90
 CHUNK_TIMEOUT_S = 900
+LOCK_S = 20.0
 KEPT_S = 86400  # what has ended is shown for a day
 NOT_STARTED = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED)
 
@@ -63,7 +72,7 @@ class JobQueue:
                     job_timeout=-1,
                     result_ttl=KEPT_S,
                     failure_ttl=KEPT_S,
-                    retry=Retry(max=MANY, interval=_waits()),
+                    retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
                     on_failure=Callback(f"{CALLBACKS}.training_failed"),
                 )
 
@@ -72,23 +81,24 @@ class JobQueue:
 
         What nobody waits for any more is not begun.
         """
+        wait = max(1, int(wait_s))
         with _reaching():
             job = self._queues[PREDICT].enqueue(
                 f"{TASKS}.predict.predict",
                 dict(call),
                 # RQ logs a job's description, else its arguments: those hold addresses that may be signed.
                 description=f"predict {len(call['tasks'])} tasks of project {call['project_id']}",
-                job_timeout=int(wait_s) + 5,
-                ttl=int(wait_s) + 1,
+                job_timeout=wait + 5,
+                ttl=wait + 5,
                 result_ttl=60,
                 failure_ttl=600,
             )
-            result = job.latest_result(timeout=max(1, int(wait_s)))
+            result = job.latest_result(timeout=wait)
             if result is None:
-                self._give_up(job)
+                self._give_up(job.id)
                 workers = len(self.workers(PREDICT))
                 advice = "they are busy; ask again, or start more" if workers else "start `boxstrap worker predict`"
-                raise BusyError(f"No prediction within {wait_s:g} s. {workers} workers for it are running: {advice}.")
+                raise BusyError(f"No prediction within {wait} s. {workers} workers for it are running: {advice}.")
         if result.type != Result.Type.SUCCESSFUL:
             raise BusyError(f"The prediction failed: {_last_line(result.exc_string)}")
         return list(result.return_value or ())
@@ -99,7 +109,7 @@ class JobQueue:
         with _reaching():
             known = self._job(job_id)
             if known is not None and known.get_status() not in (*NOT_STARTED, JobStatus.STARTED):
-                known.delete()
+                self._forget(known)
                 known = None
             if known is None:
                 self._queues[BULK].enqueue(
@@ -110,7 +120,7 @@ class JobQueue:
                     job_timeout=CHUNK_TIMEOUT_S,
                     result_ttl=KEPT_S,
                     failure_ttl=KEPT_S,
-                    retry=Retry(max=MANY, interval=_waits()),
+                    retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
                     on_success=Callback(f"{CALLBACKS}.chunk_done"),
                 )
 
@@ -132,7 +142,7 @@ class JobQueue:
         """RQ's word for how the job stands; None where Redis does not know it."""
         with _reaching():
             job = self._job(job_id)
-            return None if job is None else str(job.get_status())
+            return None if job is None else job.get_status().value
 
     def cancel(self, job_id: str) -> None:
         """Takes a job off its queue, or kills its process if a worker has one for it; nothing where it has ended."""
@@ -143,11 +153,10 @@ class JobQueue:
             if job.get_status() == JobStatus.STARTED:
                 try:
                     send_stop_job_command(self.connection, job_id, serializer=JSONSerializer)
-                except InvalidJobOperation:  # it ended just now
+                except (InvalidJobOperation, NoSuchJobError):  # it ended just now
                     return
             elif job.get_status() in NOT_STARTED:
-                job.cancel()
-                job.delete()
+                self._forget(job)
 
     def report_progress(self, job_id: str, progress: Mapping[str, Any]) -> None:
         """What `progress` gives from now on, for a day."""
@@ -164,7 +173,28 @@ class JobQueue:
         """Gives jobs of dead workers back to their queues; RQ itself does so within minutes only."""
         with _reaching():
             for queue in self._queues.values():
-                queue.started_job_registry.cleanup()
+                StartedJobRegistry(queue=queue, death_penalty_class=_NoTimeLimit).cleanup()
+
+    def put_back_strays(self, seen_before: AbstractSet[str] = frozenset()) -> set[str]:
+        """Puts jobs that wait, but on no queue, back on theirs: a worker died between taking and beginning them.
+
+        A living worker needs a moment for that too, so only those `seen_before` are put back.
+        Returns: the strays of now.
+        """
+        strays: set[str] = set()
+        with _reaching():
+            origins = self._origins_of_queued_jobs()
+            for name, queue in self._queues.items():
+                taken = {as_text(job_id) for job_id in self.connection.lrange(queue.intermediate_queue_key, 0, -1)}
+                for job_id in taken - origins.keys():  # begun meanwhile, by another worker
+                    self.connection.lrem(queue.intermediate_queue_key, 1, job_id)
+                placed = {*queue.job_ids, *queue.started_job_registry.get_job_ids(cleanup=False)}
+                here = {job_id for job_id, origin in origins.items() if origin == name} - placed
+                for job_id in here & seen_before:
+                    self.connection.lrem(queue.intermediate_queue_key, 0, job_id)
+                    queue.push_job_id(job_id)
+                strays |= here - seen_before
+        return strays
 
     def workers(self, queue: str | None = None) -> list[BaseWorker]:
         """Living workers, those of a queue only if it is named."""
@@ -197,9 +227,11 @@ class JobQueue:
     def only_one(self, name: str) -> Iterator[None]:
         """Inside, nobody else is inside with the same name, on any machine; for at most 20 seconds."""
         with _reaching():
-            lock = self.connection.lock(f"boxstrap:lock:{name}", timeout=20, blocking_timeout=20)
-            with lock:
-                yield
+            try:
+                with self.connection.lock(f"boxstrap:lock:{name}", timeout=LOCK_S, blocking_timeout=LOCK_S):
+                    yield
+            except LockError as error:
+                raise BusyError(f"Another request about {name} takes too long; ask again.") from error
 
     def _job(self, job_id: str) -> Job | None:
         try:
@@ -207,23 +239,53 @@ class JobQueue:
         except NoSuchJobError:
             return None
 
-    def _give_up(self, job: Job) -> None:
-        if job.get_status(refresh=True) in NOT_STARTED:
-            job.delete()
+    def _give_up(self, job_id: str) -> None:
+        job = self._job(job_id)
+        if job is not None and job.get_status(refresh=False) in NOT_STARTED:
+            self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        # RQ's delete() fails for a minute after a worker's death, when an execution is listed that is gone.
+        self.connection.delete(job.execution_registry.key)
+        job.delete()
+
+    def _origins_of_queued_jobs(self) -> dict[str, str]:
+        """Job -> its queue, of all that count as queued, on a queue or not."""
+        prefix = Job.redis_job_namespace_prefix
+        keys = [as_text(key) for key in self.connection.scan_iter(f"{prefix}*", count=1000, _type="hash")]
+        with self.connection.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.hmget(key, "status", "origin")
+            found = pipeline.execute()
+        return {
+            key.removeprefix(prefix): as_text(origin)
+            for key, (status, origin) in zip(keys, found, strict=True)
+            if origin is not None and status is not None and as_text(status) == JobStatus.QUEUED.value
+        }
+
+
+class _NoTimeLimit(BaseDeathPenalty):
+    """For callbacks in a janitor's thread, where RQ's signals cannot be set: no dead job would be recovered."""
+
+    def setup_death_penalty(self) -> None:
+        pass
+
+    def cancel_death_penalty(self) -> None:
+        pass
 
 
 @contextmanager
 def _reaching() -> Iterator[None]:
     try:
         yield
-    except RedisError as error:
+    except (ConnectionLostError, TooSlowError) as error:
         raise QueueError(
             f"Redis does not answer ({type(error).__name__}); start `boxstrap up`, or set REDIS_URL to your own server."
         ) from error
-
-
-def _waits() -> list[int]:
-    return [*WAITS_S, *[WAITS_S[-1]] * (MANY - len(WAITS_S))]
+    except RedisError as error:
+        raise QueueError(
+            f"Redis refuses: {str(error)[:300]}. Is its disk or memory full, or its password wrong?"
+        ) from error
 
 
 def _progress_key(job_id: str) -> str:
@@ -231,5 +293,6 @@ def _progress_key(job_id: str) -> str:
 
 
 def _last_line(text: str | None) -> str:
+    """The error's message at the end of a traceback, without the names of our own error classes."""
     lines: Sequence[str] = (text or "").strip().splitlines()
-    return lines[-1][:300] if lines else "no reason was given"
+    return re.sub(r"^(backend|wsol_core)\.errors\.\w+: ", "", lines[-1])[:300] if lines else "no reason was given"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +19,8 @@ QUICK_S = 10.0  # a process that dies sooner counts as failing to start
 WAITS_S = (0.0, 1.0, 2.0, 5.0, 10.0)  # before it is started again
 GRACE_S = 10.0  # between asking to end and ending
 LOOK_EVERY_S = 0.2
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1  # a signal for a process whose parent has died
 
 
 @dataclass(slots=True)
@@ -42,18 +46,13 @@ class Supervisor:
 
     def start(self, timeout_s: float = 60.0) -> None:
         """Starts every child and waits until it is ready; BackendError names the one that is not, all are stopped."""
-        for child in self.children:
-            self._launch(child)
-            deadline = time.monotonic() + timeout_s
-            while not self._stopping and not child.ready():
-                process = child.process
-                if process is not None and process.poll() is not None:
-                    self.end()
-                    raise BackendError(f"{child.name} ended with code {process.returncode}; its message stands above.")
-                if time.monotonic() > deadline:
-                    self.end()
-                    raise BackendError(f"{child.name} was not ready within {timeout_s:g} s; its log stands above.")
-                time.sleep(LOOK_EVERY_S / 2)
+        try:
+            for child in self.children:
+                if not self._stopping:
+                    self._start(child, time.monotonic() + timeout_s)
+        except BaseException:
+            self.end()
+            raise
 
     def run(self) -> None:
         """Watches the children until `stop`, then ends them."""
@@ -84,12 +83,26 @@ class Supervisor:
                 process.kill()
                 process.wait()
 
+    def _start(self, child: Child, deadline_s: float) -> None:
+        try:
+            self._launch(child)
+        except OSError as error:
+            raise BackendError(f"{child.name} cannot be started: {error}.") from error
+        while not self._stopping and not child.ready():
+            process = child.process
+            if process is not None and process.poll() is not None:
+                raise BackendError(f"{child.name} ended with code {process.returncode}; its message stands above.")
+            if time.monotonic() > deadline_s:
+                raise BackendError(f"{child.name} was not ready in time; its log stands above.")
+            time.sleep(LOOK_EVERY_S / 2)
+
     def _launch(self, child: Child) -> None:
         child.process = subprocess.Popen(
             list(child.command),
             stdin=subprocess.DEVNULL,
             # A Ctrl-C on the terminal is for us alone; we pass it on in order.
             start_new_session=True,
+            preexec_fn=_end_with_parent if LIBC else None,
         )
         child.started_s = time.monotonic()
         logger.info("%s runs as process %d", child.name, child.process.pid)
@@ -98,11 +111,21 @@ class Supervisor:
         process, now_s = child.process, time.monotonic()
         if process is None:
             if now_s >= child.again_s:
-                self._launch(child)
-            return
-        if process.poll() is None:
-            return
-        child.failures = child.failures + 1 if now_s - child.started_s < QUICK_S else 0
+                try:
+                    self._launch(child)
+                except OSError as error:
+                    self._plan_restart(child, f"cannot be started ({error})", 0.0)
+        elif process.poll() is not None:
+            self._plan_restart(child, f"ended with code {process.returncode}", now_s - child.started_s)
+
+    def _plan_restart(self, child: Child, what: str, lived_s: float) -> None:
+        child.failures = child.failures + 1 if lived_s < QUICK_S else 0
         wait_s = WAITS_S[min(child.failures, len(WAITS_S) - 1)]
-        logger.warning("%s ended with code %s; it is started again in %g s", child.name, process.returncode, wait_s)
-        child.process, child.again_s = None, now_s + wait_s
+        logger.warning("%s %s; it is started again in %g s", child.name, what, wait_s)
+        child.process, child.again_s = None, time.monotonic() + wait_s
+
+
+def _end_with_parent() -> None:
+    """In a new process: it is told to end when the thread that started it ends, so that no second Redis comes up."""
+    if LIBC is not None:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -40,13 +40,17 @@ class LabelStudioClient:
         """Args: waits_s: before each new attempt at a server that does not answer for now."""
         self.base_url = base_url.rstrip("/")
         self._waits_s, self._sleep = waits_s, sleep
-        http = httpx.Client(timeout=timeout_s, follow_redirects=False)
+        self._http = httpx.Client(timeout=timeout_s, follow_redirects=False)
         try:
             self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
-                base_url=self.base_url, api_key=api_key, httpx_client=http
+                base_url=self.base_url, api_key=api_key, httpx_client=self._http
             )
         except ApiError as error:
             raise LabelStudioError(f"LABEL_STUDIO_API_KEY cannot be used: {_detail(error.body)}") from error
+
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._http.close()
 
     def authorization(self) -> str:
         """The Authorization header of a request now; personal tokens are exchanged for a short-lived one."""

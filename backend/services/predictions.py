@@ -11,6 +11,7 @@ from backend.jobs.queue import JobQueue
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.media import MediaStore
 from backend.labelstudio.results import empty_prediction
+from backend.labelstudio.samples import picture_reference
 from backend.settings import Settings
 from backend.storage.stores import Stores
 
@@ -52,7 +53,7 @@ class PredictionService:
             "version": version,
             "label_config": label_config,
             "tasks": slim,
-            "files": self._unpacked(project_id, slim, config.image_key),
+            "files": self._unpacked(project_id, slim, config),
             "context": context,
         }
         found = self._queue.predict(call, self._settings.predict_timeout_s)
@@ -62,16 +63,24 @@ class PredictionService:
             )
         return found
 
-    def _unpacked(self, project_id: str, tasks: Sequence[Json], image_key: str) -> dict[str, str]:
+    def _unpacked(self, project_id: str, tasks: list[Json], config: LabelConfig) -> dict[str, str]:
         """Writes pictures that came inside of tasks into the cache, so that no pixels go through Redis."""
         files = {}
         for index, task in enumerate(tasks):
-            data = task.get("data")
-            reference = data.get(image_key) if isinstance(data, Mapping) else None
-            if isinstance(reference, str) and reference.startswith("data:"):
-                task["data"] = {**task["data"], image_key: "data:"}  # no longer needed, and refused if it is
-                try:
+            try:
+                reference = picture_reference(task, config)
+                if reference.startswith("data:"):
                     files[str(index)] = str(self._media.fetch(reference, project_id, None))
-                except ImageError as error:
-                    logger.warning("project %s, task %s: %s", project_id, task.get("id"), error)
+            except ImageError as error:
+                logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
+            tasks[index] = _without_pictures(task)
         return files
+
+
+def _without_pictures(value: Any) -> Any:
+    """Every data: URI without its content: no longer needed, and refused if it is."""
+    if isinstance(value, Mapping):
+        return {key: _without_pictures(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_pictures(part) for part in value]
+    return "data:" if isinstance(value, str) and value.lstrip().startswith("data:") else value

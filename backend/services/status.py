@@ -9,12 +9,33 @@ from backend.jobs.queue import BULK, PREDICT, TRAIN, JobQueue
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """A living worker. `state` is RQ's word: idle, busy, started or suspended."""
+
+    name: str
+    host: str
+    state: str
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
-    """jobs: queue -> state -> how many. workers: queue -> how many live. Both empty where Redis does not answer."""
+    """jobs: queue -> state -> how many. workers: queue -> how many live. All empty where Redis does not answer."""
 
     redis_up: bool
     jobs: dict[str, dict[str, int]]
     workers: dict[str, int]
+    processes: tuple[WorkerFacts, ...] = ()
+
+    @property
+    def can_train(self) -> bool:
+        """Whether a worker is there for trainings."""
+        return self.workers.get(TRAIN, 0) > 0
+
+    @property
+    def can_predict(self) -> bool:
+        """Whether a worker is there for what a person waits for."""
+        return self.workers.get(PREDICT, 0) > 0
 
 
 class StatusService:
@@ -26,7 +47,12 @@ class StatusService:
     def now(self) -> Status:
         """As it is now; a Redis that does not answer is an answer too."""
         try:
-            workers = {name: len(self._queue.workers(name)) for name in (TRAIN, PREDICT, BULK)}
-            return Status(True, self._queue.counts(), workers)
+            processes = tuple(
+                WorkerFacts(found.name, found.hostname or "", str(found.get_state()), tuple(found.queue_names()))
+                for found in self._queue.workers()
+            )
+            jobs = self._queue.counts()
         except QueueError:
             return Status(False, {}, {})
+        workers = {name: sum(name in found.queues for found in processes) for name in (TRAIN, PREDICT, BULK)}
+        return Status(True, jobs, workers, processes)

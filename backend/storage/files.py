@@ -16,9 +16,14 @@ from wsol_core.files import write_whole
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
+def is_safe(name: str) -> bool:
+    """Whether it can be a file's name and nothing else."""
+    return _NAME.fullmatch(name) is not None
+
+
 def safe_name(name: str, what: str) -> str:
-    """`name` if it can be a file's name and nothing else; NotFoundError calls it a `what`."""
-    if not _NAME.fullmatch(name):
+    """`name` if it is safe; NotFoundError calls it a `what`."""
+    if not is_safe(name):
         raise NotFoundError(f"{name[:40]!r} is no {what}; it may have letters, digits, '-', '_' and '.'.")
     return name
 

@@ -14,7 +14,8 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from backend.storage.files import locked, read_json, safe_name, write_json
 from wsol_core.errors import StorageError
 from wsol_core.files import write_whole
 
-MODEL_FILES = ("model.safetensors", "model.json", "history.jsonl")
+NEEDED_FILES, OTHER_FILES = ("model.safetensors", "model.json"), ("history.jsonl",)
+RUBBISH = (".new-*", ".deleted-*", ".*.part")  # left by processes that were killed
 FACTS = "version.json"
 BEFORE_TRAINING = "untrained"
 
@@ -50,17 +52,25 @@ class ModelRegistry:
         """Copies the finished model of a run into a new version, and makes it the live one; its name.
 
         The same `facts["run"]` is published once: a second call gives the version of the first.
-        Raises: StorageError where the disk is full; nothing has changed then.
+        Raises: StorageError where the disk is full; nothing has changed then. RegistryError where `model` lacks a file.
         """
         project = self._project(project_id)
-        with locked(project / ".lock"):
+        if missing := [name for name in NEEDED_FILES if not (model / name).is_file()]:
+            raise RegistryError(f"{model} cannot be published, it has no {missing[0]}; finish its training first.")
+        with _explaining(project), locked(project / ".lock"):
             version = self._of_run(project_id, facts.get("run"))
+            known = version is not None
             if version is None:
                 version = f"boxstrap-{project_id}-{self._next_number(project):04}"
                 values = {**facts, "version": version, "parent": self.current(project_id), "created": time.time()}
                 _write_version(project, version, model, values, manifest)
             if live and self.current(project_id) != version:
-                write_whole(project / "CURRENT", version.encode())
+                try:
+                    write_whole(project / "CURRENT", version.encode())
+                except StorageError:
+                    if not known:
+                        _remove(project, version)
+                    raise
         return version
 
     def current(self, project_id: str) -> str | None:
@@ -88,7 +98,7 @@ class ModelRegistry:
         found = [
             Version(folder.name, folder, facts)
             for folder in (project.iterdir() if project.is_dir() else ())
-            if not folder.name.startswith(".") and (facts := read_json(folder / FACTS)) is not None
+            if folder.is_dir() and not folder.name.startswith(".") and (facts := read_json(folder / FACTS)) is not None
         ]
         return sorted(found, key=lambda version: _number(version.name))
 
@@ -110,9 +120,7 @@ class ModelRegistry:
             if self.current(project_id) == version:
                 raise RegistryError(f"Version {version} is live; activate another one before deleting it.")
             write_whole(project / "RETIRED", "\n".join([*_retired(project), version]).encode())
-            rubbish = project / f".deleted-{uuid.uuid4().hex}"
-            folder.rename(rubbish)
-            shutil.rmtree(rubbish, ignore_errors=True)
+            _remove(project, folder.name)
 
     def _project(self, project_id: str) -> Path:
         return self.root / safe_name(project_id, "project")
@@ -127,26 +135,42 @@ class ModelRegistry:
 
 
 def _write_version(project: Path, version: str, model: Path, facts: Mapping[str, Any], manifest: Path | None) -> None:
-    for left in project.glob(".new-*"):  # by a publisher that was killed; the lock says that none is at work
-        shutil.rmtree(left, ignore_errors=True)
+    for left in (path for pattern in RUBBISH for path in project.glob(pattern)):  # the lock says that nobody is at work
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
     temporary = project / f".new-{uuid.uuid4().hex}"
     try:
         temporary.mkdir()
-        for source in (*(model / name for name in MODEL_FILES), *([manifest] if manifest else [])):
+        for source in (*(model / name for name in (*NEEDED_FILES, *OTHER_FILES)), *([manifest] if manifest else [])):
             if source.is_file():
                 shutil.copyfile(source, temporary / source.name)
                 _sync(temporary / source.name)
         write_json(temporary / FACTS, facts)
         _sync(temporary)
         temporary.rename(project / version)
-        _sync(project)
-    except OSError as error:
-        raise StorageError(
-            f"Version {version} could not be published into {project}: {error.strerror or error}. "
-            "The live version stays; make room, then start the training again."
-        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        _sync(project)
+    except OSError:
+        _remove(project, version)
+        raise
+
+
+def _remove(project: Path, version: str) -> None:
+    rubbish = project / f".deleted-{uuid.uuid4().hex}"
+    (project / version).rename(rubbish)
+    shutil.rmtree(rubbish, ignore_errors=True)
+
+
+@contextmanager
+def _explaining(project: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"No version could be published into {project}: {error.strerror or error}. "
+            "The live version stays; make room, then start the training again."
+        ) from error
 
 
 def _sync(path: Path) -> None:

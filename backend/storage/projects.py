@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from backend.storage.files import read_json, safe_name, write_json
+from backend.storage.files import is_safe, read_json, safe_name, write_json
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """`id` is Label Studio's number as text; `hostname` is the address it calls itself."""
+    """`id` is Label Studio's number as text; `hostname` is the address it calls itself; `title` comes with events."""
 
     id: str
     label_config: str
     hostname: str = ""
+    title: str = ""
 
 
 class ProjectStore:
@@ -36,7 +37,7 @@ class ProjectStore:
 
     def all(self) -> list[Project]:
         """Every project, by number."""
-        names = [path.stem for path in self.root.glob("*.json")] if self.root.is_dir() else []
+        names = [path.stem for path in self.root.glob("*.json") if is_safe(path.stem)] if self.root.is_dir() else []
         found = [project for name in names if (project := self.find(name)) is not None]
         return sorted(found, key=lambda project: (len(project.id), project.id))
 

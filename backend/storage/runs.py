@@ -13,12 +13,13 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from backend.errors import NotFoundError
-from backend.storage.files import locked, read_json, safe_name, write_json
+from backend.storage.files import is_safe, locked, read_json, safe_name, write_json
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
 ENDED = (SUCCEEDED, FAILED, CANCELLED)
@@ -26,7 +27,11 @@ ENDED = (SUCCEEDED, FAILED, CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A training run. Times are seconds since 1970; `reason` says in a sentence why it failed or was cancelled."""
+    """A training run. Times are seconds since 1970; `reason` says in a sentence why it failed or was cancelled.
+
+    `starts` counts its processes that died in a row without getting further, and the present one, which has `begun`
+    later than `started` where it goes on from a checkpoint.
+    """
 
     id: str
     project_id: str
@@ -36,6 +41,7 @@ class Run:
     started: float | None = None
     ended: float | None = None
     starts: int = 0
+    begun: float | None = None
     pictures: int | None = None
     version: str | None = None
     reason: str = ""
@@ -66,6 +72,7 @@ class RunStore:
 
     def update(self, run_id: str, **changes: Any) -> Run:
         """The record with `changes`; what has ended stays as it ended."""
+        self.read(run_id)  # no folder for a run that never was
         with locked(self.folder(run_id) / ".record-lock"):
             run = self.read(run_id)
             if run.state not in ENDED:
@@ -80,15 +87,19 @@ class RunStore:
     def all(self) -> list[Run]:
         """All runs, newest first."""
         names = [path.parent.name for path in self.root.glob("*/run.json")] if self.root.is_dir() else []
-        return sorted((self.read(name) for name in names), key=lambda run: -run.created)
+        runs = []
+        for name in filter(is_safe, names):
+            with suppress(NotFoundError):  # removed just now
+                runs.append(self.read(name))
+        return sorted(runs, key=lambda run: -run.created)
 
     def folder(self, run_id: str) -> Path:
         """Where the run's files are."""
         return self.root / safe_name(run_id, "run")
 
-    def clear(self, run_id: str) -> None:
-        """Removes pictures, checkpoint and model of an ended run; its record stays."""
-        for name in ("pictures", "model"):
+    def clear(self, run_id: str, everything: bool = True) -> None:
+        """Removes the pictures of an ended run, and with `everything` checkpoint and model; its record stays."""
+        for name in ("pictures", "model") if everything else ("pictures",):
             shutil.rmtree(self.folder(run_id) / name, ignore_errors=True)
 
     def _write(self, run: Run) -> None:

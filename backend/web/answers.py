@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,10 +16,14 @@ from wsol_core.errors import WsolError
 
 logger = logging.getLogger(__name__)
 
+CODES = {400: "bad_request", 404: "not_found", 405: "no_such_method", 413: "too_large"}  # of what the framework raises
+
 
 def error_response(error: BackendError) -> JSONResponse:
     """As the error's class says."""
-    headers = {"WWW-Authenticate": "Basic"} if isinstance(error, NotAllowedError) else {}
+    headers = {}
+    if isinstance(error, NotAllowedError):
+        headers["WWW-Authenticate"] = 'Basic realm="Boxstrap", charset="UTF-8"'
     if isinstance(error, BusyError):
         headers["Retry-After"] = "5"
     return _answer(error.status, error.code, str(error), headers)
@@ -28,27 +34,26 @@ def answer_errors(app: FastAPI) -> None:
 
     async def expected(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, BackendError)
-        logger.log(
-            logging.WARNING if error.status >= 500 else logging.INFO, "%s: %s: %s", request.url.path, error.code, error
-        )
+        logger.log(logging.WARNING if error.status >= 500 else logging.INFO, "%s: %s", _place(request), error)
         return error_response(error)
 
     async def learner(request: Request, error: Exception) -> JSONResponse:
-        logger.warning("%s: %s", request.url.path, error)
+        logger.warning("%s: %s", _place(request), error)
         return _answer(500, "learner", str(error))
 
     async def unreadable(_request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first.get("loc", ()))
+        place = ".".join(str(part)[:40] for part in first.get("loc", ()))
         return _answer(422, "bad_request", f"{place}: {first.get('msg', 'has no meaning')}")
 
-    async def http(_request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return _answer(error.status_code, "http", str(error.detail))
+        message = f"{_place(request)}: {error.detail}" if error.status_code in (404, 405) else str(error.detail)
+        return _answer(error.status_code, CODES.get(error.status_code, "http"), message, error.headers)
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        logger.error("%s: unexpected", request.url.path, exc_info=error)
+        logger.error("%s: unexpected", _place(request), exc_info=error)
         return _answer(500, "internal", "This is a fault of the program; its log says where it happened.")
 
     app.add_exception_handler(BackendError, expected)
@@ -58,5 +63,11 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
-def _answer(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+def _answer(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    sendable = message.encode("utf-8", "replace").decode()  # callers can send half of a surrogate pair
+    return JSONResponse({"error": {"code": code, "message": sendable}}, status, headers)
+
+
+def _place(request: Request) -> str:
+    """On one line of a log, whatever the caller wrote."""
+    return f"{request.method[:10]} {quote(request.url.path[:100])}"

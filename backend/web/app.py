@@ -7,12 +7,14 @@ from contextlib import AbstractContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
 
 from backend.settings import Settings
-from backend.web import label_studio
+from backend.web import api, dashboard, label_studio
 from backend.web.answers import answer_errors
 from backend.web.security import Guard
 from backend.web.services import Services
+from backend.web.waiting import WaitingRoom
 from wsol_core import __version__
 
 
@@ -26,9 +28,20 @@ def create_app(
         with beside:
             yield
 
-    app = FastAPI(title="Boxstrap", version=__version__, lifespan=running)
+    app = FastAPI(
+        title="Boxstrap",
+        version=__version__,
+        lifespan=running,
+        docs_url=None,  # these pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+    )
     app.state.services = services
+    app.state.waiting_room = WaitingRoom()
     app.include_router(label_studio.router)
+    app.include_router(api.router)
+    app.include_router(dashboard.router)
+    app.mount("/static", StaticFiles(directory=dashboard.STATIC))
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.add_middleware(Guard, settings=settings)
     answer_errors(app)

@@ -8,23 +8,25 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Any
 
-import anyio
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse
 
 from backend.errors import RequestError
 from backend.web.schemas import Event, JobCall, PredictCall, SetupCall, TrainCall, project_number
-from backend.web.services import Services, services
+from backend.web.services import TheServices
+from backend.web.waiting import WaitingRoom
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["Label Studio"])
 
 UP = {"status": "UP", "model_class": "Boxstrap"}
-AT_A_TIME = 32  # /predict calls that wait; more would leave no thread for anything else
-_waiting = anyio.CapacityLimiter(AT_A_TIME)
 Json = dict[str, Any]
-TheServices = Annotated[Services, Depends(services)]
+
+
+async def waiting_room(request: Request) -> WaitingRoom:
+    """That of the app that the request came to."""
+    found: WaitingRoom = request.app.state.waiting_room
+    return found
 
 
 @router.get("/health")
@@ -42,34 +44,39 @@ def setup(call: SetupCall, request: Request, all_services: TheServices) -> Json:
 
 
 @router.post("/predict")
-async def predict(call: PredictCall, all_services: TheServices) -> Json:
+async def predict(
+    call: PredictCall, all_services: TheServices, room: Annotated[WaitingRoom, Depends(waiting_room)]
+) -> Json:
     """One prediction a task, in their order; with a context, the object that the person points at."""
     project_id = call.project_id
-    label_config = call.label_config or all_services.projects.label_config(project_id)
-    if not label_config:
-        raise RequestError(f"label_config is missing, and project {project_id} was never set up; call /setup first.")
     context = call.params.context if call.params else None
 
     def work() -> list[Json]:
+        label_config = call.label_config or all_services.projects.label_config(project_id)
+        if not label_config:
+            raise RequestError(
+                f"label_config is missing, and project {project_id} was never set up; call /setup first."
+            )
         return all_services.predictions.predict(project_id, label_config, call.tasks, context)
 
-    return {"results": await run_sync(work, limiter=_waiting)}
+    return {"results": await room.run(work)}
 
 
 @router.post("/webhook", status_code=201)
 def webhook(event: Event, all_services: TheServices) -> Any:
     """Takes note and answers at once; "Start training" puts a run on the queue."""
     if event.project is None:
+        logger.info("event %r names no project, so nothing is done", event.action)
         return JSONResponse({"status": "ignored"})
-    project_id = str(event.project.id)
+    project_id = project_number(event.project.id)
+    all_services.projects.heard(project_id, event.action)
+    all_services.projects.changed(project_id, event.project.label_config or "", event.project.title or "")
     if event.action == "START_TRAINING":
         run = all_services.training.start(project_id)
         logger.info("project %s: run %s is %s", project_id, run.id, run.state)
         return {"status": "queued", "job": run.id}
-    if event.action == "PROJECT_UPDATED":
-        all_services.projects.changed(project_id, event.project.label_config or "")
-        return {"status": "noted"}
-    return JSONResponse({"status": "ignored"})
+    logger.debug("project %s: event %r is noted", project_id, event.action)
+    return JSONResponse({"status": "noted"})
 
 
 @router.post("/train", status_code=201)

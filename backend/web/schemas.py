@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from backend.errors import RequestError
 
 _PROJECT = re.compile(r"[0-9]{1,18}")
 Json = dict[str, Any]
+
+
+def _whole(text: str) -> str:
+    """JSON can carry half of a surrogate pair, which no file can."""
+    return text.encode("utf-8", "replace").decode()
+
+
+Text = Annotated[str, AfterValidator(_whole)]
 
 
 def project_number(text: object) -> str:
@@ -20,7 +28,7 @@ def project_number(text: object) -> str:
         raise RequestError(
             f"project is {str(text)[:40]!r}; it has to begin with the project's number, as in '7.17952'."
         )
-    return number
+    return str(int(number))
 
 
 class _Call(BaseModel):
@@ -30,9 +38,9 @@ class _Call(BaseModel):
 class SetupCall(_Call):
     """POST /setup. The access token that comes along is not read: it opens the whole server to whoever has it."""
 
-    project: str | int
-    label_config: str = Field("", alias="schema")
-    hostname: str | None = None
+    project: Text | int
+    label_config: Text = Field("", alias="schema")
+    hostname: Text | None = None
 
 
 class PredictParams(_Call):
@@ -45,8 +53,8 @@ class PredictCall(_Call):
     """POST /predict."""
 
     tasks: list[Json]
-    project: str | int | None = None
-    label_config: str | None = None
+    project: Text | int | None = None
+    label_config: Text | None = None
     params: PredictParams | None = None
 
     @property
@@ -59,14 +67,15 @@ class PredictCall(_Call):
 class EventProject(_Call):
     """The project of an event."""
 
-    id: int
-    label_config: str | None = None
+    id: Text | int
+    title: Text | None = None
+    label_config: Text | None = None
 
 
 class Event(_Call):
     """POST /webhook: a webhook's event, or the button "Start training"."""
 
-    action: str
+    action: Text
     project: EventProject | None = None
 
     @field_validator("action")
@@ -78,10 +87,16 @@ class Event(_Call):
 class TrainCall(_Call):
     """POST /train."""
 
-    project: str | int
+    project: Text | int
 
 
 class JobCall(_Call):
     """POST /job_status."""
 
-    job: str
+    job: Text
+
+
+class ActivateCall(_Call):
+    """POST /api/projects/{project}/activate."""
+
+    version: Text

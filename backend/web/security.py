@@ -8,17 +8,19 @@ import hmac
 from typing import Final
 
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from backend.errors import BackendError, NotAllowedError, TooLargeError
+from backend.errors import BackendError, NotAllowedError, NotJsonError, TooLargeError
 from backend.settings import Settings
 from backend.web.answers import error_response
 
 OPEN: Final = ("/health",)  # says nothing, and containers ask it without a password
+READING: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """ASGI middleware: basic auth, where the settings ask for it, and the limit on a request's body."""
+    """ASGI middleware: basic auth, where the settings ask for it; JSON only; the limit on a request's body."""
 
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self._app = app
@@ -32,8 +34,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        problem = self._problem(scope["path"], headers)
+        problem = self._problem(scope, Headers(scope=scope))
         if problem is not None:
             await error_response(problem)(scope, receive, send)
             return
@@ -44,21 +45,31 @@ class Guard:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self._most:
-                raise self._too_large()
+                # FastAPI makes a 400 of every other kind of exception while it reads the body.
+                raise HTTPException(TooLargeError.status, str(self._too_large()))
             return message
 
         await self._app(scope, limited, send)
 
-    def _problem(self, path: str, headers: Headers) -> BackendError | None:
+    def _problem(self, scope: Scope, headers: Headers) -> BackendError | None:
+        allowed = self._wanted is None or _matches(headers.get("authorization", ""), self._wanted)
+        if not allowed and scope["path"] not in OPEN:
+            return NotAllowedError("Name or password are missing or wrong; give those of BASIC_AUTH_USER and _PASS.")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self._most:
+        if not (length.isascii() and length.isdecimal()) or len(length) > 18 or int(length) > self._most:
             return self._too_large()
-        if self._wanted is None or path in OPEN or _matches(headers.get("authorization", ""), self._wanted):
-            return None
-        return NotAllowedError("Name or password are missing or wrong; give those of BASIC_AUTH_USER and _PASS.")
+        # A browser sends the password it knows with requests of other sites' pages, too. It lets them send forms and
+        # text to wherever they like, but for JSON it first asks the server whether they may, and we never say yes.
+        if scope["method"] not in READING and not _is_json(headers.get("content-type", "")):
+            return NotJsonError("Requests that change something have to be JSON; send Content-Type: application/json.")
+        return None
 
     def _too_large(self) -> TooLargeError:
         return TooLargeError(f"The request is larger than {self._most // 2**20} MB; set MAX_BODY_MB, or send less.")
+
+
+def _is_json(content_type: str) -> bool:
+    return content_type.partition(";")[0].strip().lower() == "application/json"
 
 
 def _matches(header: str, wanted: bytes) -> bool:

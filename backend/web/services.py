@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from backend.services.predictions import PredictionService
 from backend.services.projects import ProjectService
@@ -22,7 +23,10 @@ class Services:
     status: StatusService
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:  # async: FastAPI would give anything else a thread
     """Those of the app that the request came to."""
     found: Services = request.app.state.services
     return found
+
+
+TheServices = Annotated[Services, Depends(services)]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from backend.jobs.tasks.attempts import tried_again
 from backend.jobs.tasks.predict import predict_tasks
 from backend.jobs.tasks.workplace import workplace
 from backend.labelstudio.label_config import LabelConfig
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 CHUNK = 64  # tasks: seconds of work, so that a person's /predict never waits long behind one
 
 
+@tried_again
 def preannotate(chunk: Mapping[str, Any]) -> dict[str, Any]:
     """Predicts the next tasks above `after_id` and says what to do next; doing it twice stores nothing twice.
 

@@ -6,21 +6,23 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from rq import get_current_job
 from rq.job import Retry
 
-from backend.errors import BackendError, ImageNotNowError, QueueError, UnreachableError
+from backend.errors import BackendError, QueueError
+from backend.interrupts import StopRequest
+from backend.jobs.tasks.attempts import FOR_NOW, tried_again, wait_turn
 from backend.jobs.tasks.fetching import fetch_pictures, raise_if_none_for_now
 from backend.jobs.tasks.workplace import Workplace, workplace
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.samples import given_labels
 from backend.storage.files import locked
 from backend.storage.runs import CANCELLED, ENDED, RUNNING, SUCCEEDED, Run
-from wsol_core.checkpoints import is_finished, is_started
+from wsol_core.checkpoints import CHECKPOINT, is_finished, is_started
 from wsol_core.config import TrainConfig
 from wsol_core.errors import DataError, TrainingCancelled
 from wsol_core.files import write_whole
@@ -31,115 +33,137 @@ from wsol_core.training import fit
 
 logger = logging.getLogger(__name__)
 
-FOR_NOW = (UnreachableError, ImageNotNowError, QueueError)  # trying again helps
-MOST_STARTS = 5  # processes that may die of one run
+MOST_STARTS = 5  # processes in a row that may die without getting further
 EVERY_S = 0.5  # progress is reported, and cancelling noticed
-BUSY = Retry(max=1_000_000, interval=5)  # another run of the project is being trained
+TURN_S = 2  # between looks whether another run of the project is still being trained
+AT_ONCE = 100  # tasks whose pictures are fetched together
 
 
+@tried_again
 def train(run_id: str) -> str | Retry | None:
     """The version that was published; None where the run was cancelled.
 
     Only the id crosses the queue, so a retry goes on from the last checkpoint, on any worker. What goes wrong for now
-    is tried again by RQ; everything else ends the run, and its reason is kept.
+    is tried again; everything else ends the run, and its reason is kept.
     """
     place = workplace()
     run = place.stores.runs.read(run_id)
     if run.state in ENDED:
         return run.version
-    with locked(place.settings.home / "runs" / f".training-{run.project_id}", wait=False) as alone:
+    worker_ends = StopRequest("")
+    with (
+        worker_ends.listening(),
+        # The system lets go of it when the process dies: a run that was given up by mistake cannot train twice.
+        locked(place.settings.home / "runs" / f".training-{run.project_id}", wait=False) as alone,
+    ):
         if not alone:
-            return BUSY
+            return wait_turn(TURN_S)
         try:
-            return _train(place, run)
-        except TrainingCancelled:
-            place.stores.runs.update(run_id, state=CANCELLED, ended=time.time())
-            return None
-        except FOR_NOW:
-            raise
-        except Exception:
-            _try_no_more()
+            return _train(place, run, worker_ends.is_asked)
+        except Exception as error:
+            if (
+                worker_ends.is_asked()
+            ):  # whatever went wrong then: the processes that load pictures are told to end, too
+                place.stores.runs.update(run_id, starts=run.starts)
+                return wait_turn(0)
+            if isinstance(error, TrainingCancelled):
+                return None
+            if isinstance(error, FOR_NOW):
+                place.stores.runs.update(run_id, starts=run.starts, reason=f"Is tried again: {error}")
             raise
 
 
-def _train(place: Workplace, run: Run) -> str:
+def _train(place: Workplace, run: Run, worker_ends: Callable[[], bool]) -> str:
+    run = _begin(place, run)
     runs = place.stores.runs
-    run = runs.update(run.id, state=RUNNING, started=run.started or time.time(), reason="")
     manifest, model = runs.folder(run.id) / "manifest.jsonl", runs.folder(run.id) / "model"
     if not manifest.is_file():
-        place.queue.report_progress(run.id, {"stage": "reading", "stage_index": 0, "stages": 1})
         write_whole(manifest, _read_project(place, run))
-    samples = _samples(place, run, manifest)
-    if run.starts >= MOST_STARTS:
-        raise BackendError(
-            f"The process of run {run.id} died {run.starts} times, so it is not started again; look for an "
-            "out-of-memory message in the worker's log, then train with a smaller backbone or on another device."
-        )
-    runs.update(run.id, starts=run.starts + 1, pictures=len(samples))
+    samples = [
+        Sample(f"task {line['task']}", _kept(place, run, line["task"]), tuple(line["labels"]))
+        for line in map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
+    ]
+    runs.update(run.id, pictures=len(samples))
     classes = tuple(sorted({label for sample in samples for label in sample.labels}))
-    config = TrainConfig.from_dict(run.config)
-    if is_finished(model) or not is_started(model):
-        logger.info("run %s: %d pictures of %s", run.id, len(samples), ", ".join(classes))
+    again = is_started(model)
+    logger.info("run %s: %s with %d pictures of %s", run.id, _step(model), len(samples), ", ".join(classes))
     card = fit(
-        config,
+        TrainConfig.from_dict(run.config),
         samples,
         classes,
         model,
         weights_dir=place.settings.weights_dir,
-        hooks=TrainingHooks(_reporter(place, run.id), _stop_asker(place, run.id)),
-        resume=is_started(model),
+        hooks=TrainingHooks(_reporter(place, run.id), _stop_asker(place, run.id, worker_ends)),
+        resume=again,
     )
     version = place.stores.models.publish(run.project_id, model, _facts(run, card, len(samples)), manifest)
+    if place.settings.preannotate:  # before the run counts as done: whoever dies in between does it again
+        first = {"project_id": run.project_id, "version": version, "after_id": 0, "seen": 0, "done": 0}
+        place.queue.preannotate(first)
     runs.update(run.id, state=SUCCEEDED, ended=time.time(), version=version)
     runs.clear(run.id)
     logger.info("run %s: published %s", run.id, version)
-    if place.settings.preannotate:
-        first = {"project_id": run.project_id, "version": version, "after_id": 0, "seen": 0, "done": 0}
-        place.queue.preannotate(first)
     return version
 
 
+def _begin(place: Workplace, run: Run) -> Run:
+    """The run, begun once more; BackendError where it keeps killing its processes."""
+    runs, now = place.stores.runs, time.time()
+    checkpoint = runs.folder(run.id) / "model" / CHECKPOINT
+    got_further = run.begun is not None and checkpoint.is_file() and checkpoint.stat().st_mtime > run.begun
+    starts = 1 if got_further else run.starts + 1
+    if starts > MOST_STARTS:
+        raise BackendError(
+            f"The process of run {run.id} died {run.starts} times, so it is not started again; look for an "
+            "out-of-memory message in the worker's log, then train with a smaller backbone or on another device."
+        )
+    return runs.update(run.id, state=RUNNING, started=run.started or now, begun=now, starts=starts, reason="")
+
+
+def _step(model: Path) -> str:
+    if is_finished(model):
+        return "has been trained"
+    return "goes on from its checkpoint" if is_started(model) else "starts"
+
+
 def _read_project(place: Workplace, run: Run) -> bytes:
-    """The project's labelled pictures as lines of JSON: task, picture's reference, labels."""
+    """The project's labelled pictures as lines of JSON: task, picture's reference, labels. Keeps the pictures."""
     client = place.label_studio()
     config = LabelConfig.parse(str(client.project(run.project_id).get("label_config", "")))
-    lines, labelled, seen = [], [], 0
-    for task in client.tasks(run.project_id):
-        seen += 1
-        if labels := given_labels(task, config):
-            labelled.append(({"id": task["id"], "data": task["data"]}, labels))
-    found = fetch_pictures(place.media, [task for task, _ in labelled], config, run.project_id)
-    raise_if_none_for_now(found)
-    for (task, labels), path in zip(labelled, found, strict=True):
-        if isinstance(path, Path):
-            line = {"task": task["id"], "reference": task["data"][config.image_key], "labels": list(labels)}
-            lines.append(json.dumps(line, ensure_ascii=False))
+    lines: list[str] = []
+    seen = labelled = 0
+    tasks = client.tasks(run.project_id)
+    while page := list(islice(tasks, AT_ONCE)):
+        labels = {task["id"]: found for task in page if (found := given_labels(task, config))}
+        chosen = [task for task in page if task["id"] in labels]
+        paths = fetch_pictures(place.media, chosen, config, run.project_id)
+        raise_if_none_for_now(paths)
+        for task, path in zip(chosen, paths, strict=True):
+            if isinstance(path, Path):
+                _keep(path, _kept(place, run, task["id"]))
+                reference = task["data"][config.image_key]
+                line = {"task": task["id"], "reference": reference, "labels": list(labels[task["id"]])}
+                lines.append(json.dumps(line, ensure_ascii=False))
+        seen, labelled = seen + len(page), labelled + len(chosen)
+        _report(place, run.id, {"stage": "reading", "stage_index": 0, "stages": 1, "step": seen, "at": time.time()})
     if not lines:
         raise DataError(
-            f"Project {run.project_id} has {seen} tasks, {len(labelled)} with a class, and {len(lines)} of those with "
+            f"Project {run.project_id} has {seen} tasks, {labelled} with a class, and {len(lines)} of those with "
             "a picture that can be read; choose classes for some tasks (Choices) and submit them, then train again."
         )
     return ("\n".join(lines) + "\n").encode()
 
 
-def _samples(place: Workplace, run: Run, manifest: Path) -> list[Sample]:
-    """The frozen pictures, kept beside the run as long as it lasts."""
-    samples = []
-    for line in map(json.loads, manifest.read_text(encoding="utf-8").splitlines()):
-        kept = place.stores.runs.folder(run.id) / "pictures" / str(line["task"])
-        if not kept.is_file():
-            _keep(place.media.fetch(line["reference"], run.project_id, line["task"]), kept)
-        samples.append(Sample(f"task {line['task']}", kept, tuple(line["labels"])))
-    return samples
+def _kept(place: Workplace, run: Run, task_id: int) -> Path:
+    return place.stores.runs.folder(run.id) / "pictures" / str(task_id)
 
 
 def _keep(picture: Path, kept: Path) -> None:
     """A second name for a picture of the cache, which forgets; costs no space on the same disk."""
     kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.unlink(missing_ok=True)
     try:
         kept.hardlink_to(picture)
-    except FileExistsError:
-        return
     except OSError:  # another disk, or one without links
         shutil.copyfile(picture, kept)
 
@@ -178,30 +202,28 @@ def _reporter(place: Workplace, run_id: str) -> Callable[[Progress], None]:
             "seconds_left": round(progress.seconds_left, 1),
             "at": time.time(),
         }
-        try:
-            place.queue.report_progress(run_id, values)
-        except QueueError as error:
-            logger.warning("run %s: progress is not shown: %s", run_id, error)
+        _report(place, run_id, values)
 
     return report
 
 
-def _stop_asker(place: Workplace, run_id: str) -> Callable[[], bool]:
-    """Whether the run was cancelled; for workers that the command to stop does not reach."""
+def _report(place: Workplace, run_id: str, values: Mapping[str, Any]) -> None:
+    try:
+        place.queue.report_progress(run_id, values)
+    except QueueError as error:
+        logger.warning("run %s: progress is not shown: %s", run_id, error)
+
+
+def _stop_asker(place: Workplace, run_id: str, worker_ends: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether the worker ends or the run was cancelled; that for workers that the command to stop does not reach."""
     last_s = time.monotonic()
 
     def should_stop() -> bool:
         nonlocal last_s
         now_s = time.monotonic()
-        if now_s - last_s < EVERY_S:
-            return False
+        if worker_ends() or now_s - last_s < EVERY_S:
+            return worker_ends()
         last_s = now_s
         return place.stores.runs.read(run_id).state == CANCELLED
 
     return should_stop
-
-
-def _try_no_more() -> None:
-    """What failed for good fails once."""
-    if (job := get_current_job()) is not None:
-        job.retries_left = 0

@@ -1,0 +1,113 @@
+"""`boxstrap models`: the published versions of each project, and which of them is live."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from backend.commands.options import JsonOption, examples
+from backend.settings import Settings
+from backend.terminal import write_json, write_result, write_table
+
+if TYPE_CHECKING:
+    from backend.storage.models import ModelRegistry, Version
+
+LIST_EXAMPLES = examples("boxstrap models list", "boxstrap models list 7 --json")
+ACTIVATE_EXAMPLES = examples("boxstrap models activate 7 boxstrap-7-0002")
+DELETE_EXAMPLES = examples("boxstrap models delete 7 boxstrap-7-0001")
+
+ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")]
+VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A name that `boxstrap models list` shows.")]
+
+HOLDOUT = "holdout_"  # metrics of the pictures that were kept apart in training; JSON has all metrics
+
+app = typer.Typer(no_args_is_help=True, help="See, activate and delete the versions that trainings have published.")
+
+
+@app.command("list", epilog=LIST_EXAMPLES)
+def list_versions(
+    project: Annotated[
+        str | None,
+        typer.Argument(metavar="[PROJECT]", help="Label Studio's number of the project.", show_default="all"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show versions, oldest first, and which one predicts."""
+    registry = _registry()
+    if project is not None:
+        _check_project(registry, project)
+    rows = [
+        _row(number, version, registry.current(number) == version.name)
+        for number in ([project] if project else registry.projects())
+        for version in registry.versions(number)
+    ]
+    if as_json:
+        write_json({"versions": rows})
+    elif not rows:
+        write_result("No version yet", {"folder": str(registry.root)}, 'press "Start training" in Label Studio')
+    else:
+        columns = ("project", "version", "live", "classes", "pictures", "holdout", "created")
+        write_table(columns, [_cells(row) for row in rows])
+
+
+@app.command("activate", epilog=ACTIVATE_EXAMPLES)
+def activate(project: ProjectArgument, version: VersionArgument, as_json: JsonOption = False) -> None:
+    """Let another version predict from now on, an older one too."""
+    registry = _registry()
+    _check_project(registry, project)
+    before = registry.current(project)
+    registry.activate(project, version)
+    if as_json:
+        write_json({"project": project, "live": version, "before": before})
+        return
+    facts = {"project": project, "before": before or "none"}
+    write_result(f"{version} is live", facts, f"boxstrap preannotate {project}")
+
+
+@app.command("delete", epilog=DELETE_EXAMPLES)
+def delete(project: ProjectArgument, version: VersionArgument, as_json: JsonOption = False) -> None:
+    """Remove a version that is not live; its name is not given again."""
+    registry = _registry()
+    _check_project(registry, project)
+    registry.delete(project, version)
+    if as_json:
+        write_json({"project": project, "deleted": version})
+        return
+    write_result(f"{version} is deleted", {"project": project, "live": registry.current(project) or "none"})
+
+
+def _registry() -> ModelRegistry:
+    from backend.storage.stores import open_stores
+
+    return open_stores(Settings.from_env()).models
+
+
+def _check_project(registry: ModelRegistry, project: str) -> None:
+    """NotFoundError for a project without a folder, which looking for it might make."""
+    from backend.errors import NotFoundError
+
+    if project not in (known := registry.projects()):
+        raise NotFoundError(
+            f"Project {project[:40]!r} has no versions in {registry.root}; these have: {', '.join(known) or 'none'}."
+        )
+
+
+def _row(project: str, version: Version, live: bool) -> dict[str, Any]:
+    facts = version.facts
+    known = {name: facts.get(name) for name in ("created", "run", "parent", "classes", "pictures", "metrics")}
+    return {"project": project, "version": version.name, "live": live, **known, "folder": str(version.folder)}
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    measured = {name.removeprefix(HOLDOUT): value for name, value in (row["metrics"] or {}).items() if HOLDOUT in name}
+    holdout = ", ".join(f"{name} {value:g}" for name, value in measured.items() if _is_number(value))
+    created = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created"])) if row["created"] else ""
+    classes, pictures = ", ".join(row["classes"] or ()), row["pictures"]
+    live = "live" if row["live"] else ""
+    return row["project"], row["version"], live, classes, "" if pictures is None else str(pictures), holdout, created
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

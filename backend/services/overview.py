@@ -1,0 +1,124 @@
+"""What people and scripts are shown of projects, versions and runs: plain values, ready for JSON.
+
+Progress is left out where Redis does not answer; everything else is on disk and shown all the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from backend.errors import QueueError
+from backend.services.projects import ProjectService
+from backend.services.training import TrainingService
+from backend.storage.models import Version
+from backend.storage.runs import ENDED, Run
+
+Json = dict[str, Any]
+
+
+class _Redis:
+    """Asks, until there is no answer once: a page must not wait for every number that is missing."""
+
+    def __init__(self) -> None:
+        self._answers = True
+
+    def ask(self, question: Callable[[], Json | None]) -> Json | None:
+        """None where there is no answer."""
+        try:
+            return question() if self._answers else None
+        except QueueError:
+            self._answers = False
+            return None
+
+
+def show_run(run: Run, training: TrainingService) -> Json:
+    """A run, with its progress while it is being trained."""
+    return _show_run(run, training, _Redis())
+
+
+def show_runs(runs: Iterable[Run], training: TrainingService) -> list[Json]:
+    """In their order."""
+    redis = _Redis()
+    return [_show_run(run, training, redis) for run in runs]
+
+
+def _show_run(run: Run, training: TrainingService, redis: _Redis) -> Json:
+    return {
+        "id": run.id,
+        "project": run.project_id,
+        "state": run.state,
+        "created": run.created,
+        "started": run.started,
+        "ended": run.ended,
+        "pictures": run.pictures,
+        "version": run.version,
+        "reason": run.reason,
+        "progress": _with_share(redis.ask(lambda: training.progress(run))),
+    }
+
+
+def show_projects(projects: ProjectService, training: TrainingService) -> list[Json]:
+    """Every project with its versions and the runs that matter now."""
+    runs, redis = training.runs(), _Redis()
+    shown = []
+    for project in projects.all():
+        live, own = projects.live(project.id), [run for run in runs if run.project_id == project.id]
+        own_shown = {run.id: _show_run(run, training, redis) for run in own if run is own[0] or run.state not in ENDED}
+        shown.append(
+            {
+                "id": project.id,
+                "title": project.title,
+                "label_studio": project.hostname,
+                "live_version": live,
+                "versions": [_show_version(version, live) for version in projects.published(project.id)],
+                "active_runs": [own_shown[run.id] for run in own if run.state not in ENDED],
+                "latest_run": own_shown[own[0].id] if own else None,
+                "preannotation": redis.ask(functools.partial(projects.preannotation, project.id)),
+            }
+        )
+    return shown
+
+
+def revision(shown: Iterable[Mapping[str, Any]]) -> str:
+    """Changes when anything does but progress: a page can keep its parts while this stays the same."""
+    return f"{zlib.crc32(json.dumps([_without_progress(value) for value in shown]).encode()):08x}"
+
+
+def _show_version(version: Version, live: str | None) -> Json:
+    facts = version.facts
+    return {
+        "name": version.name,
+        "live": version.name == live,
+        "created": facts.get("created"),
+        "pictures": facts.get("pictures"),
+        "classes": facts.get("classes") or [],
+        "metrics": facts.get("metrics") or {},
+        "run": facts.get("run"),
+        "parent": facts.get("parent"),
+    }
+
+
+def _with_share(progress: Json | None) -> Json | None:
+    """As the training reports it, with `share`: how much of the work is done, in [0, 1], and the report's age."""
+    if progress is None:
+        return None
+    now = time.time()
+    return {**progress, "share": _share(progress), "age_s": round(max(0.0, now - float(progress.get("at", now))), 1)}
+
+
+def _share(progress: Mapping[str, Any]) -> float:
+    epoch, epochs = float(progress.get("epoch", 1)), float(progress.get("epochs", 1)) or 1.0
+    step, steps = float(progress.get("step", 0)), float(progress.get("steps", 1)) or 1.0
+    stage, stages = float(progress.get("stage_index", 0)), float(progress.get("stages", 1)) or 1.0
+    return round(min(max((stage + (epoch - 1 + step / steps) / epochs) / stages, 0.0), 1.0), 4)
+
+
+def _without_progress(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_progress(part) for key, part in value.items() if key not in ("progress", "preannotation")}
+    return [_without_progress(part) for part in value] if isinstance(value, list) else value

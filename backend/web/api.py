@@ -1,0 +1,85 @@
+"""The JSON API under /api, for people and scripts; the dashboard's script lives on it, too.
+
+What may call it is the guard's business: like everywhere, requests that change something have to be JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter
+
+from backend.services.overview import revision, show_projects, show_run, show_runs
+from backend.services.status import Status
+from backend.web.schemas import ActivateCall, project_number
+from backend.web.services import TheServices
+
+router = APIRouter(prefix="/api", tags=["API"])
+
+Json = dict[str, Any]
+
+
+@router.get("/projects")
+def projects(all_services: TheServices) -> Json:
+    """Every project: its versions and which is live, its runs that wait or are trained, and the newest one."""
+    found = show_projects(all_services.projects, all_services.training)
+    return {"projects": found, "revision": revision(found)}
+
+
+@router.post("/projects/{project}/train", status_code=201)
+def train(project: str, all_services: TheServices) -> Json:
+    """The run that waits now; a new one, unless one waited already."""
+    project_id = project_number(project)
+    all_services.projects.require(project_id)
+    return show_run(all_services.training.start(project_id), all_services.training)
+
+
+@router.post("/projects/{project}/preannotate", status_code=202)
+def preannotate(project: str, all_services: TheServices) -> Json:
+    """Begins to write the live version's boxes and masks into Label Studio."""
+    project_id = project_number(project)
+    all_services.projects.require(project_id)
+    all_services.training.preannotate(project_id)
+    return {"version": all_services.projects.live(project_id)}
+
+
+@router.post("/projects/{project}/activate")
+def activate(project: str, call: ActivateCall, all_services: TheServices) -> Json:
+    """Makes one of the project's versions the live one."""
+    project_id = project_number(project)
+    all_services.projects.activate(project_id, call.version)
+    return {"live_version": all_services.projects.live(project_id)}
+
+
+@router.get("/runs")
+def runs(all_services: TheServices, project: str | None = None) -> Json:
+    """All runs, newest first; those of one project if it is named."""
+    found = all_services.training.runs(project_number(project) if project else None)
+    return {"runs": show_runs(found, all_services.training)}
+
+
+@router.get("/runs/{run}")
+def run(run: str, all_services: TheServices) -> Json:
+    """A run, with its settings and its progress."""
+    found = all_services.training.find(run)
+    return {**show_run(found, all_services.training), "config": found.config}
+
+
+@router.post("/runs/{run}/cancel")
+def cancel(run: str, all_services: TheServices) -> Json:
+    """Ends a run within seconds; one that has ended stays as it ended."""
+    return show_run(all_services.training.cancel(run), all_services.training)
+
+
+@router.get("/status")
+def status(all_services: TheServices) -> Json:
+    """Whether Redis answers, jobs by queue and state, and the workers that live."""
+    return show_status(all_services.status.now())
+
+
+def show_status(now: Status) -> Json:
+    """Its `revision` changes when Redis or a worker comes or goes."""
+    shown = asdict(now)
+    known = {"redis_up": now.redis_up, "workers": now.workers}
+    return {**shown, "can_train": now.can_train, "can_predict": now.can_predict, "revision": revision([known])}

@@ -1,0 +1,114 @@
+"""The page at /: what Boxstrap does now, for people. To everything that is no browser, / says that it is up.
+
+Rendered here once; static/dashboard.js then keeps it fresh through /api.
+"""
+
+from __future__ import annotations
+
+import functools
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from backend.services.overview import revision, show_projects
+from backend.web.api import show_status
+from backend.web.label_studio import UP
+from backend.web.services import Services, TheServices
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+router = APIRouter(include_in_schema=False)
+
+STATIC: Final = Path(__file__).with_name("static")
+TEMPLATES: Final = Path(__file__).with_name("templates")
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+}
+
+
+@router.get("/")
+async def start(request: Request, all_services: TheServices) -> Response:
+    """The page for browsers, a line of JSON for programs."""
+    if not prefers_html(request.headers.get("accept", "")):
+        return JSONResponse(UP, headers={"Vary": "Accept"})
+    own_url = str(request.base_url).rstrip("/")
+    return HTMLResponse(await run_sync(lambda: page(all_services, own_url)), headers=HEADERS)
+
+
+def page(all_services: Services, own_url: str) -> str:
+    """The page's HTML. Args: own_url: the address that the browser knows us by."""
+    projects = show_projects(all_services.projects, all_services.training)
+    status = show_status(all_services.status.now())
+    return _template().render(
+        projects=projects, status=status, revision=f"{revision(projects)} {status['revision']}", own_url=own_url
+    )
+
+
+def prefers_html(accept: str) -> bool:
+    """Whether an Accept header wants text/html more than JSON."""
+    wanted = {"text/html": 0.0, "application/json": 0.0}
+    anything = 0.0
+    for part in accept.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((_quality(text[2:]) for text in parameters if text.startswith("q=")), 1.0)
+        if kind in wanted:
+            wanted[kind] = quality
+        elif kind == "*/*":
+            anything = quality
+    return wanted["text/html"] > max(wanted["application/json"], anything)
+
+
+def _quality(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+@functools.cache
+def _template() -> Template:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only who looks at the page needs it
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,  # titles and class names are other people's text
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"moment": moment, "figure": figure, "words": words, "is_link": is_link}
+    return environment.get_template("dashboard.html")
+
+
+def moment(seconds: float | None) -> str:
+    """A time as 2026-11-21 13:05, in UTC; the page's script shows the reader's own."""
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def figure(value: Any) -> str:
+    """A number as people read it: 3 digits, or all of a whole one."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"
+
+
+def words(name: str) -> str:
+    """holdout_top1_accuracy -> holdout top1 accuracy."""
+    return name.replace("_", " ")
+
+
+def is_link(address: str) -> bool:
+    """Whether an address may be a link: others could be scripts."""
+    return address.startswith(("http://", "https://"))

@@ -1,0 +1,87 @@
+"""A real Label Studio and a real `boxstrap up`, one of each for the whole session.
+
+Label Studio is found where `make test` installs it, build/label-studio, or by BOXSTRAP_LABEL_STUDIO. In CI its absence
+is a failure; elsewhere these tests are skipped, and say so.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+from demo.label_studio_server import LabelStudioServer
+from tests.label_studio.person import Person
+from tests.label_studio.servers import ROOT, boxstrap, label_studio, personal_token, web_server
+
+USER, PASSWORD = "label-studio", "a-passw0rd"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Everything that runs. `drawn` are pictures by class; `url` is Boxstrap's address, `web` that of the pictures."""
+
+    label_studio: LabelStudioServer
+    person: Person
+    token: str
+    url: str
+    log: Path
+    home: Path
+    web: str
+    folder: Path
+    drawn: dict[str, list[Path]]
+
+
+@pytest.fixture(scope="session")
+def label_studio_program() -> Path:
+    program = Path(os.environ.get("BOXSTRAP_LABEL_STUDIO", ROOT / "build/label-studio/bin/label-studio"))
+    if not program.is_file():
+        sentence = f"There is no Label Studio at {program}; `make test` installs it there."
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return program
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, list[Path]]]:
+    """A folder of 24 drawn pictures, and its pictures by class."""
+    folder = tmp_path_factory.mktemp("local") / "pictures"
+    assert main(["draw", str(folder), "--classes", "2", "--images", "24", "--json"]) == 0
+    classes = ("ladybird", "fish")
+    return folder, {name: sorted((folder / "images" / name).glob("*.jpg")) for name in classes}
+
+
+@pytest.fixture(scope="session")
+def place(
+    label_studio_program: Path, drawn: tuple[Path, dict[str, list[Path]]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    """Label Studio and Boxstrap, with a personal token and basic auth."""
+    folder, pictures = drawn
+    data = tmp_path_factory.mktemp("label-studio") / "data"
+    template = ROOT / "build" / "label-studio-data"
+    with (
+        label_studio(label_studio_program, template, data, folder) as server,
+        web_server(folder) as web,
+        tempfile.TemporaryDirectory(prefix="bx") as home,
+    ):
+        token, log = personal_token(server.url), Path(home) / "log"
+        environment = {
+            "LABEL_STUDIO_URL": server.url,
+            "LABEL_STUDIO_API_KEY": token,
+            "BASIC_AUTH_USER": USER,
+            "BASIC_AUTH_PASS": PASSWORD,
+            "BOXSTRAP_BACKBONE": "tiny",
+            "TRAIN_EPOCHS": "2",
+            "IMAGE_HOSTS": "127.0.0.1",
+            "LOG_LEVEL": "DEBUG",
+        }
+        with boxstrap(Path(home), log, environment) as url:
+            person = Person(server.url)
+            yield Place(server, person, token, url, log, Path(home), web, folder, pictures)
+            person.close()

@@ -1,0 +1,138 @@
+"""Processes that the tests against a real Label Studio start: Label Studio itself, Boxstrap, a plain web server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from demo.label_studio_server import LabelStudioServer, Login
+
+ROOT = Path(__file__).resolve().parents[2]
+LOGIN = Login("tester@example.com", "tester-Passw0rd", "0123456789abcdef0123456789abcdef01234567")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def eventually(check: Callable[[], Any], timeout_s: float, what: str, log: Path | None = None) -> Any:
+    """What `check` gives once that is true; after `timeout_s` the test fails, and shows the end of `log`."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if found := check():
+            return found
+        if time.monotonic() > deadline:
+            end = log.read_text(errors="replace")[-3000:] if log else ""
+            raise AssertionError(f"{what}: not within {timeout_s} s\n{end}")
+        time.sleep(0.2)
+
+
+@contextmanager
+def label_studio(program: Path, template: Path, folder: Path, pictures: Path) -> Iterator[LabelStudioServer]:
+    """A fresh one, from a copy of `template`, the data folder after its first start, which takes half a minute."""
+    if not (template / ".migrated").is_file():
+        shutil.rmtree(template, ignore_errors=True)
+        first = LabelStudioServer(program, template, free_port(), LOGIN, pictures)
+        first.start()
+        first.stop()
+        (template / ".migrated").touch()
+    shutil.copytree(template, folder)
+    server = LabelStudioServer(program, folder, free_port(), LOGIN, pictures)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def boxstrap(home: Path, log: Path, environment: Mapping[str, str], *command: str) -> Iterator[str]:
+    """`boxstrap up` on a free port, or another command that serves, whose last word is the port; its address."""
+    port = free_port()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # label-studio-ml starts a `python`
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BOXSTRAP_", "LABEL_STUDIO_"))}
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            (*command, str(port)) if command else (sys.executable, "-m", "backend.cli", "up"),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={
+                **kept,
+                "PATH": path,
+                "BOXSTRAP_HOME": str(home),
+                "BOXSTRAP_PORT": str(port),
+                "OMP_NUM_THREADS": "1",
+                **environment,
+            },
+            cwd=ROOT,
+            start_new_session=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()[-3000:]
+        try:
+            return httpx.get(f"{url}/health", timeout=2, trust_env=False).is_success
+        except httpx.HTTPError:
+            return False
+
+    try:
+        eventually(answers, 120, "Boxstrap answers")
+        yield url
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)  # label-studio-ml is a shell with a Python in it
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Files of a folder over HTTP; its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def personal_token(url: str) -> str:
+    """A personal access token, made as the account page does; Label Studio gives it once."""
+    with httpx.Client(base_url=url, trust_env=False, follow_redirects=False) as http:
+        http.get("/user/login/").raise_for_status()
+        form = {"email": LOGIN.email, "password": LOGIN.password, "csrfmiddlewaretoken": http.cookies["csrftoken"]}
+        done = http.post("/user/login/", data=form, headers={"Referer": f"{url}/user/login/"})
+        assert done.status_code == 302
+        headers = {"X-CSRFToken": http.cookies["csrftoken"], "Referer": url}
+        made = http.post("/api/token/", json={}, headers=headers)
+        made.raise_for_status()
+        return str(made.json()["token"])
