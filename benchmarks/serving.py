@@ -104,7 +104,7 @@ def draw_pictures(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def publish(home: Path, backbone: str) -> Path:
+def publish(home: Path, backbone: str, project: str = PROJECT) -> Path:
     """A version with random weights; its folder."""
     torch.manual_seed(0)
     config = TrainConfig(backbone=backbone)
@@ -113,7 +113,7 @@ def publish(home: Path, backbone: str) -> Path:
         method.begin_stage(stage)
     save_model(home / "model", method, ModelCard(config, CLASSES, False, 0.5, "chosen by hand"))
     models = open_stores(Settings(home=home)).models
-    return models.folder(PROJECT, models.publish(PROJECT, home / "model", {"run": "none"}))
+    return models.folder(project, models.publish(project, home / "model", {"run": "none"}))
 
 
 def localize(predictor: Predictor, samples: list[Sample], out: Path) -> float:

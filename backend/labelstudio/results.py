@@ -19,20 +19,12 @@ from PIL import Image
 from backend.labelstudio.brush_rle import encode_mask, encoded_size
 from backend.labelstudio.label_config import BITMASK, BRUSH, RECTANGLE, Control, LabelConfig
 from backend.labelstudio.mask_budget import fit_mask
-from backend.labelstudio.prediction_check import check_prediction
 from wsol_core.records import BoolMask, Localization, Region
-
-__all__ = ["check_prediction", "empty_prediction", "to_prediction"]
 
 Json = dict[str, Any]
 
 _JSON_CHARACTERS = 5  # of a byte in a JSON list, at most: three digits, a comma, a space
 _DECIMALS = 4  # of a percentage; a hundredth of a pixel where the picture has ten thousand
-
-
-def empty_prediction(version: str) -> Json:
-    """Nothing found."""
-    return {"result": [], "score": 0.0, "model_version": version}
 
 
 def to_prediction(

@@ -8,9 +8,9 @@ from typing import Any
 
 from backend.errors import ImageError, RequestError, TooLargeError
 from backend.jobs.queue import JobQueue
+from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.media import MediaStore
-from backend.labelstudio.results import empty_prediction
 from backend.labelstudio.samples import picture_reference
 from backend.settings import Settings
 from backend.storage.stores import Stores

@@ -47,12 +47,13 @@ class StatusService:
     def now(self) -> Status:
         """As it is now; a Redis that does not answer is an answer too."""
         try:
-            processes = tuple(
-                WorkerFacts(found.name, found.hostname or "", str(found.get_state()), tuple(found.queue_names()))
-                for found in self._queue.workers()
-            )
+            found = [
+                WorkerFacts(worker.name, worker.hostname or "", str(worker.get_state()), tuple(worker.queue_names()))
+                for worker in self._queue.workers()
+            ]
             jobs = self._queue.counts()
         except QueueError:
             return Status(False, {}, {})
-        workers = {name: sum(name in found.queues for found in processes) for name in (TRAIN, PREDICT, BULK)}
+        processes = tuple(sorted(found, key=lambda worker: (worker.queues, worker.host, worker.name)))
+        workers = {name: sum(name in worker.queues for worker in processes) for name in (TRAIN, PREDICT, BULK)}
         return Status(True, jobs, workers, processes)

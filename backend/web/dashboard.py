@@ -26,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 
 STATIC: Final = Path(__file__).with_name("static")
 TEMPLATES: Final = Path(__file__).with_name("templates")
+MAIN_FIGURES: Final = ("holdout_top1_accuracy", "holdout_score")  # of a version; the others are folded away
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -88,6 +89,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["main_figures"] = MAIN_FIGURES
     environment.filters |= {"moment": moment, "figure": figure, "words": words, "is_link": is_link}
     return environment.get_template("dashboard.html")
 

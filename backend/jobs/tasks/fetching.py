@@ -38,7 +38,7 @@ def fetch_pictures(
                 return files[index]
             return media.fetch(picture_reference(task, config), project_id, task.get("id"))
         except ImageError as error:
-            logger.warning("project %s, task %s: %s", project_id, task.get("id"), error)
+            logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
             return error
 
     if len(tasks) == 1:

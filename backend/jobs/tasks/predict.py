@@ -9,12 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from backend.errors import ImageError
+from backend.errors import BackendError, ImageError
 from backend.jobs.tasks.fetching import fetch_pictures
 from backend.jobs.tasks.workplace import Workplace, workplace
+from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.prediction_check import check_prediction
 from backend.labelstudio.prompts import Prompt, newest_prompt
-from backend.labelstudio.results import empty_prediction, to_prediction
+from backend.labelstudio.results import to_prediction
 from backend.labelstudio.samples import image_labels
 from wsol_core.errors import DataError
 from wsol_core.interactive import BoxPrompt, PointPrompt, localize_prompted
@@ -55,9 +57,11 @@ def predict_tasks(
     """One prediction a task; an empty one, and a logged reason, where the picture cannot be used."""
     predictor = place.models.get(place.stores.models.folder(project_id, version))
     found = fetch_pictures(place.media, tasks, config, project_id, files)
+    localized = _localized(predictor, tasks, found, config)
+    threshold = place.settings.score_threshold
     return [
-        _prediction(localization, config, version, place, labels)
-        for localization, labels in _localized(predictor, tasks, found, config)
+        _prediction(task, localization, config, version, threshold, labels)
+        for task, (localization, labels) in zip(tasks, localized, strict=True)
     ]
 
 
@@ -74,22 +78,28 @@ def _localized(
         if isinstance(result, Localization):
             results[index] = (result, labels[index])
         else:
-            logger.warning("task %s: %s", tasks[index].get("id"), result.reason)
+            logger.warning("task %r: %s", tasks[index].get("id"), result.reason)
     return results
 
 
 def _prediction(
+    task: Mapping[str, Any],
     localization: Localization | None,
     config: LabelConfig,
     version: str,
-    place: Workplace,
-    labels: Sequence[str],
+    threshold: float,
+    labels: Sequence[str] = (),
 ) -> Json:
+    """Checked once more: Label Studio takes what it cannot show without a word."""
     if localization is None:
         return empty_prediction(version)
-    return to_prediction(
-        localization, config, version, score_threshold=place.settings.score_threshold, chosen=tuple(labels)
-    )
+    prediction = to_prediction(localization, config, version, score_threshold=threshold, chosen=tuple(labels))
+    try:
+        check_prediction(prediction, config)
+    except BackendError as error:
+        logger.error("task %r: a fault of the program, so nothing is predicted: %s", task.get("id"), error)
+        return empty_prediction(version)
+    return prediction
 
 
 def _object_at(
@@ -112,10 +122,10 @@ def _object_at(
     try:
         region = localize_prompted(predictor, path, where, prompt.label)
     except DataError as error:
-        logger.warning("task %s: %s", task.get("id"), error)
+        logger.warning("task %r: %s", task.get("id"), error)
         region = None
     if region is None:
         return empty_prediction(version)
     localization = Localization(str(task.get("id")), (width, height), {region.label: region.score}, (region,))
     regions_only = replace(config, controls=config.region_controls)
-    return to_prediction(localization, regions_only, version, score_threshold=0.0)
+    return _prediction(task, localization, regions_only, version, 0.0)

@@ -24,7 +24,7 @@ function duration(seconds) {
 }
 
 function figuresOf(progress) {
-  if (!progress) return { "": "starting" };
+  if (!progress) return { "": "no progress is known yet" };
   if (progress.epoch === undefined) return { "": "reading tasks and pictures" };
   const figures = {
     stage: `${progress.stage}, ${progress.stage_index + 1} of ${progress.stages}`,

@@ -14,9 +14,11 @@ from label_studio_sdk.label_interface import LabelInterface
 from PIL import Image
 
 from backend.labelstudio.brush_rle import decode_mask
+from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.mask_budget import MASK_BUDGET_BYTES
-from backend.labelstudio.results import check_prediction, empty_prediction, to_prediction
+from backend.labelstudio.prediction_check import check_prediction
+from backend.labelstudio.results import to_prediction
 from wsol_core.records import BoolMask, Localization, Region
 
 ALL = """

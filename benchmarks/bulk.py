@@ -1,0 +1,117 @@
+"""Pre-annotation of a large project in a real Label Studio: its rate, and the memory of the worker.
+
+    python -m benchmarks.bulk [--tasks 10000] [--backbone mobilenet_v2]
+
+Label Studio is the one that `make test` installs. Its tasks share 200 drawn pictures, each under addresses of its own
+(`?copy=N`), so every task costs a download, a place in the cache and a decoding, as it would otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+
+from backend.errors import QueueError
+from backend.jobs.connection import connect
+from backend.jobs.queue import JobQueue
+from backend.jobs.redis_server import server_command
+from backend.labelstudio.client import LabelStudioClient
+from backend.settings import Settings
+from backend.wiring import build
+from benchmarks.serving import CONFIG, draw_pictures, memory_mib, process, publish, web_server
+from benchmarks.timing import machine
+from demo.boxstrap_process import free_port
+from demo.label_studio_server import LabelStudioServer, Login
+
+PICTURES = 200
+LOGIN = Login("bench@example.com", "bench-Passw0rd", "0123456789abcdef0123456789abcdef01234567")
+PROGRAM = Path("build/label-studio/bin/label-studio")
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", type=int, default=10_000)
+    parser.add_argument("--backbone", default="mobilenet_v2")
+    arguments = parser.parse_args()
+    print(f"{machine()}, {arguments.backbone}, {arguments.tasks} tasks", flush=True)
+    with tempfile.TemporaryDirectory(prefix="bx") as folder, ExitStack() as running:
+        home = Path(folder)
+        pictures = draw_pictures(home / "drawn", PICTURES)
+        web = running.enter_context(web_server(home / "drawn"))
+        server = LabelStudioServer(PROGRAM.absolute(), home / "label-studio", free_port(8080), LOGIN)
+        running.callback(server.stop)
+        server.start()
+        addresses = [f"{web}/{path.relative_to(home / 'drawn')}" for path in pictures]
+        project = make_project(server.url, addresses, arguments.tasks)
+        publish(home, arguments.backbone, project)
+        settings = Settings(home=home, label_studio_url=server.url, label_studio_api_key=LOGIN.token)
+        environment = {
+            **os.environ,
+            "BOXSTRAP_HOME": folder,
+            "IMAGE_HOSTS": "127.0.0.1",
+            "LABEL_STUDIO_URL": server.url,
+            "LABEL_STUDIO_API_KEY": LOGIN.token,
+        }
+        running.enter_context(process(server_command(home), environment))
+        queue = JobQueue(connect(settings))
+        wait(lambda: answers(queue), "Redis answers")
+        worker = running.enter_context(process([sys.executable, "-m", "backend.cli", "worker", "predict"], environment))
+        wait(lambda: bool(queue.workers()), "the worker waits")
+        idle_mib, begin = memory_mib(worker.pid), time.monotonic()
+        build(settings).services.training.preannotate(project)
+        client = LabelStudioClient(server.url, LOGIN.token)
+        peak_mib = idle_mib
+        while True:
+            peak_mib = max(peak_mib, memory_mib(worker.pid))
+            stored = client.project(project)["total_predictions_number"]
+            if stored >= arguments.tasks:
+                break
+            time.sleep(1)
+        seconds = time.monotonic() - begin
+        client.close()
+        print(f"{seconds:.0f} s, {arguments.tasks / seconds:.1f} tasks/s, each stored once: {stored}")
+        print(f"the worker: {idle_mib:.0f} MiB before, {peak_mib:.0f} MiB at most")
+
+
+def make_project(url: str, addresses: list[str], tasks: int) -> str:
+    """A project of so many tasks; its number."""
+    headers = {"Authorization": f"Token {LOGIN.token}"}
+    with httpx.Client(base_url=url, headers=headers, timeout=300, trust_env=False) as http:
+        made = http.post("/api/projects/", json={"title": "bulk", "label_config": CONFIG}).raise_for_status().json()
+        for start in range(0, tasks, 1000):
+            batch = [
+                {"image": f"{addresses[index % len(addresses)]}?copy={index}"}
+                for index in range(start, min(start + 1000, tasks))
+            ]
+            http.post(f"/api/projects/{made['id']}/import", json=batch).raise_for_status()
+    return str(made["id"])
+
+
+def answers(queue: JobQueue) -> bool:
+    """Whether Redis is there."""
+    try:
+        queue.ping()
+    except QueueError:
+        return False
+    return True
+
+
+def wait(check: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 120
+    while not check():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within two minutes")
+        time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    main()
