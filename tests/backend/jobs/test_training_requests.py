@@ -1,0 +1,67 @@
+"""Asking for trainings: however often, one waits and one runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.errors import NotFoundError
+from backend.jobs.queue import TRAIN
+from backend.storage.runs import CANCELLED, QUEUED, RUNNING, SUCCEEDED
+from tests.backend.jobs.fake_label_studio import PROJECT
+from tests.backend.jobs.trainings import Trainings
+
+
+def test_requests_while_a_run_waits_give_that_run(trainings: Trainings) -> None:
+    first = trainings.service.start(PROJECT)
+    assert trainings.service.start(PROJECT) == first
+    assert [run.state for run in trainings.service.runs(PROJECT)] == [QUEUED]
+    assert trainings.queue.counts()[TRAIN]["queued"] == 1
+
+
+def test_requests_while_one_is_trained_make_exactly_one_further_run(trainings: Trainings) -> None:
+    first = trainings.service.start(PROJECT)
+    trainings.stores.runs.update(first.id, state=RUNNING)
+    second = trainings.service.start(PROJECT)
+    assert trainings.service.start(PROJECT) == second
+    assert second.id != first.id
+    assert [run.state for run in trainings.service.runs(PROJECT)] == [QUEUED, RUNNING]
+
+
+def test_projects_do_not_wait_for_each_other(trainings: Trainings) -> None:
+    assert trainings.service.start(PROJECT).id != trainings.service.start("8").id
+    assert len(trainings.service.runs()) == 2
+
+
+def test_a_record_whose_job_was_never_made_gets_one_with_the_next_request(trainings: Trainings) -> None:
+    run = trainings.stores.runs.create(PROJECT, {})
+    assert trainings.service.start(PROJECT).id == run.id
+    assert trainings.queue.status(run.id) == "queued"
+
+
+def test_a_cancelled_run_leaves_its_queue_and_the_next_request_makes_another(trainings: Trainings) -> None:
+    first = trainings.service.start(PROJECT)
+    cancelled = trainings.service.cancel(first.id)
+    assert (cancelled.state, cancelled.reason) == (CANCELLED, "cancelled by a person")
+    assert trainings.queue.counts()[TRAIN]["queued"] == 0
+    assert trainings.service.start(PROJECT).id != first.id
+
+
+def test_what_has_ended_is_not_cancelled(trainings: Trainings) -> None:
+    run = trainings.service.start(PROJECT)
+    trainings.stores.runs.update(run.id, state=SUCCEEDED)
+    assert trainings.service.cancel(run.id).state == SUCCEEDED
+
+
+def test_only_what_is_there_can_be_asked_about(trainings: Trainings) -> None:
+    for ask in (trainings.service.find, trainings.service.cancel):
+        with pytest.raises(NotFoundError, match="no run '7-never'"):
+            ask("7-never")
+    with pytest.raises(NotFoundError, match="has no version yet; start a training first"):
+        trainings.service.preannotate(PROJECT)
+
+
+def test_progress_is_told_of_running_trainings_only(trainings: Trainings) -> None:
+    run = trainings.service.start(PROJECT)
+    trainings.queue.report_progress(run.id, {"epoch": 1})
+    assert trainings.service.progress(run) is None
+    assert trainings.service.progress(trainings.stores.runs.update(run.id, state=RUNNING)) == {"epoch": 1}
