@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from backend.jobs.connection import connect
+from backend.jobs.connection import QUICKLY_S, connect
 from backend.jobs.janitor import Janitor
 from backend.jobs.queue import JobQueue
 from backend.labelstudio.media import MediaStore
@@ -35,7 +35,7 @@ class Parts:
 
 def build(settings: Settings) -> Parts:
     """Nothing is connected to before it is needed."""
-    stores, queue = open_stores(settings), JobQueue(connect(settings))
+    stores, queue = open_stores(settings), JobQueue(connect(settings, QUICKLY_S), connect(settings))
     media = open_media(settings, None)  # only for pictures that come inside of tasks
     services = Services(
         ProjectService(settings, stores, queue),

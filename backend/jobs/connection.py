@@ -11,6 +11,7 @@ from redis.retry import Retry
 from backend.errors import QueueError
 from backend.settings import Settings
 
+QUICKLY_S = 2.0  # for what a person or Label Studio waits for
 LONGEST_SOCKET_PATH = 100  # bytes; the system takes 107
 
 
@@ -27,17 +28,21 @@ def redis_url(settings: Settings) -> str:
     return settings.redis_url or f"unix://{socket_path(settings.home)}"
 
 
-def connect(settings: Settings) -> redis.Redis:
-    """A connection that waits longer than any answer is waited for, and survives a restart of the server."""
-    # Blocking reads end with an error after socket_timeout: it has to be longer than the longest of them.
-    url, wait_s = redis_url(settings), settings.predict_timeout_s + 10
+def connect(settings: Settings, answer_s: float | None = None) -> redis.Redis:
+    """A connection that survives a restart of the server.
+
+    Args: answer_s: within which everything has to be answered; by default longer than any job is waited for, since
+        blocking reads end with an error by then.
+    """
+    url, wait_s = redis_url(settings), answer_s or settings.predict_timeout_s + 10
     try:
         return redis.Redis.from_url(
             url,
             socket_timeout=wait_s,
             socket_connect_timeout=5,
             health_check_interval=30,
-            retry=Retry(ConstantBackoff(0.05), 2),  # a connection that a restart of the server has cut
+            # For a connection that a restart has cut; a server that is silent stays so.
+            retry=Retry(ConstantBackoff(0.05), 2, supported_errors=(redis.ConnectionError,)),
         )
     except ValueError as error:
         raise QueueError(f"REDIS_URL cannot be used: {error}; write redis://[:password@]host:port/0.") from error

@@ -49,8 +49,9 @@ Json = dict[str, Any]
 class JobQueue:
     """The queues in one Redis. Every method raises QueueError where Redis cannot be reached."""
 
-    def __init__(self, connection: redis.Redis) -> None:
-        self.connection = connection
+    def __init__(self, connection: redis.Redis, patient: redis.Redis | None = None) -> None:
+        """Args: patient: a connection for waiting on predictions, where `connection` expects quick answers."""
+        self.connection, self._patient = connection, patient or connection
         self._queues = {
             name: Queue(name, connection=connection, serializer=JSONSerializer) for name in (TRAIN, PREDICT, BULK)
         }
@@ -93,7 +94,8 @@ class JobQueue:
                 result_ttl=60,
                 failure_ttl=600,
             )
-            result = job.latest_result(timeout=wait)
+            waiting = Job(job.id, connection=self._patient, serializer=JSONSerializer)
+            result = waiting.latest_result(timeout=wait)
             if result is None:
                 self._give_up(job.id)
                 workers = len(self.workers(PREDICT))
