@@ -7,7 +7,7 @@ Margin and levels were chosen on training pictures with slightly moved true boxe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,13 +23,14 @@ from wsol_core.refinement import SIDE_PX, final_map, min_max
 from wsol_core.regions import Calibration, extract_regions
 
 MARGIN = 0.4  # of the box, on each side of it: the network needs surroundings, and the cut colours that are none of it
-CUT_SIDE_PX = 224  # of the crop's longer side; half of it loses three points of IoU
+CUT_SIDE_PX = 224  # of the crop's longer side; half of it loses up to a point of IoU
 MAP_LEVELS = (0.0, 0.4, 0.85, 1.0)  # of the map in the box: its least, likely object from here, certainly object, most
 # What they become for the cut, whose own levels are for whole pictures. Nothing in the box is certain background.
 CUT_LEVELS = (CERTAIN_BACKGROUND + 0.01, 0.5, CERTAIN_FOREGROUND, 1.0)
-LEAST_EXTENT = 0.5  # of the box that the object's own fills; else the map has missed the object
+GOOD_EXTENT = 0.5  # of the drawn box that the object's own fills; the map of one that fills less has likely missed it
+LEAST_EXTENT = 0.15  # who draws a box does not mean a speck in it
 COLOUR_ITERATIONS = 5  # of a cut by colours alone, which starts from the whole box
-COLOUR_LEVEL = 0.6  # how sure a region is that the map knows nothing of
+COLOUR_LEVEL = 0.6  # how sure a region is that the map says nothing of
 POINT_REACHES = (1.0, 0.25, 0.125)  # of the picture's sides, each way: where a clicked object is looked for, in turn
 
 _Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive
@@ -90,21 +91,32 @@ def _in_box(predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | 
     seen, presence, raw = predictor.attend(crop, label)
     shift_x, shift_y = outer[:2]
     window = (inner[0] - shift_x, inner[1] - shift_y, inner[2] - shift_x, inner[3] - shift_y)
-    size_wh = (inner[2] - inner[0], inner[3] - inner[1])
-    calibration = _calibration(predictor)
-    for box_map in _box_maps(crop, raw, window):
-        regions = extract_regions(box_map, size_wh, seen, 0.5, presence, calibration=calibration, max_regions=1)
-        if regions and _area(regions[0].box_xyxy) >= LEAST_EXTENT * size_wh[0] * size_wh[1]:
-            break
-    region = regions[0]  # of the whole box at last
+    maps = _box_maps(crop, raw, window)
+    region = _best_filling(maps, (inner[2] - inner[0], inner[3] - inner[1]), seen, presence, _calibration(predictor))
     placed = _placed(region, inner, (width, height))
     tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
     inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
     return replace(placed, box_xyxy=inside)
 
 
+def _best_filling(
+    maps: Iterable[FloatMap], size_wh: tuple[int, int], label: str, presence: float, calibration: Calibration
+) -> Region:
+    """The region of the first map that fills the box of that size well, else of the one that fills most of it."""
+    whole = np.full((size_wh[1], size_wh[0]), COLOUR_LEVEL, np.float32)
+    best: list[Region] = []
+    extent = LEAST_EXTENT
+    for box_map in maps:
+        found = extract_regions(box_map, size_wh, label, 0.5, presence, calibration=calibration, max_regions=1)
+        if found and (filled := _area(found[0].box_xyxy) / (size_wh[0] * size_wh[1])) >= extent:
+            best, extent = found, filled
+        if extent >= GOOD_EXTENT:
+            break
+    return (best or extract_regions(whole, size_wh, label, 0.5, presence, calibration=calibration))[0]
+
+
 def _box_maps(crop: RgbPixels, raw: FloatMap, box: _Window) -> Iterator[FloatMap]:
-    """Maps of the pixels of `box`, a window of the crop, above 0.5 on the object: as `_object_maps`, then all of it.
+    """Maps of the pixels of `box`, a window of the crop, above 0.5 on the object, as `_object_maps`.
 
     Args: crop: (h, w, 3). raw: the network's map of it, of any size.
     """
@@ -119,11 +131,13 @@ def _box_maps(crop: RgbPixels, raw: FloatMap, box: _Window) -> Iterator[FloatMap
     for found in _object_maps(picture, activation, small_box):
         full = np.asarray(cv2.resize(found, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
         yield np.ascontiguousarray(full[y0:y1, x0:x1])
-    yield np.full((y1 - y0, x1 - x0), COLOUR_LEVEL, np.float32)
 
 
 def _object_maps(picture: RgbPixels, activation: FloatMap, box: tuple[slice, slice]) -> Iterator[FloatMap]:
-    """Maps above 0.5 on the object in the box: from the activation map and colours, then from the colours alone."""
+    """Maps above 0.5 on the object in the box: from the activation map and the colours, then from the colours alone.
+
+    The second is left out where the colours tell nothing in the box apart.
+    """
     start, soft = np.zeros_like(activation), np.zeros_like(activation)
     soft[box] = min_max(activation[box])
     start[box] = np.interp(soft[box], MAP_LEVELS, CUT_LEVELS)
@@ -131,7 +145,8 @@ def _object_maps(picture: RgbPixels, activation: FloatMap, box: tuple[slice, sli
     yield np.asarray((soft + cut) / 2, np.float32)
     start[box] = COLOUR_LEVEL
     by_colour = graph_cut(picture, start, COLOUR_ITERATIONS) > 0.5
-    yield np.asarray(COLOUR_LEVEL * by_colour, np.float32)
+    if not by_colour[box].all():
+        yield np.asarray(COLOUR_LEVEL * by_colour, np.float32)
 
 
 def _at_point(

@@ -1,0 +1,61 @@
+"""Makes the pages' pictures from a running `make demo`: python -m docs.screenshots build/demo
+
+Starts another training in it, for the picture of Boxstrap's page.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from demo.project import DemoProject
+
+OUT = Path(__file__).parent
+LABEL_STUDIO, BOXSTRAP = "http://127.0.0.1:8080", "http://127.0.0.1:9090"
+SIZE = {"width": 1280, "height": 800}
+
+
+def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
+    """Writes connect.png, model.png, training.png and task.png."""
+    login = json.loads((home / "login.json").read_text(encoding="utf-8"))
+    project = DemoProject(LABEL_STUDIO, login["token"])
+    number = 1
+    task = next(task for task in project.tasks(str(number)) if task["predictions"])
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport=SIZE)
+        page.goto(f"{LABEL_STUDIO}/user/login/")
+        page.fill("input[name=email]", login["email"])
+        page.fill("input[name=password]", login["password"])
+        page.click("button[type=submit], input[type=submit]")
+        page.wait_for_url(lambda address: "/user/login" not in address)
+        page.goto(f"{LABEL_STUDIO}/projects/{number}/settings/ml")
+        page.wait_for_timeout(4000)
+        shoot(page, "model.png")
+        page.get_by_text("Connect Model").first.click()
+        page.wait_for_timeout(1500)
+        page.fill("input[name=title]", "Boxstrap")
+        page.fill("input[name=url]", "http://localhost:9090")
+        shoot(page, "connect.png")
+        page.goto(f"{LABEL_STUDIO}/projects/{number}/data?task={task['id']}")
+        page.wait_for_selector("canvas", timeout=60_000)
+        page.wait_for_timeout(5000)
+        shoot(page, "task.png")
+        backend = project.connect(str(number), BOXSTRAP)
+        project.start_training(backend)
+        page.goto(BOXSTRAP)
+        page.wait_for_timeout(60_000)
+        shoot(page, "training.png")
+        browser.close()
+
+
+def shoot(page: Page, name: str) -> None:
+    """One picture of what is in the window."""
+    page.screenshot(path=OUT / name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
