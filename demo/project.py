@@ -58,6 +58,11 @@ class DemoProject:
             self._call("POST", f"/api/projects/{number}/import", json=tasks)
         return str(number), True
 
+    def make(self, title: str, classes: Sequence[str]) -> int:
+        """An empty project with the recommended config; its number."""
+        values = {"title": title, "label_config": label_config(classes)}
+        return int(self._call("POST", "/api/projects/", json=values)["id"])
+
     def connect(self, project_id: str, url: str) -> int:
         """The number of the project's backend at `url`; connects it where it is not."""
         for backend in self._call("GET", "/api/ml", params={"project": project_id}):

@@ -5,10 +5,12 @@ Starts another training in it, for the picture of Boxstrap's page.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from demo.project import DemoProject
@@ -23,6 +25,7 @@ def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
     login = json.loads((home / "login.json").read_text(encoding="utf-8"))
     project = DemoProject(LABEL_STUDIO, login["token"])
     number = 1
+    unconnected = project.make("Crabs and fish", ("crab", "fish"))
     task = next(task for task in project.tasks(str(number)) if task["predictions"])
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -34,7 +37,10 @@ def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
         page.wait_for_url(lambda address: "/user/login" not in address)
         page.goto(f"{LABEL_STUDIO}/projects/{number}/settings/ml")
         page.wait_for_timeout(4000)
+        page.mouse.click(911, 164)  # the three dots
+        page.wait_for_timeout(1000)
         shoot(page, "model.png")
+        page.goto(f"{LABEL_STUDIO}/projects/{unconnected}/settings/ml")
         page.get_by_text("Connect Model").first.click()
         page.wait_for_timeout(1500)
         page.fill("input[name=title]", "Boxstrap")
@@ -42,7 +48,10 @@ def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
         shoot(page, "connect.png")
         page.goto(f"{LABEL_STUDIO}/projects/{number}/data?task={task['id']}")
         page.wait_for_selector("canvas", timeout=60_000)
-        page.wait_for_timeout(5000)
+        page.wait_for_timeout(3000)
+        page.get_by_text(task["predictions"][0]["model_version"]).first.click()
+        page.mouse.move(1100, 650)
+        page.wait_for_timeout(3000)
         shoot(page, "task.png")
         backend = project.connect(str(number), BOXSTRAP)
         project.start_training(backend)
@@ -53,8 +62,9 @@ def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
 
 
 def shoot(page: Page, name: str) -> None:
-    """One picture of what is in the window."""
-    page.screenshot(path=OUT / name)
+    """One picture of what is in the window, in 256 colours."""
+    with Image.open(io.BytesIO(page.screenshot())) as shot:
+        shot.convert("RGB").quantize(256).save(OUT / name, optimize=True)
 
 
 if __name__ == "__main__":

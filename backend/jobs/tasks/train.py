@@ -61,9 +61,8 @@ def train(run_id: str) -> str | Retry | None:
         try:
             return _train(place, run, worker_ends.is_asked)
         except Exception as error:
-            if (
-                worker_ends.is_asked()
-            ):  # whatever went wrong then: the processes that load pictures are told to end, too
+            # Whatever went wrong while the worker ends: the processes that load pictures are told to end, too.
+            if worker_ends.is_asked():
                 place.stores.runs.update(run_id, starts=run.starts)
                 return wait_turn(0)
             if isinstance(error, TrainingCancelled):
