@@ -7,6 +7,7 @@ over, never an error, but for the picture itself. Nothing is downloaded here, an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from backend.errors import ImageError
 from backend.labelstudio.label_config import CHOICES, LabelConfig
@@ -66,6 +67,13 @@ def is_finished(task: Mapping[str, object], config: LabelConfig) -> bool:
     return False
 
 
+def newest_first(task: Mapping[str, object]) -> list[Mapping[str, Any]]:
+    """The annotations that were not cancelled."""
+    annotations = task.get("annotations")
+    found = [each for each in annotations if isinstance(each, Mapping)] if isinstance(annotations, list) else []
+    return sorted((each for each in found if not each.get("was_cancelled")), key=_age, reverse=True)
+
+
 def _as_class(name: str, config: LabelConfig, classes: Sequence[str]) -> str | None:
     """The model's class for a name: the same, or the same but for case, or the one whose label the name is."""
     if name in classes:
@@ -79,11 +87,8 @@ def _as_class(name: str, config: LabelConfig, classes: Sequence[str]) -> str | N
 
 def _sources(task: Mapping[str, object], config: LabelConfig) -> Iterator[list[str]]:
     """The names from each place that may hold classes, the most trusted first."""
-    annotations = task.get("annotations")
-    found = [each for each in annotations if isinstance(each, Mapping)] if isinstance(annotations, list) else []
-    for annotation in sorted(found, key=_age, reverse=True):
-        if not annotation.get("was_cancelled"):
-            yield _annotated(annotation, config)
+    for annotation in newest_first(task):
+        yield _annotated(annotation, config)
     for key in dict.fromkeys((*config.label_keys, *USUAL_KEYS)):
         yield _listed(_look_up(task.get("data"), key), config)
 

@@ -99,7 +99,7 @@ class RunStore:
 
     def clear(self, run_id: str, everything: bool = True) -> None:
         """Removes the pictures of an ended run, and with `everything` checkpoint and model; its record stays."""
-        for name in ("pictures", "model") if everything else ("pictures",):
+        for name in ("pictures", "masks", "model") if everything else ("pictures", "masks"):
             shutil.rmtree(self.folder(run_id) / name, ignore_errors=True)
 
     def _write(self, run: Run) -> None:

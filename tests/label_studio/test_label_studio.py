@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextlib import closing
 from dataclasses import dataclass
@@ -123,11 +124,21 @@ def test_retrieving_again_stores_nothing_twice(place: Place, trained: Trained) -
     assert len(place.person.predictions(trained.project)) == before
 
 
-def test_a_new_version_predicts_again(place: Place, two_projects: list[Trained]) -> None:
+def test_a_new_version_learns_from_drawn_boxes_and_predicts_again(place: Place, two_projects: list[Trained]) -> None:
     second = two_projects[1]
+    task = place.person.tasks(second.project)[0]
+    label = task["annotations"][0]["result"][0]["value"]["choices"][0]
+    place.person.draw(task, label, (10, 20, 50, 60))
     place.person.start_training(second.backend)
     assert trained_version(place, second.project, second.version) == f"boxstrap-{second.project}-0002"
     assert len(place.person.predictions(second.project, second.version)) == 16  # the old ones are still there
+    manifest = place.home / "models" / str(second.project) / f"boxstrap-{second.project}-0002" / "manifest.jsonl"
+    lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    drawn = {line["task"]: line["regions"] for line in lines if line["regions"]}
+    [[region]] = drawn.values()
+    assert (list(drawn), region["label"], region["mask"]) == ([task["id"]], label, None)
+    x0, y0, x1, y1 = region["box_xyxy"]
+    assert (x0 / x1, y0 / y1) == pytest.approx((10 / 60, 20 / 80))
 
 
 def test_label_studio_retrieves_what_pre_annotation_has_not_written(place: Place, trained: Trained) -> None:

@@ -6,11 +6,12 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from rq.job import Retry
 
 from backend.errors import BackendError, QueueError
@@ -18,6 +19,7 @@ from backend.interrupts import StopRequest
 from backend.jobs.tasks.attempts import FOR_NOW, tried_again, wait_turn
 from backend.jobs.tasks.fetching import fetch_pictures, raise_if_none_for_now
 from backend.jobs.tasks.workplace import Workplace, workplace
+from backend.labelstudio.corrections import drawn_regions
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.samples import given_labels
 from backend.storage.files import locked
@@ -27,8 +29,9 @@ from wsol_core.config import TrainConfig
 from wsol_core.errors import DataError, TrainingCancelled
 from wsol_core.files import write_whole
 from wsol_core.model_card import ModelCard
+from wsol_core.pictures import open_picture_small
 from wsol_core.progress import Progress, TrainingHooks
-from wsol_core.records import Sample
+from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training import fit
 
 logger = logging.getLogger(__name__)
@@ -78,10 +81,8 @@ def _train(place: Workplace, run: Run, worker_ends: Callable[[], bool]) -> str:
     manifest, model = runs.folder(run.id) / "manifest.jsonl", runs.folder(run.id) / "model"
     if not manifest.is_file():
         write_whole(manifest, _read_project(place, run))
-    samples = [
-        Sample(f"task {line['task']}", _kept(place, run, line["task"]), tuple(line["labels"]))
-        for line in map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
-    ]
+    lines = map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
+    samples = [_sample(runs.folder(run.id), line) for line in lines]
     runs.update(run.id, pictures=len(samples))
     classes = tuple(sorted({label for sample in samples for label in sample.labels}))
     again = is_started(model)
@@ -126,7 +127,7 @@ def _step(model: Path) -> str:
 
 
 def _read_project(place: Workplace, run: Run) -> bytes:
-    """The project's labelled pictures as lines of JSON: task, picture's reference, labels. Keeps the pictures."""
+    """The project's labelled pictures as lines of JSON: task, labels, regions. Keeps pictures and masks."""
     client = place.label_studio()
     config = LabelConfig.parse(str(client.project(run.project_id).get("label_config", "")))
     lines: list[str] = []
@@ -139,9 +140,10 @@ def _read_project(place: Workplace, run: Run) -> bytes:
         raise_if_none_for_now(paths)
         for task, path in zip(chosen, paths, strict=True):
             if isinstance(path, Path):
-                _keep(path, _kept(place, run, task["id"]))
-                reference = task["data"][config.image_key]
-                line = {"task": task["id"], "reference": reference, "labels": list(labels[task["id"]])}
+                folder = place.stores.runs.folder(run.id)
+                _keep(path, folder / "pictures" / str(task["id"]))
+                regions = _keep_regions(task, labels[task["id"]], config, folder)
+                line = {"task": task["id"], "labels": list(labels[task["id"]]), "regions": regions}
                 lines.append(json.dumps(line, ensure_ascii=False))
         seen, labelled = seen + len(page), labelled + len(chosen)
         _report(place, run.id, {"stage": "reading", "stage_index": 0, "stages": 1, "step": seen, "at": time.time()})
@@ -153,8 +155,37 @@ def _read_project(place: Workplace, run: Run) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def _kept(place: Workplace, run: Run, task_id: int) -> Path:
-    return place.stores.runs.folder(run.id) / "pictures" / str(task_id)
+def _keep_regions(
+    task: Mapping[str, Any], labels: Sequence[str], config: LabelConfig, folder: Path
+) -> list[dict[str, Any]]:
+    """What people drew on the picture, as the manifest has it; masks become files, one a class."""
+    regions = drawn_regions(task, config)
+    if not regions:
+        return []
+    try:
+        _, size_wh = open_picture_small(folder / "pictures" / str(task["id"]), 32, f"task {task['id']}")
+    except DataError:  # training says so, once, and goes on without the picture
+        return []
+    kept = []
+    for region in regions:
+        if region.label not in labels:
+            continue
+        name = None
+        if region.mask is not None:
+            name = f"masks/{task['id']}-{labels.index(region.label)}.png"
+            (folder / name).parent.mkdir(exist_ok=True)
+            Image.fromarray(region.mask).save(folder / name)
+        kept.append({"label": region.label, "box_xyxy": region.box_in(size_wh), "mask": name})
+    return kept
+
+
+def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
+    """A line of the manifest, whose files are in the run's folder."""
+    regions = tuple(
+        CorrectedRegion(each["label"], tuple(each["box_xyxy"]), folder / each["mask"] if each["mask"] else None)
+        for each in line["regions"]
+    )
+    return Sample(f"task {line['task']}", folder / "pictures" / str(line["task"]), tuple(line["labels"]), regions)
 
 
 def _keep(picture: Path, kept: Path) -> None:

@@ -1,0 +1,131 @@
+"""What people drew becomes boxes and masks; what they left as the model made it does not."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from backend.labelstudio.brush_rle import encode_mask
+from backend.labelstudio.corrections import drawn_regions
+from backend.labelstudio.label_config import LabelConfig
+
+CONFIG = LabelConfig.parse(
+    '<View><Image name="image" value="$image"/>'
+    '<Choices name="class" toName="image"><Choice value="crab"/><Choice value="fish"/></Choices>'
+    '<RectangleLabels name="box" toName="image"><Label value="crab"/><Label value="fish"/></RectangleLabels>'
+    '<BrushLabels name="brush" toName="image"><Label value="crab"/><Label value="fish"/></BrushLabels>'
+    '<BitmaskLabels name="bits" toName="image"><Label value="crab"/></BitmaskLabels>'
+    '<PolygonLabels name="outline" toName="image"><Label value="crab"/></PolygonLabels></View>'
+)
+SIZE = {"original_width": 200, "original_height": 100, "image_rotation": 0}
+MASK = np.zeros((100, 200), np.bool_)
+MASK[20:40, 30:60] = True
+
+
+def region(name: str, kind: str, origin: str = "manual", label: str = "crab", **value: Any) -> dict[str, Any]:
+    where = {"id": "r", "from_name": name, "to_name": "image", "type": kind, "origin": origin}
+    return {**where, **SIZE, "value": {**value, kind: [label]}}
+
+
+def box(x: float, y: float, w: float, h: float, rotation: float = 0, **more: str) -> dict[str, Any]:
+    return region("box", "rectanglelabels", x=x, y=y, width=w, height=h, rotation=rotation, **more)
+
+
+def brush(**more: str) -> dict[str, Any]:
+    return region("brush", "brushlabels", format="rle", rle=encode_mask(MASK), **more)
+
+
+def task(*results: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"id": 1, "annotations": [{"id": 1, "result": list(results), "was_cancelled": False, **more}]}
+
+
+def test_a_box_comes_in_pixels_of_the_picture() -> None:
+    (found,) = drawn_regions(task(box(10, 20, 50, 60)), CONFIG)
+    assert (found.label, found.box_xyxy, found.mask) == ("crab", (20, 20, 120, 80), None)
+
+
+def test_a_box_fits_a_picture_of_another_size_than_label_studio_saw() -> None:
+    (found,) = drawn_regions(task(box(10, 20, 50, 60)), CONFIG)
+    assert found.box_in((100, 200)) == (10, 40, 60, 160)
+
+
+def test_a_box_beyond_the_picture_is_cut_at_its_border() -> None:
+    (found,) = drawn_regions(task(box(-10, 50, 200, 90)), CONFIG)
+    assert found.box_xyxy == (0, 50, 200, 100)
+
+
+def test_a_turned_box_becomes_the_upright_one_around_it() -> None:
+    (found,) = drawn_regions(task(box(50, 50, 10, 10, rotation=90)), CONFIG)  # 20 x 10 px about (100, 50)
+    assert found.box_xyxy == pytest.approx((90, 50, 100, 70))
+
+
+def test_a_brush_mask_alone_gets_its_own_box() -> None:
+    (found,) = drawn_regions(task(brush()), CONFIG)
+    assert found.box_xyxy == (30, 20, 60, 40)
+    assert found.mask is not None and np.array_equal(found.mask, MASK)
+
+
+def test_a_box_gets_the_mask_of_its_class_where_that_lies_in_it() -> None:
+    inside, elsewhere = drawn_regions(task(box(10, 10, 30, 40), box(60, 60, 20, 20), brush()), CONFIG)
+    assert inside.mask is not None and elsewhere.mask is None
+
+
+def test_bitmasks_and_polygons_are_masks_as_well() -> None:
+    png = io.BytesIO()
+    Image.fromarray(np.dstack([np.zeros((100, 200, 3), np.uint8), MASK.astype(np.uint8) * 255])).save(png, "PNG")
+    url = f"data:image/png;base64,{base64.b64encode(png.getvalue()).decode()}"
+    (bits,) = drawn_regions(task(region("bits", "bitmasklabels", imageDataURL=url)), CONFIG)
+    assert bits.box_xyxy == (30, 20, 60, 40)
+    corners = [[15, 20], [29.5, 20], [29.5, 39], [15, 39]]
+    (outline,) = drawn_regions(task(region("outline", "polygonlabels", points=corners, closed=True)), CONFIG)
+    assert outline.box_xyxy == (30, 20, 60, 40)
+
+
+def test_what_the_model_made_and_nobody_touched_is_no_evidence() -> None:
+    assert drawn_regions(task(box(10, 10, 20, 20, origin="prediction"), brush(origin="prediction")), CONFIG) == ()
+
+
+def test_one_change_makes_the_whole_annotation_count() -> None:
+    changed = task(box(10, 10, 20, 20, origin="prediction-changed"), box(50, 50, 20, 20, origin="prediction"))
+    assert len(drawn_regions(changed, CONFIG)) == 2
+
+
+def test_the_newest_annotation_with_regions_counts_and_cancelled_ones_never() -> None:
+    old, new = box(0, 0, 10, 10), box(50, 50, 10, 10)
+    annotations = [
+        {"id": 1, "updated_at": "2026-01-01", "result": [old]},
+        {"id": 2, "updated_at": "2026-01-02", "result": [new]},
+        {"id": 3, "updated_at": "2026-01-03", "result": [box(90, 90, 5, 5)], "was_cancelled": True},
+        {"id": 4, "updated_at": "2026-01-04", "result": [{"type": "choices", "value": {"choices": ["crab"]}}]},
+    ]
+    (found,) = drawn_regions({"id": 1, "annotations": annotations}, CONFIG)
+    assert found.box_xyxy == (100, 50, 120, 60)
+
+
+def test_other_labels_empty_boxes_and_torn_masks_are_passed_over() -> None:
+    torn = region("brush", "brushlabels", format="rle", rle=[1, 2, 3])
+    assert drawn_regions(task(box(1, 1, 0, 5), box(1, 1, 5, 5, label="whale"), torn), CONFIG) == ()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y", "width", "rle", "points"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from(["box", "brush", "bits", "outline"]), JSON, JSON)
+def test_malformed_regions_never_raise(name: str, value: Any, label: Any) -> None:
+    kinds = {"box": "rectanglelabels", "brush": "brushlabels", "bits": "bitmasklabels", "outline": "polygonlabels"}
+    values = {**(value if isinstance(value, dict) else {"x": value}), kinds[name]: label}
+    malformed = {"from_name": name, "type": kinds[name], **SIZE, "value": values}
+    assert isinstance(drawn_regions({"annotations": [{"result": [malformed, value]}]}, CONFIG), tuple)
