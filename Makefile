@@ -53,7 +53,7 @@ lock:  ## write requirements.lock from pyproject.toml (UPGRADE=--upgrade: newest
 demo: install  ## a real Label Studio with boxes and masks from class labels (IMAGES=folder, EXIT=1)
 	@$(PY) -m demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(EXIT),--exit)
 
-bench: install  ## measure speed and memory against the bare backbone
+bench: install $(LABEL_STUDIO)  ## measure speed and memory against the bare backbone
 	$(PY) -m benchmarks
 
 clean:  ## remove what was built, .venv included

@@ -7,11 +7,12 @@ measured, is others' business.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -60,6 +61,18 @@ class _Predicted:
     maps: Tensor
 
 
+class _Inline(Executor):
+    """Works at once, in the caller's thread: for one picture that takes less time than waking others."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 class Predictor:
     """A model, ready to localize. One `localize` at a time; the method is put into evaluation mode on the device."""
 
@@ -106,7 +119,9 @@ class Predictor:
         if batch_size < 1 or not scales or min(scales) <= 0:
             raise ConfigError(f"batch_size {batch_size} and scales {tuple(scales)} have to be positive.")
         sides = tuple(dict.fromkeys(max(32, round(self.card.config.side_px * scale / 32) * 32) for scale in scales))
-        return self._stream(iter(samples), classes_of, with_maps, batch_size, flip, sides)
+        alone = isinstance(samples, Sized) and len(samples) == 1
+        pool = _Inline() if alone else ThreadPoolExecutor(self._workers, thread_name_prefix="localize")
+        return self._stream(iter(samples), pool, classes_of, with_maps, batch_size, flip, sides)
 
     def attend(self, pixels: RgbPixels, label: str | None) -> tuple[str, float, FloatMap]:
         """Of pixels (h, w, 3), such as a part of a picture: a class, its probability, and its map as the method has it.
@@ -123,6 +138,7 @@ class Predictor:
     def _stream(
         self,
         samples: Iterator[Sample],
+        pool: Executor,
         classes_of: ClassesOf | None,
         with_maps: bool,
         batch_size: int,
@@ -133,7 +149,6 @@ class Predictor:
         # thread: there pictures are decoded between the network's turns, elsewhere also during them.
         ahead = 1 if self.device.type == "cpu" else 2
         decoding: deque[list[Future[_Decoded | Unreadable]]] = deque()
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="localize")
 
         def fill() -> None:
             while len(decoding) < ahead and (chunk := list(islice(samples, batch_size))):
