@@ -50,12 +50,12 @@ def newest(place: Place, project: int) -> str:
     return str(place.person.call("GET", "/api/ml", params={"project": project})[0]["model_version"])
 
 
-def trained_version(place: Place, project: int, before: str) -> str:
-    """The version after `before`, once all its predictions are stored."""
+def trained_version(place: Place, project: int, before: str, stored: int = 16) -> str:
+    """The version after `before`, once so many of its predictions are stored."""
 
     def version() -> str | None:
         now = newest(place, project)
-        return now if now != before and len(place.person.predictions(project, now)) == 16 else None
+        return now if now != before and len(place.person.predictions(project, now)) == stored else None
 
     return str(eventually(version, TRAINED_S, f"project {project} is trained and pre-annotated", place.log))
 
@@ -130,7 +130,8 @@ def test_a_new_version_learns_from_drawn_boxes_and_predicts_again(place: Place, 
     label = task["annotations"][0]["result"][0]["value"]["choices"][0]
     place.person.draw(task, label, (10, 20, 50, 60))
     place.person.start_training(second.backend)
-    assert trained_version(place, second.project, second.version) == f"boxstrap-{second.project}-0002"
+    # The task with the drawn box is finished, so pre-annotation leaves it alone.
+    assert trained_version(place, second.project, second.version, 15) == f"boxstrap-{second.project}-0002"
     assert len(place.person.predictions(second.project, second.version)) == 16  # the old ones are still there
     manifest = place.home / "models" / str(second.project) / f"boxstrap-{second.project}-0002" / "manifest.jsonl"
     lines = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
