@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import logging
+from contextlib import ExitStack
 
-from backend.jobs.janitor import Janitor
 from backend.model import parts
 from backend.model_server import make_app
 from backend.settings import LOG_LEVELS
+from backend.terminal import log_to_stderr
+from backend.wiring import beside
 
 settings = parts().settings
-logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+log_to_stderr(settings.log_level)
 app = make_app()
-Janitor(parts().queue, parts().stores.runs).__enter__()  # ends with the process
+running = ExitStack()
+running.enter_context(beside(parts()))
+atexit.register(running.close)
 
 
 def main() -> None:

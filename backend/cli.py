@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from backend.commands import doctor, draw, evaluate, jobs, localize, models, service, train
+from backend.commands import doctor, draw, evaluate, jobs, localize, models, policy, report, service, train
 from backend.commands.options import examples
 from backend.errors import BackendError
 from backend.interrupts import CTRL_C, Interrupted
@@ -77,6 +77,9 @@ app.command("serve", epilog=service.SERVE_EXAMPLES)(service.serve)
 app.command("worker", epilog=service.WORKER_EXAMPLES)(service.worker)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
 app.command("preannotate", epilog=jobs.PREANNOTATE_EXAMPLES)(jobs.preannotate)
+app.command("report", epilog=report.EXAMPLES)(report.command)
+app.command("policy", epilog=policy.POLICY_EXAMPLES)(policy.policy)
+app.command("retrain", epilog=policy.RETRAIN_EXAMPLES)(policy.retrain)
 app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs")
 

@@ -75,6 +75,10 @@ class RegistryError(BackendError):
     status, code = 409, "registry"
 
 
+class LiveVersionChangedError(RegistryError):
+    """A version was judged against one that is no longer live."""
+
+
 class LabelStudioError(BackendError):
     """Label Studio refused, or said something that makes no sense."""
 

@@ -17,6 +17,7 @@ from typing import Any
 from flask import has_request_context, request
 
 from backend.errors import RequestError
+from backend.services.projects import project_number
 from backend.settings import Settings
 from backend.wiring import Parts, build
 
@@ -139,14 +140,6 @@ class BoxstrapModel(LabelStudioMLBase):  # type: ignore[misc]
     def has(self, key: str) -> bool:
         """Whether `get` gives something."""
         return self.get(key) is not None
-
-
-def project_number(project: object) -> str:
-    """Label Studio's number of the project in "7.1795206333", "7" or 7; RequestError where there is none."""
-    number = str(project).partition(".")[0]
-    if not (number.isascii() and number.isdecimal()):
-        raise RequestError(f"project is {str(project)[:40]!r}; it has to begin with the project's number.")
-    return number
 
 
 def _own_url() -> str:

@@ -7,7 +7,6 @@ same routes get a manager that makes a model for each request, as 2.x does by it
 
 from __future__ import annotations
 
-import hmac
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,8 +15,10 @@ from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
-from backend.errors import BackendError, NotAllowedError
-from backend.model import IS_V2, BoxstrapModel, parts, project_number
+from backend.basic_auth import refuse
+from backend.errors import BackendError
+from backend.model import IS_V2, BoxstrapModel, parts
+from backend.services.projects import project_number
 
 Json = dict[str, Any]
 
@@ -104,15 +105,8 @@ def _our_errors() -> Iterator[None]:
 
 def _refused() -> tuple[Response, int] | None:
     """The answer to a caller without the settings' name and password; None where there is none to give."""
-    settings = parts().settings
-    if settings.basic_auth_user is None or request.path == "/health":
-        return None
-    given = request.authorization
-    name, password = (given.username or "", given.password or "") if given else ("", "")
-    wanted = f"{settings.basic_auth_user}:{settings.basic_auth_pass}"
-    if hmac.compare_digest(f"{name}:{password}".encode(), wanted.encode()):
-        return None
-    return _error(NotAllowedError("Name or password are missing or wrong; give those of BASIC_AUTH_USER and _PASS."))
+    refusal = refuse(parts().settings, request.path, request.headers.get("Authorization", ""))
+    return None if refusal is None else _error(refusal)
 
 
 def _error(error: BackendError) -> tuple[Response, int]:

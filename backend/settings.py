@@ -7,6 +7,7 @@ MASTER_ADDR and MASTER_PORT, which torchrun sets.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -17,6 +18,7 @@ from wsol_core.errors import ConfigError
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+GATES = ("auto", "suggest", "manual")
 Parser = Callable[[str, str], Any]  # variable, its text -> value
 
 
@@ -89,6 +91,32 @@ def _one_of(*choices: str) -> Parser:
     return parse
 
 
+def cron_expression(name: str, text: str) -> str:
+    """`text` if it is a cron expression of five fields that comes true some day, or ""; ConfigError names `name`."""
+    cron = " ".join(text.split())
+    if not cron:
+        return ""
+    from croniter import CroniterError, croniter  # only who has one needs it
+
+    # croniter also knows a field of seconds and random times.
+    if len(cron.split()) != 5 or re.search(r"\br\b", cron, re.IGNORECASE) or not croniter.is_valid(cron):
+        raise ConfigError(f"{name} is {text!r}; write a cron expression of five fields, such as '0 3 * * *'.")
+    try:
+        croniter(cron).get_next()
+    except CroniterError as error:
+        raise ConfigError(f"{name} is {text!r}, which no day ever is; write one such as '0 3 * * *'.") from error
+    return cron
+
+
+def quiet_hours(name: str, text: str) -> str:
+    """`text` if it is a span of the day such as 22:00-07:00, or ""; ConfigError names `name`."""
+    clock = "([01][0-9]|2[0-3]):[0-5][0-9]"
+    span = "".join(text.split())
+    if span and (not re.fullmatch(f"{clock}-{clock}", span, re.ASCII) or span[:5] == span[6:]):
+        raise ConfigError(f"{name} is {text!r}; write from when to when as HH:MM-HH:MM, such as 22:00-07:00.")
+    return span
+
+
 def _variable(
     names: str, parse: Parser, default: Any, meaning: str, *, secret: bool = False, shown: str | None = None
 ) -> Any:
@@ -142,6 +170,21 @@ class Settings:
         "TRAIN_MINUTES", _number(0), None, "how long a training lasts", shown="as many epochs as the method wants"
     )
     train_epochs: int | None = _variable("TRAIN_EPOCHS NUM_TRAIN_EPOCHS", _count(1), None, "epochs, where not minutes")
+    train_every: int = _variable(
+        "START_TRAINING_EACH_N_UPDATES", _count(0), 0, "a training starts after so many new corrections; 0: never"
+    )
+    train_cron: str = _variable(
+        "TRAIN_CRON", cron_expression, "", "a training starts at these times of this machine, such as `0 3 * * *`"
+    )
+    train_quiet_hours: str = _variable(
+        "TRAIN_QUIET_HOURS", quiet_hours, "", "no training starts by itself in them, such as `22:00-07:00`"
+    )
+    train_min_per_class: int = _variable(
+        "TRAIN_MIN_PER_CLASS", _count(1), 5, "pictures of every class before the first training starts by itself"
+    )
+    gate: str = _variable(
+        "BOXSTRAP_GATE", _one_of(*GATES), "auto", "auto, suggest or manual: how a new version goes live"
+    )
     device: str = _variable("DEVICE", _text, "auto", "auto, cpu, cuda or cuda:N; for training and prediction")
     preannotate: bool = _variable(
         "PREANNOTATE", _flag, True, "1: a new version's boxes and masks are written into Label Studio at once"
@@ -219,6 +262,6 @@ class Settings:
 def _default(part: Field[Any]) -> str:
     if part.metadata["shown"] is not None:
         return str(part.metadata["shown"])
-    if part.default is None or part.default == ():
+    if part.default is None or part.default in ((), ""):
         return "none"
     return str(int(part.default) if isinstance(part.default, bool) else part.default)

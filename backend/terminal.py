@@ -1,4 +1,7 @@
-"""What a person sees: sentences, warnings and progress bars, all on stderr. Results go to stdout (`write_result`)."""
+"""What a person sees: sentences, warnings, progress bars and a service's log, all on stderr.
+
+Results go to stdout (`write_result`).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from rich.text import Text
 
 MOST_WARNINGS = 10
 WIDE = 10_000  # columns; no line is broken
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @functools.cache
@@ -64,6 +68,13 @@ def logs_on_stderr(debug: bool) -> Iterator[None]:
         root.removeHandler(handler)
         root.setLevel(before)
         python_warnings.propagate = propagated
+
+
+def log_to_stderr(level: str) -> None:
+    """Logs of a service: one line a record, with its time. The libraries' own INFO is noise, and httpx's has URLs."""
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr, force=True)
+    for name in ("httpx", "httpcore", "uvicorn.access", "urllib3", "PIL"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def write_json(values: Mapping[str, Any]) -> None:

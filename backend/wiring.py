@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fastapi import FastAPI
@@ -11,9 +13,12 @@ from backend.jobs.janitor import Janitor
 from backend.jobs.queue import JobQueue
 from backend.labelstudio.media import MediaStore
 from backend.labelstudio.open_media import open_media
+from backend.services.loop import LoopService
 from backend.services.predictions import PredictionService
 from backend.services.projects import ProjectService
+from backend.services.reports import ReportService
 from backend.services.status import StatusService
+from backend.services.timekeeper import Timekeeper
 from backend.services.training import TrainingService
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
@@ -37,18 +42,26 @@ def build(settings: Settings) -> Parts:
     """Nothing is connected to before it is needed."""
     stores, queue = open_stores(settings), JobQueue(connect(settings, QUICKLY_S), connect(settings))
     media = open_media(settings, None)  # only for pictures that come inside of tasks
+    projects, training = ProjectService(settings, stores, queue), TrainingService(settings, stores, queue)
     services = Services(
-        ProjectService(settings, stores, queue),
-        TrainingService(settings, stores, queue),
+        projects,
+        training,
         PredictionService(settings, stores, queue, media),
         StatusService(queue),
+        LoopService(settings, stores, queue, projects, training),
+        reports=ReportService(stores),
     )
     return Parts(settings, stores, queue, media, services)
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """The web application, with a janitor beside it."""
+    """The web application, with a janitor and a timekeeper beside it."""
     parts = build(settings)
-    return create_app(
-        settings, parts.services, metrics_page(parts.services.status), Janitor(parts.queue, parts.stores.runs)
-    )
+    return create_app(settings, parts.services, metrics_page(parts.services.status), beside(parts))
+
+
+@contextmanager
+def beside(parts: Parts) -> Iterator[None]:
+    """What works inside of every web process: the janitor and the timekeeper, which take turns with those of others."""
+    with Janitor(parts.queue, parts.stores.runs), Timekeeper(parts.queue, parts.services.loop):
+        yield

@@ -1,4 +1,5 @@
-"""Pre-annotation of a large project in a real Label Studio: its rate, and the memory of the worker.
+"""Pre-annotation of a large project in a real Label Studio, of new tasks and again by the next version: its rate, and
+the memory of the worker.
 
     python -m benchmarks.bulk [--tasks 10000] [--backbone mobilenet_v2]
 
@@ -14,10 +15,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-
-import httpx
 
 from backend.errors import QueueError
 from backend.jobs.connection import connect
@@ -25,11 +24,13 @@ from backend.jobs.queue import JobQueue
 from backend.jobs.redis_server import server_command
 from backend.labelstudio.client import LabelStudioClient
 from backend.settings import Settings
-from backend.wiring import build
-from benchmarks.serving import CONFIG, draw_pictures, memory_mib, process, publish, web_server
+from backend.wiring import Parts, build
+from benchmarks.serving import CONFIG, draw_pictures, memory_mib, process, publish
 from benchmarks.timing import machine
-from demo.boxstrap_process import free_port
 from demo.label_studio_server import LabelStudioServer, Login
+from demo.local_servers import free_port
+from demo.project import DemoProject
+from tests.local_http import web_server
 
 PICTURES = 200
 LOGIN = Login("bench@example.com", "bench-Passw0rd", "0123456789abcdef0123456789abcdef01234567")
@@ -66,34 +67,40 @@ def main() -> None:
         wait(lambda: answers(queue), "Redis answers")
         worker = running.enter_context(process([sys.executable, "-m", "backend.cli", "worker", "predict"], environment))
         wait(lambda: bool(queue.workers()), "the worker waits")
-        idle_mib, begin = memory_mib(worker.pid), time.monotonic()
-        build(settings).services.training.preannotate(project)
-        client = LabelStudioClient(server.url, LOGIN.token)
-        peak_mib = idle_mib
-        while True:
-            peak_mib = max(peak_mib, memory_mib(worker.pid))
-            stored = client.project(project)["total_predictions_number"]
-            if stored >= arguments.tasks:
-                break
-            time.sleep(1)
-        seconds = time.monotonic() - begin
-        client.close()
-        print(f"{seconds:.0f} s, {arguments.tasks / seconds:.1f} tasks/s, each stored once: {stored}")
-        print(f"the worker: {idle_mib:.0f} MiB before, {peak_mib:.0f} MiB at most")
+        parts, idle_mib = build(settings), memory_mib(worker.pid)
+        with closing(LabelStudioClient(server.url, LOGIN.token)) as client:
+            for what in ("new", "in the place of old ones"):
+                seconds, peak_mib = preannotate(parts, project, worker.pid)
+                stored = client.project(project)["total_predictions_number"]
+                print(f"{what}: {seconds:.0f} s, {arguments.tasks / seconds:.1f} tasks/s, {stored} stored")
+                print(f"the worker: {idle_mib:.0f} MiB before, {peak_mib:.0f} MiB at most", flush=True)
+                parts.stores.models.publish(project, home / "model", {"run": what})
+
+
+def preannotate(parts: Parts, project: str, worker: int) -> tuple[float, float]:
+    """Seconds of the live version's pre-annotation, and the most memory that the worker had meanwhile."""
+    peak_mib, begin = 0.0, time.monotonic()
+    version = parts.stores.models.current(project)
+    parts.services.training.preannotate(project)
+    while True:
+        peak_mib = max(peak_mib, memory_mib(worker))
+        progress = parts.queue.progress(f"bulk-{project}") or {}
+        if progress.get("ended") and progress["version"] == version:
+            return time.monotonic() - begin, peak_mib
+        time.sleep(1)
 
 
 def make_project(url: str, addresses: list[str], tasks: int) -> str:
     """A project of so many tasks; its number."""
-    headers = {"Authorization": f"Token {LOGIN.token}"}
-    with httpx.Client(base_url=url, headers=headers, timeout=300, trust_env=False) as http:
-        made = http.post("/api/projects/", json={"title": "bulk", "label_config": CONFIG}).raise_for_status().json()
+    with closing(DemoProject(url, LOGIN.token)) as label_studio:
+        project = label_studio.make("bulk", CONFIG)
         for start in range(0, tasks, 1000):
             batch = [
                 {"image": f"{addresses[index % len(addresses)]}?copy={index}"}
                 for index in range(start, min(start + 1000, tasks))
             ]
-            http.post(f"/api/projects/{made['id']}/import", json=batch).raise_for_status()
-    return str(made["id"])
+            label_studio.import_tasks(project, batch)
+    return str(project)
 
 
 def answers(queue: JobQueue) -> bool:

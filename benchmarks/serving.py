@@ -10,16 +10,13 @@ weights are ragged and many.
 from __future__ import annotations
 
 import argparse
-import http.server
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +29,8 @@ from backend.jobs.redis_server import server_command
 from backend.settings import Settings
 from backend.storage.stores import open_stores
 from benchmarks.timing import machine
+from demo.local_servers import comes_up
+from tests.local_http import web_server
 from wsol_core.config import TrainConfig
 from wsol_core.datasets import read_folder
 from wsol_core.drawing import draw_folder
@@ -45,7 +44,8 @@ PORT = 19190
 PROJECT = "1"
 CLASSES = ("crab", "fish", "ladybird", "starfish")
 LABELS = "".join(f'<Label value="{name}"/>' for name in CLASSES)
-CLIENT = httpx.Client(base_url=f"http://127.0.0.1:{PORT}", timeout=300, trust_env=False)
+URL = f"http://127.0.0.1:{PORT}"
+CLIENT = httpx.Client(base_url=URL, timeout=300, trust_env=False)
 CONFIG = f"""<View><Image name="image" value="$image"/>
 <RectangleLabels name="box" toName="image">{LABELS}</RectangleLabels>
 <BrushLabels name="mask" toName="image">{LABELS}</BrushLabels></View>"""
@@ -72,7 +72,8 @@ def main() -> None:
         web = running.enter_context(web_server(home / "drawn"))
         begin = time.monotonic()
         serve = running.enter_context(process([sys.executable, "-m", "backend.cli", "serve"], environment))
-        wait_for_health()
+        if not comes_up(URL, serve, 60, every_s=0.02):
+            raise TimeoutError("serve did not answer within 60 s")
         ready_s, ready_mib = time.monotonic() - begin, memory_mib(serve.pid)
         running.enter_context(process([sys.executable, "-m", "backend.cli", "worker", "predict"], environment))
         tasks = [
@@ -163,19 +164,6 @@ def memory_mib(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def wait_for_health() -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            if httpx.get(f"http://127.0.0.1:{PORT}/health", timeout=1, trust_env=False).is_success:
-                return
-        except httpx.HTTPError:
-            pass
-        if time.monotonic() > deadline:
-            raise TimeoutError("serve did not answer within 60 s")
-        time.sleep(0.02)
-
-
 @contextmanager
 def process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """A child that ends with the benchmark."""
@@ -185,22 +173,6 @@ def process(command: list[str], environment: dict[str, str]) -> Iterator[subproc
     finally:
         child.terminate()
         child.wait(timeout=30)
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def web_server(folder: Path) -> Iterator[str]:
-    """The pictures over HTTP; the address."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
 
 
 if __name__ == "__main__":

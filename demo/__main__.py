@@ -20,8 +20,9 @@ from typing import Any, TypeVar
 import httpx
 from rich.console import Console
 
-from demo.boxstrap_process import Boxstrap, free_port
+from demo.boxstrap_process import Boxstrap
 from demo.label_studio_server import LabelStudioServer, Login, install
+from demo.local_servers import free_port
 from demo.measure import measure, stored, write_sheet
 from demo.project import DemoProject
 from wsol_core.datasets import DataFolder, read_folder
@@ -91,13 +92,13 @@ def _run(images: Path | None, build: Path, ends: bool, servers: list[Any]) -> No
             time.sleep(0.5)
 
 
-def _wait_for_predictions(project: DemoProject, project_id: str, version: str, count: int) -> list[dict[str, Any]]:
+def _wait_for_predictions(project: DemoProject, project_id: int, version: str, count: int) -> list[dict[str, Any]]:
     """The tasks, when as many as `count` have a prediction of the version; what is missing is asked for once more."""
 
     def wait() -> list[dict[str, Any]]:
         deadline = time.monotonic() + PREDICTED_S
         while True:
-            tasks = list(project.tasks(project_id))
+            tasks = project.tasks(project_id)
             done = sum(any(each["model_version"] == version for each in task["predictions"]) for task in tasks)
             if done >= count:
                 return tasks

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,20 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from demo.local_servers import comes_up, free_port
+
 ROOT = Path(__file__).resolve().parent.parent
 MINUTES = 4  # of training
+READY_S = 120.0
 
 
 class Boxstrap:
     """`boxstrap up` for one Label Studio."""
 
-    def __init__(self, home: Path, label_studio_url: str, token: str, tiny: bool) -> None:
+    def __init__(
+        self, home: Path, label_studio_url: str, token: str, tiny: bool, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Args: settings: variables that go before those of the environment."""
         self._home, self._port = home / "boxstrap", free_port(9090)
         self.url, self.log = f"http://127.0.0.1:{self._port}", home / "boxstrap.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -29,6 +35,7 @@ class Boxstrap:
         self._environment = {
             **defaults,
             **os.environ,
+            **(settings or {}),
             "BOXSTRAP_HOME": str(self._home),
             "BOXSTRAP_PORT": str(self._port),
             "LABEL_STUDIO_URL": label_studio_url,
@@ -47,16 +54,8 @@ class Boxstrap:
                 cwd=ROOT,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                if httpx.get(f"{self.url}/health", timeout=2, trust_env=False).is_success:
-                    return
-            except httpx.HTTPError:
-                pass
-            if not self.runs() or time.monotonic() > deadline:
-                raise RuntimeError(f"Boxstrap did not start; its log is {self.log}.")
-            time.sleep(0.2)
+        if not comes_up(self.url, self._process, READY_S):
+            raise RuntimeError(f"Boxstrap did not start; its log is {self.log}.")
 
     def runs(self) -> bool:
         """Whether the process lives."""
@@ -71,12 +70,12 @@ class Boxstrap:
             except subprocess.TimeoutExpired:
                 self._process.kill()
 
-    def version(self, project_id: str) -> str | None:
+    def version(self, project_id: int) -> str | None:
         """The newest version, if there is one."""
         names = httpx.get(f"{self.url}/versions", params={"project": project_id}, trust_env=False).json()["versions"]
         return str(names[0]) if names else None
 
-    def watch_training(self, project_id: str, console: Console) -> str:
+    def watch_training(self, project_id: int, console: Console) -> str:
         """Shows the run's progress until it ends; the version it published."""
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[facts]}"))
         with Progress(*columns, console=console) as bars:
@@ -89,20 +88,15 @@ class Boxstrap:
                 if run["state"] in ("failed", "cancelled"):
                     raise RuntimeError(f"The training {run['state']}: {run['reason']} (log: {self.log})")
                 if progress := run.get("progress"):
-                    bars.update(bar, completed=_share(progress), facts=_facts(progress))
+                    bars.update(bar, completed=progress["share"], facts=_facts(progress))
                 if not self.runs():
                     raise RuntimeError(f"Boxstrap ended; its log is {self.log}.")
                 time.sleep(1)
 
-    def _newest_run(self, project_id: str) -> dict[str, Any]:
+    def _newest_run(self, project_id: int) -> dict[str, Any]:
         runs = httpx.get(f"{self.url}/api/runs", params={"project": project_id}, trust_env=False).json()["runs"]
         run = httpx.get(f"{self.url}/api/runs/{runs[0]['id']}", trust_env=False).json()
         return dict(run)
-
-
-def _share(progress: dict[str, Any]) -> float:
-    steps = progress.get("steps") or 1
-    return float(progress["stage_index"] + progress.get("step", 0) / steps) / float(progress["stages"])
 
 
 def _facts(progress: dict[str, Any]) -> str:
@@ -112,16 +106,3 @@ def _facts(progress: dict[str, Any]) -> str:
         f"{progress['stage']}, epoch {progress['epoch']}/{progress['epochs']}, loss {progress['loss']:.3f}, "
         f"{progress['images_per_s']:.0f} images/s, {progress['seconds_left']:.0f} s left"
     )
-
-
-def free_port(wanted: int) -> int:
-    """`wanted`, or another one where that is taken."""
-    for port in (wanted, 0):
-        with socket.socket() as listener:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listener.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(listener.getsockname()[1])
-    raise RuntimeError("No port is free on 127.0.0.1.")

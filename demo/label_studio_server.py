@@ -6,12 +6,11 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+from demo.local_servers import comes_up
 
 VERSION = "1.23.2"
 READY_S = 240.0  # the first start migrates the database: half a minute on two idle cores
@@ -71,20 +70,10 @@ class LabelStudioServer:
                 cwd=self._data,
                 start_new_session=True,  # a Ctrl-C is for us; we stop it in order
             )
-        deadline = time.monotonic() + READY_S
-        while not self.answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
-                raise RuntimeError(f"Label Studio did not start; the end of {self.log}:\n{tail}")
-            time.sleep(0.25)
-
-    def answers(self) -> bool:
-        """Whether it is up."""
-        try:
-            return httpx.get(f"{self.url}/health", timeout=2, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
+        if not comes_up(self.url, self._process, READY_S):
+            self.stop()
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+            raise RuntimeError(f"Label Studio did not start; the end of {self.log}:\n{tail}")
 
     def runs(self) -> bool:
         """Whether the process lives."""

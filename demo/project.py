@@ -38,66 +38,79 @@ class DemoProject:
 
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Token {token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False)
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=300, trust_env=False)
 
-    def find_or_make(self, title: str, data: DataFolder, folder: Path) -> tuple[str, bool]:
-        """The project's number, and whether it was made now: with local files, and class labels as submitted Choices.
+    def close(self) -> None:
+        """Lets go of the connections."""
+        self._http.close()
 
-        Args: folder: of the pictures, below Label Studio's document root.
-        """
-        for project in self._call("GET", "/api/projects/", params={"page_size": 1000})["results"]:
-            if project["title"] == title and project["task_number"] == len(data.samples):
-                return str(project["id"]), False
-        project = self._call(
-            "POST", "/api/projects/", json={"title": title, "label_config": label_config(data.classes)}
-        )
-        number = project["id"]
-        storage = {"project": number, "path": str(folder), "use_blob_urls": True, "title": "pictures"}
-        self._call("POST", "/api/storages/localfiles", json=storage)
-        for tasks in _batches([_task(sample, folder.name) for sample in data.samples]):
-            self._call("POST", f"/api/projects/{number}/import", json=tasks)
-        return str(number), True
-
-    def make(self, title: str, classes: Sequence[str]) -> int:
-        """An empty project with the recommended config; its number."""
-        values = {"title": title, "label_config": label_config(classes)}
-        return int(self._call("POST", "/api/projects/", json=values)["id"])
-
-    def connect(self, project_id: str, url: str) -> int:
-        """The number of the project's backend at `url`; connects it where it is not."""
-        for backend in self._call("GET", "/api/ml", params={"project": project_id}):
-            if backend["url"] == url:
-                return int(backend["id"])
-            self._call("DELETE", f"/api/ml/{backend['id']}")  # an earlier demo's, on another port
-        values = {"project": int(project_id), "url": url, "title": "Boxstrap", "is_interactive": True}
-        return int(self._call("POST", "/api/ml", json=values)["id"])
-
-    def start_training(self, backend_id: int) -> None:
-        """Presses the button."""
-        self._call("POST", f"/api/ml/{backend_id}/train", json={})
-
-    def retrieve_predictions(self, project_id: str) -> None:
-        """Has Label Studio ask the backend about every task that it has no prediction of this version for."""
-        chosen = {"selectedItems": {"all": True, "excluded": []}}
-        params = {"id": "retrieve_tasks_predictions", "project": project_id}
-        self._call("POST", "/api/dm/actions", params=params, json=chosen)
-
-    def tasks(self, project_id: str) -> Iterator[Json]:
-        """All tasks, with their predictions."""
-        page = 1
-        while True:
-            params = {"project": project_id, "page": page, "page_size": BATCH, "fields": "all"}
-            found = self._call("GET", "/api/tasks", params=params)
-            yield from found["tasks"]
-            if page * BATCH >= found["total"]:
-                return
-            page += 1
-
-    def _call(self, method: str, path: str, **what: Any) -> Any:
+    def call(self, method: str, path: str, **what: Any) -> Any:
+        """What the API answers; RuntimeError where it refuses."""
         response = self._http.request(method, path, **what)
         if response.is_error:
             raise RuntimeError(f"Label Studio: {method} {path} answered {response.status_code}: {response.text[:500]}")
         return response.json() if response.content else None
+
+    def find_or_make(self, title: str, data: DataFolder, folder: Path) -> tuple[int, bool]:
+        """The project's number, and whether it was made now: with local files, and class labels as submitted Choices.
+
+        Args: folder: of the pictures, below Label Studio's document root.
+        """
+        for project in self.call("GET", "/api/projects/", params={"page_size": 1000})["results"]:
+            if project["title"] == title and project["task_number"] == len(data.samples):
+                return int(project["id"]), False
+        number = self.make(title, label_config(data.classes))
+        self.serve_local_files(number, folder)
+        for tasks in _batches([_task(sample, folder.name) for sample in data.samples]):
+            self.import_tasks(number, tasks)
+        return number, True
+
+    def make(self, title: str, config: str) -> int:
+        """An empty project; its number."""
+        return int(self.call("POST", "/api/projects/", json={"title": title, "label_config": config})["id"])
+
+    def serve_local_files(self, project_id: int, folder: Path) -> None:
+        """Lets Label Studio serve the project the pictures in a folder below its document root."""
+        values = {"project": project_id, "path": str(folder), "use_blob_urls": True, "title": "pictures"}
+        self.call("POST", "/api/storages/localfiles", json=values)
+
+    def import_tasks(self, project_id: int, tasks: Sequence[Json]) -> None:
+        """Adds tasks, each with its `data` and what people have said about it, or the data alone."""
+        self.call("POST", f"/api/projects/{project_id}/import", json=tasks)
+
+    def connect(self, project_id: int, url: str, **more: Any) -> int:
+        """The number of the project's backend at `url`; connects it where it is not.
+
+        Args: more: what else Label Studio is to know of it, its password for example.
+        """
+        for backend in self.call("GET", "/api/ml", params={"project": project_id}):
+            if backend["url"] == url:
+                return int(backend["id"])
+            self.call("DELETE", f"/api/ml/{backend['id']}")  # an earlier demo's, on another port
+        values = {"project": project_id, "url": url, "title": "Boxstrap", "is_interactive": True, **more}
+        return int(self.call("POST", "/api/ml", json=values)["id"])
+
+    def start_training(self, backend_id: int) -> None:
+        """Presses the button."""
+        self.call("POST", f"/api/ml/{backend_id}/train", json={})
+
+    def retrieve_predictions(self, project_id: int) -> None:
+        """Has Label Studio ask the backend about every task that it has no prediction of this version for."""
+        chosen = {"selectedItems": {"all": True, "excluded": []}}
+        params = {"id": "retrieve_tasks_predictions", "project": project_id}
+        self.call("POST", "/api/dm/actions", params=params, json=chosen)
+
+    def tasks(self, project_id: int) -> list[Json]:
+        """All tasks, with their predictions, in the order of their numbers."""
+        tasks: list[Json] = []
+        page = 1
+        while True:
+            params = {"project": project_id, "page": page, "page_size": BATCH, "fields": "all"}
+            found = self.call("GET", "/api/tasks", params=params)
+            tasks += found["tasks"]
+            if page * BATCH >= found["total"]:
+                return sorted(tasks, key=lambda task: int(task["id"]))
+            page += 1
 
 
 def _task(sample: Sample, folder: str) -> Json:

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from demo.project import DemoProject
+from demo.project import DemoProject, label_config
 
 OUT = Path(__file__).parent
 LABEL_STUDIO, BOXSTRAP = "http://127.0.0.1:8080", "http://127.0.0.1:9090"
@@ -25,8 +25,8 @@ def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
     login = json.loads((home / "login.json").read_text(encoding="utf-8"))
     project = DemoProject(LABEL_STUDIO, login["token"])
     number = 1
-    unconnected = project.make("Crabs and fish", ("crab", "fish"))
-    task = next(task for task in project.tasks(str(number)) if task["predictions"])
+    unconnected = project.make("Crabs and fish", label_config(("crab", "fish")))
+    task = next(task for task in project.tasks(number) if task["predictions"])
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE)
@@ -53,7 +53,7 @@ def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
         page.mouse.move(1100, 650)
         page.wait_for_timeout(3000)
         shoot(page, "task.png")
-        backend = project.connect(str(number), BOXSTRAP)
+        backend = project.connect(number, BOXSTRAP)
         project.start_training(backend)
         page.goto(BOXSTRAP)
         page.wait_for_timeout(60_000)

@@ -39,7 +39,7 @@ class Pace:
     """Knows how long this training has taken, and how long steps take.
 
     `used_s` is what it had taken before it was interrupted; `clock` gives seconds from any zero, `started` is its
-    value when this run began.
+    value when this run began. `share` of the config's minutes or epochs is what it takes.
     """
 
     def __init__(
@@ -50,11 +50,13 @@ class Pace:
         clock: Callable[[], float],
         started: float,
         used_s: float = 0.0,
+        share: float = 1.0,
     ) -> None:
-        self.total_s = None if config.minutes is None else config.minutes * 60
+        self.total_s = None if config.minutes is None else config.minutes * 60 * share
         self.steps_per_epoch = steps_per_epoch
         self.smoothed_step_s = 0.0
-        self._epochs = sum(default_epochs.values()) if config.epochs is None else config.epochs
+        epochs = sum(default_epochs.values()) if config.epochs is None else config.epochs
+        self._epochs = max(1, round(epochs * share))
         self._shares = stage_shares(tuple(default_epochs), default_epochs)
         self._clock = clock
         self._zero = started - used_s

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,21 @@ class Progress:
     losses: Mapping[str, float]
     images_per_s: float
     seconds_left: float
+
+    def to_values(self) -> dict[str, Any]:
+        """Plain JSON values, rounded; `loss` is the sum of `losses`, which are left out."""
+        return {
+            "stage": self.stage,
+            "stage_index": self.stage_index,
+            "stages": self.stages,
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "step": self.step,
+            "steps": self.steps,
+            "loss": round(sum(float(value) for value in self.losses.values()), 6),
+            "images_per_s": round(self.images_per_s, 2),
+            "seconds_left": round(self.seconds_left, 1),
+        }
 
 
 def _say_nothing(progress: Progress) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 WARMUP_SHARE = 0.05  # of a stage's steps
 TIME_MARGIN = 0.02  # of the minutes that were asked for: steps never take exactly what was measured
+WARM_SHARE = 1 / 3  # of the epochs or minutes of a training that begins with nothing
 OVERTIME, SLACK = 0.01, 0.03  # of the whole time: forecasts outside are worth a new number of steps
 
 

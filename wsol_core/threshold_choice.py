@@ -1,16 +1,18 @@
 """The thresholds, and the calibration of scores, that a trained method goes out with: on which maps, by which rule.
 
 The rules themselves are thresholds.py's. Corrected regions decide where people drew some, since they say what an
-outline is to them; else the maps alone do. True boxes kept for measuring are never looked at.
+outline is to them; else the maps alone do. Scores are calibrated on corrected pictures that the method has not seen,
+where there are some: those that it learned from look better than any other. True boxes kept for measuring are never
+looked at.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -65,37 +67,45 @@ class Localizer:
     dtype: torch.dtype
 
 
-def choose_thresholds(localizer: Localizer, samples: Sequence[Sample], most: int = MOST_PICTURES) -> ThresholdChoice:
+def choose_thresholds(
+    localizer: Localizer, samples: Sequence[Sample], most: int = MOST_PICTURES, unseen: Sequence[Sample] = ()
+) -> ThresholdChoice:
     """The best thresholds by the corrected regions of at least 5 of `samples`, else those of the maps alone.
 
-    Args: most: look at so many pictures at most.
+    Args: most: look at so many pictures at most. unseen: pictures that were not learned from; where at least 5 of them
+        are corrected, scores are calibrated on those, else on the corrected ones of `samples`.
     """
-    corrected = pick([sample for sample in samples if sample.regions], most)
-    if len(corrected) >= FEWEST_CORRECTED:
+    known, fresh = (_corrected_maps(localizer, those, most) for those in (samples, unseen))
+    if known:
         curves: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-        asked = [(sample, label) for sample in corrected for label in _corrected_labels(sample, localizer.classes)]
-        known = list(_final_maps(localizer, asked))
         for found in known:
             curves[found.label].append(_iou_curve(found.score_map, found.guide.regions[found.label]))
-        if curves:
-            overall = best_threshold([curve for found in curves.values() for curve in found])
-            best = {label: (len(found), best_threshold(found)) for label, found in curves.items()}
-            own = class_thresholds(best, overall)
-            return ThresholdChoice(overall, RULE_WITH_BOXES, own, *_score_calibration(known, own))
-    chosen = [(sample, sample.labels[0]) for sample in pick(samples, most)]
-    final = list(_final_maps(localizer, chosen))
-    maps, pictures = [found.score_map for found in final], [found.guide.pixels for found in final]
-    return ThresholdChoice(threshold_without_boxes(maps, pictures), RULE_WITHOUT_BOXES)
+        overall = best_threshold([curve for found in curves.values() for curve in found])
+        best = {label: (len(found), best_threshold(found)) for label, found in curves.items()}
+        choice = ThresholdChoice(overall, RULE_WITH_BOXES, class_thresholds(best, overall))
+    else:
+        chosen = [(sample, sample.labels[0]) for sample in pick(samples, most)]
+        final = list(_final_maps(localizer, chosen))
+        maps, pictures = [found.score_map for found in final], [found.guide.pixels for found in final]
+        choice = ThresholdChoice(threshold_without_boxes(maps, pictures), RULE_WITHOUT_BOXES)
+    scale, shift = _score_calibration(fresh or known, choice)
+    return replace(choice, score_scale=scale, score_shift=shift)
 
 
-def _score_calibration(known: Sequence[_FinalMap], thresholds: Mapping[str, float]) -> tuple[float, float]:
+def _corrected_maps(localizer: Localizer, samples: Sequence[Sample], most: int) -> list[_FinalMap]:
+    """Maps of the corrected classes of corrected pictures; none of fewer than 5 pictures."""
+    corrected = pick([sample for sample in samples if sample.regions], most)
+    asked = [(sample, label) for sample in corrected for label in _corrected_labels(sample, localizer.classes)]
+    return list(_final_maps(localizer, asked)) if len(corrected) >= FEWEST_CORRECTED else []
+
+
+def _score_calibration(known: Sequence[_FinalMap], choice: ThresholdChoice) -> tuple[float, float]:
     """(scale, shift) that make the scores of regions the shares of them that meet a corrected box at IoU 0.5."""
     raw, right = [], []
     for found in known:
         truth = found.guide.regions[found.label].boxes * SIDE_PX
-        for region in extract_regions(
-            found.score_map, (SIDE_PX, SIDE_PX), found.label, thresholds[found.label], presence=1.0
-        ):
+        threshold = choice.class_thresholds.get(found.label, choice.threshold)
+        for region in extract_regions(found.score_map, (SIDE_PX, SIDE_PX), found.label, threshold, found.presence):
             raw.append(raw_score(region.score, 1.0))  # back from the sigmoid
             right.append(bool(ious(np.array(region.box_xyxy, np.float64), truth).max() >= RIGHT_IOU))
     return fit_score_calibration(raw, right)
@@ -119,9 +129,10 @@ def _iou_curve(score_map: FloatMap, region: SquashedRegion) -> NDArray[np.float6
 
 @dataclass(frozen=True, slots=True)
 class _FinalMap:
-    """A class's map of a picture, and the picture and its regions squashed to the same (224, 224)."""
+    """A class's map of a picture and its probability, and the picture and its regions squashed to (224, 224), too."""
 
     label: str
+    presence: float
     score_map: FloatMap
     guide: SquashedPicture
 
@@ -138,16 +149,22 @@ def _final_maps(localizer: Localizer, asked: Sequence[tuple[Sample, str]]) -> It
                 read = list(pool.map(inputs.picture, samples))
             pixels = [picture.pixels for picture in read if picture is not None]
             if known:
-                raw = _raw_maps(localizer, [label for label, _ in known], pixels)
+                raw, present = _seen(localizer, [label for label, _ in known], pixels)
                 refined_by = [guide.pixels if localizer.refine else None for _, guide in known]
                 finals = pool.map(final_map, raw, refined_by)
-                yield from (_FinalMap(label, found, guide) for (label, guide), found in zip(known, finals, strict=True))
+                for (label, guide), presence, found in zip(known, present, finals, strict=True):
+                    yield _FinalMap(label, presence, found, guide)
 
 
-def _raw_maps(localizer: Localizer, labels: Sequence[str], pixels: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-    """(B, h, w) maps of the method for each picture's class."""
+def _seen(
+    localizer: Localizer, labels: Sequence[str], pixels: Sequence[NDArray[np.uint8]]
+) -> tuple[NDArray[np.float32], list[float]]:
+    """Maps (B, h, w) of the method for each picture's class, and the class's probabilities (B,), as in prediction."""
     images = to_images(np.stack(pixels), localizer.device)
     wanted = torch.tensor([localizer.classes.index(label) for label in labels], device=localizer.device)
     with autocast(localizer.device, localizer.dtype):
-        maps = localizer.method.activation_maps(images, wanted)
-    return np.asarray(maps.float().cpu().numpy(), np.float32)
+        seen = localizer.method(images)
+    logits = seen.logits.float()
+    independent = localizer.method.multi_label or len(localizer.classes) == 1
+    present = (logits.sigmoid() if independent else logits.softmax(1)).gather(1, wanted[:, None])[:, 0]
+    return np.asarray(seen.maps_of(wanted).float().cpu().numpy(), np.float32), present.tolist()

@@ -137,15 +137,22 @@ def fit_score_calibration(raw: Sequence[float], success: Sequence[bool]) -> tupl
     prior = np.array([1.0, 0.0])
     weights = prior.copy()
     design = np.stack([x, np.ones_like(x)], axis=1)
-    for _ in range(25):
+
+    def cost(tried: NDArray[np.float64]) -> float:
+        z = design @ tried
+        return float((np.logaddexp(0, z) - y * z).sum() + _PRIOR_WEIGHT / 2 * ((tried - prior) ** 2).sum())
+
+    for _ in range(50):
         p = _sigmoid(design @ weights)
         gradient = design.T @ (p - y) + _PRIOR_WEIGHT * (weights - prior)
         curvature = (design.T * (p * (1 - p))) @ design + _PRIOR_WEIGHT * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
-        # Newton overshoots where the curve is flat; a bounded step cannot run away.
-        weights -= step * min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
+        # Newton overshoots where the curve is flat, and may go to and fro for ever; a shorter step does not.
+        while cost(weights - step) > cost(weights) and np.abs(step).max() >= 1e-9:
+            step /= 2
         if np.abs(step).max() < 1e-9:
             break
+        weights -= step
     if weights[0] < _LEAST_SCALE:
         return _LEAST_SCALE, _logit((float(y.sum()) + 1) / (len(y) + 2)) - _LEAST_SCALE * float(x.mean())
     return float(weights[0]), float(weights[1])

@@ -43,13 +43,13 @@ from wsol_core.threshold_choice import MOST_PICTURES, Localizer, choose_threshol
 from wsol_core.training_loop import TrainingLoop
 from wsol_core.training_set import TrainingPictures, plain_images
 from wsol_core.validation import HeldOut, localization_scores, split_holdout, top1_accuracy
+from wsol_core.warm_start import KNOWS_CLASSES, PRETRAINED, WARM, read_warm_start
 from wsol_core.weights import pretrained_state
 
 logger = logging.getLogger(__name__)
 
 TIMED_PICTURES = 8
-SAVING_S = 1.0  # of the model's files
-FEWEST_PICTURES = 24  # for the thresholds, where time is short
+SAVING_S, FEWEST_PICTURES = 1.0, 24  # for the model's files; for the thresholds where time is short
 INITIAL = -1  # the random numbers of fresh weights; stages count from 0
 # Settings that may differ when a training goes on: where and how fast it runs. Time and epochs are in its plan.
 MAY_CHANGE = frozenset({"device", "workers", "epochs", "minutes"})
@@ -57,13 +57,14 @@ MAY_CHANGE = frozenset({"device", "workers", "epochs", "minutes"})
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """A training's pictures and names; `held` are kept from the training."""
+    """A training's pictures and names; `held` are kept from the training, and `unseen` never were for it."""
 
     train: Sequence[Sample]
     held: Sequence[Sample]
     classes: tuple[str, ...]
     multi_label: bool
     backgrounds: Sequence[Path]
+    unseen: Sequence[Sample] = ()
 
 
 def fit(
@@ -76,14 +77,19 @@ def fit(
     backgrounds: Sequence[Path] = (),
     hooks: TrainingHooks | None = None,
     resume: bool = False,
+    warm_start: Path | None = None,
+    unseen: Sequence[Sample] = (),
     distributed: Distributed | None = None,
 ) -> ModelCard:
     """Trains a model on `samples` and leaves it in the folder `out`; returns its card.
 
     Args: classes: all class names, in the order of the scores. weights_dir: where pretrained weights are looked for
         first. backgrounds: pictures without any object, for the methods that use them. resume: go on with the
-        training whose checkpoint is in `out`; a finished one is not trained again. distributed: this process among
-        several; each trains on batches of `batch_size`, and the main one writes.
+        training whose checkpoint is in `out`; a finished one is not trained again. warm_start: a finished model's
+        folder to begin with instead of pretrained weights, which takes WARM_SHARE of the epochs or minutes asked for;
+        where it does not fit, a warning is logged and the training begins as without it. unseen: more corrected
+        pictures, for the calibration of scores alone. distributed: this process among several; each trains on batches
+        of `batch_size`, and the main one writes.
     Raises: TrainingCancelled when `hooks.should_stop` says so, after saving a checkpoint. StorageError, ConfigError,
         DataError, WeightsError, CheckpointError; the last checkpoint is intact after each.
     """
@@ -92,14 +98,14 @@ def fit(
     if resume and checkpoint is None:
         logger.info("The training in %s has finished; nothing is left to do.", out)
         return read_card(out)
-    data = _check_data(samples, classes, config.holdout, backgrounds)
+    data = replace(_check_data(samples, classes, config.holdout, backgrounds), unseen=unseen)
     here = distributed or Distributed()
     identity = _identity(data, here)
     if checkpoint is not None:
         config = _resumed_config(config, identity, checkpoint, out)
     device = choose_device(config.device, here.local_rank)
     with process_group(here, device):
-        method = _build_method(config, data, weights_dir, device, checkpoint)
+        method = _build_method(config, data, weights_dir, device, checkpoint, warm_start)
         peers = Peers(here, device)
         peers.share_weights(method)
         held_out = _held_out(data, config.side_px, peers)
@@ -190,17 +196,25 @@ def _build_method(
     weights_dir: Path | None,
     device: torch.device,
     checkpoint: Mapping[str, Any] | None,
+    warm_start: Path | None,
 ) -> WsolMethod:
-    """With its pretrained weights, which a resumed training does without: its own are loaded later."""
+    """With a finished model's or pretrained weights, unless it is resumed: its own are loaded later."""
     state, pretrained = None, None
+    begun_with = read_warm_start(warm_start, config) if warm_start and not checkpoint else None
     if checkpoint is not None:
         pretrained = bool(checkpoint["pretrained"])
+    elif begun_with is not None:
+        pretrained = begun_with.pretrained
     elif config.pretrained:
         state = pretrained_state(config.backbone, weights_dir, allow_download=True)
     with seeded(device, config.seed, INITIAL):
         method = build_method(
             config.method, config.backbone, len(data.classes), data.multi_label, state, pretrained=pretrained
         )
+    if begun_with is not None:
+        begun_with.into(method, config, data.classes)
+    elif checkpoint is not None:
+        method.warm, method.knows_classes = (bool(checkpoint.get(name)) for name in (WARM, KNOWS_CLASSES))
     return method.to(device).to(memory_format=torch.channels_last)
 
 
@@ -238,7 +252,7 @@ def _measure_finish(localizer: Localizer, data: _Data) -> float:
     choose_thresholds(localizer, few[:1])  # the first picture pays for what is made once
     start = time.monotonic()
     choose_thresholds(localizer, few)
-    pictures = min(MOST_PICTURES, len(data.train) + len(data.held))
+    pictures = sum(min(MOST_PICTURES, len(those)) for those in ([*data.train, *data.held], data.unseen))
     return (time.monotonic() - start) * pictures / len(few) + SAVING_S
 
 
@@ -246,16 +260,19 @@ def _finish(
     job: TrainingJob, localizer: Localizer, data: _Data, held_out: HeldOut | None, state: RunState, pace: Pace
 ) -> dict[str, Any]:
     """Chooses the thresholds and writes the model; the card's values."""
-    choice = choose_thresholds(localizer, [*data.train, *data.held], _affordable_pictures(state, pace))
+    most = _affordable_pictures(state, pace)
+    choice = choose_thresholds(localizer, [*data.train, *data.held], most, unseen=[*data.held, *data.unseen])
     metrics = {
         "train_pictures": float(len(data.train)),
         "train_steps": float(sum(plan.steps for plan in state.plans)),
         "train_seconds": round(pace.now_s(), 3),
         "skipped_steps": float(state.steps.bad_steps),
+        PRETRAINED: float(job.method.pretrained),
+        WARM: float(job.method.warm),
     }
     if held_out is not None:
-        metrics["holdout_pictures"] = float(len(held_out.target))
-        metrics["holdout_top1_accuracy"] = top1_accuracy(job.method, held_out, job.device, localizer.dtype)
+        top1 = top1_accuracy(job.method, held_out, job.device, localizer.dtype)
+        metrics |= {"holdout_pictures": float(len(held_out.target)), "holdout_top1_accuracy": top1}
         metrics |= {"holdout_score": state.choice.score, "exported_epoch": float(state.choice.epoch)}
     card = ModelCard(
         config=job.config,

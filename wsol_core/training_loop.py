@@ -24,7 +24,7 @@ from wsol_core.optim import build_optimizer
 from wsol_core.pacing import Costs, Pace
 from wsol_core.progress import Progress
 from wsol_core.run_state import RunState, TrainingJob
-from wsol_core.schedule import StagePlan, lr_factor
+from wsol_core.schedule import WARM_SHARE, StagePlan, lr_factor
 from wsol_core.stepping import Stepper, StepPlace, StepState, seeded
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ class TrainingLoop:
         self._epoch_steps = max(1, job.source.batches_per_epoch // job.config.accumulate)
         epochs = {stage: job.method.default_epochs[stage] for stage in self.stages}
         used_s = 0.0 if checkpoint is None else checkpoint["elapsed_s"]
-        self.pace = Pace(job.config, epochs, self._epoch_steps, job.clock, job.started, used_s)
+        share = WARM_SHARE if job.method.warm else 1.0
+        self.pace = Pace(job.config, epochs, self._epoch_steps, job.clock, job.started, used_s, share)
         self._history = History(job.folder / HISTORY, 0 if checkpoint is None else checkpoint["history_lines"])
         self._saved_s, self._saving_s = self.pace.now_s(), 0.0
         self._sums: dict[str, float] = {}
@@ -242,6 +243,8 @@ class TrainingLoop:
             "config": self.job.config.to_dict(),
             "identity": dict(self.job.identity),
             "pretrained": self.job.method.pretrained,
+            "warm_start": self.job.method.warm,
+            "knows_classes": self.job.method.knows_classes,
             "elapsed_s": start_s,
             "history_lines": self._history.lines,
             "run": self.state.to_dict(),

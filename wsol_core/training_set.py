@@ -25,7 +25,7 @@ from wsol_core.normalisation import to_images
 from wsol_core.picture_cache import PictureCache, SquashedPicture
 from wsol_core.records import NO_REGION, Sample
 
-CORRECTED_SHARE = 0.25  # of each batch where fewer pictures than that are corrected
+LEAST_CORRECTED, MOST_CORRECTED = 0.25, 0.5  # shares of each batch, between which corrected pictures count twice
 BACKGROUND_SHARE = 0.25  # of the batch size, on top of it
 REGION_STRIDE = 4  # a Batch's regions have a quarter of the picture's side
 CACHE_BYTES = 512 * 2**20
@@ -111,8 +111,9 @@ class Deck:
 class TrainingPictures:
     """Batches of labelled pictures, shared out over the processes of a training; batches of one seed are fixed.
 
-    Where people corrected less than a quarter of the pictures, those make up a quarter of every batch, shown more
-    often. With `backgrounds`, pictures of those files without any object come on top, a quarter of the batch size.
+    Where people corrected less than half of the pictures, those are shown twice as often as their number asks for, and
+    make up a quarter of every batch at least and half of it at most. With `backgrounds`, pictures of those files
+    without any object come on top, a quarter of the batch size.
     Unreadable pictures are skipped with a warning and replaced by the next one.
     """
 
@@ -145,6 +146,7 @@ class TrainingPictures:
         self._workers = workers if workers >= 0 else min(MOST_WORKERS, usable_cores())
         self._pin = pin_memory
         self._decks = self._make_decks(samples, batch_size)
+        self._epoch_batches = max(1, round(len(samples) / (batch_size * world_size)))
         self._background_deck = Deck(range(len(empty)), seed, 2)
         self._background_count = max(1, int(batch_size * BACKGROUND_SHARE)) if empty else 0
 
@@ -152,16 +154,16 @@ class TrainingPictures:
         """Decks and how many pictures of each go into one process's batch."""
         corrected = [index for index, sample in enumerate(samples) if sample.regions]
         weak = [index for index, sample in enumerate(samples) if not sample.regions]
-        if not corrected or batch_size == 1 or len(corrected) >= CORRECTED_SHARE * len(samples):
+        share = min(MOST_CORRECTED, max(LEAST_CORRECTED, 2 * len(corrected) / len(samples)))
+        if not corrected or batch_size == 1 or len(corrected) >= share * len(samples):
             return [(Deck(range(len(samples)), self._seed, 0), batch_size)]
-        strong = max(1, round(CORRECTED_SHARE * batch_size))
+        strong = max(1, round(share * batch_size))
         return [(Deck(weak, self._seed, 0), batch_size - strong), (Deck(corrected, self._seed, 1), strong)]
 
     @property
     def batches_per_epoch(self) -> int:
-        """How many batches of one process show the pictures once (those without corrections, where these are rare)."""
-        deck, count = self._decks[0]
-        return max(1, round(len(deck.indices) / (count * self._world)))
+        """How many batches of one process hold as many pictures as there are."""
+        return self._epoch_batches
 
     def batches(self, start: int = 0) -> Generator[Batch, None, None]:
         """Batches `start`, `start + 1`, ... without end; close the generator to end its threads.

@@ -47,7 +47,7 @@ def list_jobs(
         write_json({"redis": status.redis_up, "runs": found, "queues": queues})
         return
     if shown:
-        columns = ("run", "project", "state", "created", "pictures", "version", "progress or reason")
+        columns = ("run", "project", "state", "created", "started by", "pictures", "version", "progress or reason")
         write_table(columns, [_cells(run, progress.get(run.id)) for run in shown])
     else:
         write_result("No training yet", {}, 'press "Start training" in Label Studio')
@@ -119,4 +119,4 @@ def _cells(run: Run, progress: dict[str, Any] | None) -> tuple[str, ...]:
         left = progress.get("seconds_left")
         doing = f"{progress.get('stage', '')} {progress.get('epoch', '')}/{progress.get('epochs', '')}"
         doing += "" if left is None else f", {left:.0f} s left"
-    return run.id, run.project_id, run.state, created, pictures, run.version or "", doing
+    return run.id, run.project_id, run.state, created, run.trigger, pictures, run.version or "", doing

@@ -13,9 +13,11 @@ from backend.terminal import write_json, write_result, write_table
 
 if TYPE_CHECKING:
     from backend.storage.models import ModelRegistry, Version
+    from backend.wiring import Parts
 
 LIST_EXAMPLES = examples("boxstrap models list", "boxstrap models list 7 --json")
 ACTIVATE_EXAMPLES = examples("boxstrap models activate 7 boxstrap-7-0002")
+ROLLBACK_EXAMPLES = examples("boxstrap models rollback 7")
 DELETE_EXAMPLES = examples("boxstrap models delete 7 boxstrap-7-0001")
 
 ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")]
@@ -23,7 +25,7 @@ VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A name 
 
 HOLDOUT = "holdout_"  # metrics of the pictures that were kept apart in training; JSON has all metrics
 
-app = typer.Typer(no_args_is_help=True, help="See, activate and delete the versions that trainings have published.")
+app = typer.Typer(no_args_is_help=True, help="See, activate, roll back and delete versions that trainings published.")
 
 
 @app.command("list", epilog=LIST_EXAMPLES)
@@ -39,7 +41,7 @@ def list_versions(
     if project is not None:
         _check_project(registry, project)
     rows = [
-        _row(number, version, registry.current(number) == version.name)
+        _row(number, version, registry.current(number))
         for number in ([project] if project else registry.projects())
         for version in registry.versions(number)
     ]
@@ -54,16 +56,18 @@ def list_versions(
 
 @app.command("activate", epilog=ACTIVATE_EXAMPLES)
 def activate(project: ProjectArgument, version: VersionArgument, as_json: JsonOption = False) -> None:
-    """Let another version predict from now on, an older one too."""
+    """Let another version predict from now on, an older one too, and write its boxes and masks into Label Studio."""
     registry = _registry()
     _check_project(registry, project)
-    before = registry.current(project)
-    registry.activate(project, version)
-    if as_json:
-        write_json({"project": project, "live": version, "before": before})
-        return
-    facts = {"project": project, "before": before or "none"}
-    write_result(f"{version} is live", facts, f"boxstrap preannotate {project}")
+    _make_live(_parts(), project, version, as_json)
+
+
+@app.command("rollback", epilog=ROLLBACK_EXAMPLES)
+def rollback(project: ProjectArgument, as_json: JsonOption = False) -> None:
+    """Go back to the version that was live before the live one was trained; its boxes and masks are written again."""
+    _check_project(_registry(), project)
+    parts = _parts()
+    _make_live(parts, project, parts.services.projects.parent(project), as_json)
 
 
 @app.command("delete", epilog=DELETE_EXAMPLES)
@@ -78,6 +82,26 @@ def delete(project: ProjectArgument, version: VersionArgument, as_json: JsonOpti
     write_result(f"{version} is deleted", {"project": project, "live": registry.current(project) or "none"})
 
 
+def _make_live(parts: Parts, project: str, version: str, as_json: bool) -> None:
+    before = parts.stores.models.current(project)
+    problem = parts.services.projects.activate(project, version)
+    if as_json:
+        write_json({"project": project, "live": version, "before": before, "preannotation": problem is None})
+        return
+    facts = {"project": project, "before": before or "none", "boxes and masks": "are being written"}
+    if problem is not None:
+        facts["boxes and masks"] = f"are not written: {problem}"
+    write_result(
+        f"{version} is live", facts, "boxstrap jobs list" if problem is None else f"boxstrap preannotate {project}"
+    )
+
+
+def _parts() -> Parts:
+    from backend.wiring import build
+
+    return build(Settings.from_env())
+
+
 def _registry() -> ModelRegistry:
     from backend.storage.stores import open_stores
 
@@ -85,7 +109,7 @@ def _registry() -> ModelRegistry:
 
 
 def _check_project(registry: ModelRegistry, project: str) -> None:
-    """NotFoundError for a project without a folder, which looking for it might make."""
+    """NotFoundError for a project without versions; it names those that have some."""
     from backend.errors import NotFoundError
 
     if project not in (known := registry.projects()):
@@ -94,10 +118,13 @@ def _check_project(registry: ModelRegistry, project: str) -> None:
         )
 
 
-def _row(project: str, version: Version, live: bool) -> dict[str, Any]:
+def _row(project: str, version: Version, live: str | None) -> dict[str, Any]:
+    from backend.services.overview import is_suggested
+
     facts = version.facts
-    known = {name: facts.get(name) for name in ("created", "run", "parent", "classes", "pictures", "metrics")}
-    return {"project": project, "version": version.name, "live": live, **known, "folder": str(version.folder)}
+    known = {name: facts.get(name) for name in ("created", "run", "parent", "classes", "pictures", "metrics", "gate")}
+    states = {"live": version.name == live, "suggested": is_suggested(version, live)}
+    return {"project": project, "version": version.name, **states, **known, "folder": str(version.folder)}
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -105,7 +132,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     holdout = ", ".join(f"{name} {value:g}" for name, value in measured.items() if _is_number(value))
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created"])) if row["created"] else ""
     classes, pictures = ", ".join(row["classes"] or ()), row["pictures"]
-    live = "live" if row["live"] else ""
+    live = "live" if row["live"] else "suggested" if row["suggested"] else ""
     return row["project"], row["version"], live, classes, "" if pictures is None else str(pictures), holdout, created
 
 

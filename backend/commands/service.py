@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 from typing import Annotated
@@ -14,7 +13,7 @@ import typer
 from backend.commands.options import examples, one_of
 from backend.errors import BackendError, QueueError
 from backend.settings import Settings
-from backend.terminal import say, write_result
+from backend.terminal import log_to_stderr, say, write_result
 
 SERVE_EXAMPLES = examples("boxstrap serve", "BASIC_AUTH_USER=me BASIC_AUTH_PASS=secret boxstrap serve --host 0.0.0.0")
 WORKER_EXAMPLES = examples("boxstrap worker predict", "CUDA_VISIBLE_DEVICES=1 boxstrap worker train")
@@ -22,17 +21,9 @@ UP_EXAMPLES = examples(
     "boxstrap up",
     "LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=... boxstrap up",
 )
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="BOXSTRAP_HOST")]
 PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on.", show_default="BOXSTRAP_PORT")]
-
-
-def log_to_stderr(settings: Settings) -> None:
-    """Logs of a service: one line a record, with its time. The libraries' own INFO is noise, and httpx's has URLs."""
-    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT, stream=sys.stderr, force=True)
-    for name in ("httpx", "httpcore", "uvicorn.access", "urllib3", "PIL"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def serve(host: HostOption = None, port: PortOption = None) -> None:
@@ -42,7 +33,7 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     from backend.wiring import build_app
 
     settings = Settings.from_env()
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level)
     uvicorn.run(
         build_app(settings),
         host=host or settings.host,
@@ -62,7 +53,7 @@ def worker(
     from backend.jobs.worker import run_worker
 
     settings = Settings.from_env()
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level)
     run_worker(kind, settings)
 
 
@@ -73,7 +64,7 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
     from backend.storage.files import locked
 
     settings = Settings.from_env()
-    log_to_stderr(settings)
+    log_to_stderr(settings.log_level)
     address, number = host or settings.host, port or settings.port
     own = [sys.executable, "-m", "backend.cli"]
     children = [

@@ -64,20 +64,7 @@ def _now_and_then(every_s: float, show: OnProgress) -> OnProgress:
 def as_values(progress: Progress) -> dict[str, object]:
     """Plain JSON values; `loss` is the sum of `losses`."""
     losses = {name: round(float(value), 6) for name, value in progress.losses.items()}
-    return {
-        "event": "progress",
-        "stage": progress.stage,
-        "stage_index": progress.stage_index,
-        "stages": progress.stages,
-        "epoch": progress.epoch,
-        "epochs": progress.epochs,
-        "step": progress.step,
-        "steps": progress.steps,
-        "loss": round(sum(losses.values()), 6),
-        "losses": losses,
-        "images_per_s": round(progress.images_per_s, 2),
-        "seconds_left": round(progress.seconds_left, 1),
-    }
+    return {"event": "progress", **progress.to_values(), "losses": losses}
 
 
 def as_sentence(progress: Progress) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from redis.exceptions import RedisError
@@ -16,7 +17,7 @@ from rq.job import JobStatus
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
-from backend.errors import BackendError
+from backend.errors import BackendError, NotFoundError
 from backend.jobs.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.storage.runs import CANCELLED, ENDED, FAILED, Run, RunStore
 
@@ -25,13 +26,14 @@ logger = logging.getLogger(__name__)
 EVERY_S = 1.0
 THOROUGH_EVERY = 5  # rounds
 GRACE_S = 8.0  # after Redis was away, for the workers to be heard of again
+SETTLED_AFTER_S = 3600.0  # of a run's end; sooner, a process of it that does not know may still write
 JOB_ENDED = tuple(
     status.value for status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
 )
 
 
 class Janitor:
-    """A thread while it is entered."""
+    """A thread between `start` and `stop`, or while it is entered."""
 
     def __init__(self, queue: JobQueue, runs: RunStore) -> None:
         self._queue, self._runs = queue, runs
@@ -40,15 +42,24 @@ class Janitor:
         self._scheduler = RQScheduler([TRAIN, PREDICT, BULK], connection=queue.connection, serializer=JSONSerializer)
         self._scheduler.prepare_registries([TRAIN, PREDICT, BULK])
         self._strays: set[str] = set()
+        self._settled: set[str] = set()  # runs that need no look any more
+
+    def start(self) -> None:
+        """Begins to tidy; once only."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the round that it is at, and waits for that, within reason."""
+        self._done.set()
+        self._thread.join(timeout=5)
 
     def __enter__(self) -> None:
-        self._thread.start()
+        self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._done.set()
-        self._thread.join(timeout=5)
+        self.stop()
 
     def tidy(self, thorough: bool = False, recover: bool = True) -> None:
         """One round; nothing where another janitor is at it.
@@ -65,14 +76,22 @@ class Janitor:
             self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]
             if thorough:
                 self._strays = self._queue.put_back_strays(self._strays)
-                for run in self._runs.all():
-                    self._look_at(run)
+                self._look_at_runs()
         finally:
             lock.release()
+
+    def _look_at_runs(self) -> None:
+        names = set(self._runs.names())
+        self._settled &= names
+        for name in sorted(names - self._settled):
+            with suppress(NotFoundError):  # removed just now
+                self._look_at(self._runs.read(name))
 
     def _look_at(self, run: Run) -> None:
         if run.state in ENDED:
             self._runs.clear(run.id, everything=run.state == CANCELLED)
+            if time.time() - (run.ended or 0.0) > SETTLED_AFTER_S:
+                self._settled.add(run.id)
             return
         status = self._queue.status(run.id)
         if status is None:

@@ -2,7 +2,8 @@
 
     boxstrap-train     trainings, one at a time for each project
     boxstrap-predict   what a person waits for: /predict
-    boxstrap-bulk      pre-annotation of whole projects, chunk by chunk, behind boxstrap-predict
+    boxstrap-bulk      pre-annotation of whole projects, chunk by chunk, and reading what people did in them,
+                       behind boxstrap-predict
 
 Arguments and results are JSON: whoever can write to Redis can still name functions, so Redis has to be private.
 """
@@ -24,14 +25,13 @@ from rq import Queue, Worker
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Callback, Job, JobStatus, Retry
-from rq.registry import StartedJobRegistry
 from rq.results import Result
 from rq.serializers import JSONSerializer
-from rq.timeouts import BaseDeathPenalty
 from rq.utils import as_text
 from rq.worker import BaseWorker
 
 from backend.errors import BusyError, QueueError
+from backend.jobs.recovery import put_back_strays, recover
 
 TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
 TASKS, CALLBACKS = "backend.jobs.tasks", "backend.jobs.callbacks"
@@ -105,6 +105,10 @@ class JobQueue:
             raise BusyError(f"The prediction failed: {_last_line(result.exc_string)}")
         return list(result.return_value or ())
 
+    def begin_preannotation(self, project_id: str, version: str) -> None:
+        """Puts the first chunk of a whole project's pre-annotation on the queue; the others follow by themselves."""
+        self.preannotate({"project_id": project_id, "version": version, "after_id": 0, "seen": 0, "done": 0})
+
     def preannotate(self, chunk: Mapping[str, Any]) -> None:
         """Puts a chunk of a project's pre-annotation on the queue, once: again is nothing while it waits or runs."""
         job_id = f"bulk-{chunk['project_id']}-{chunk['version']}-{chunk['after_id']}"
@@ -125,6 +129,35 @@ class JobQueue:
                     retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
                     on_success=Callback(f"{CALLBACKS}.chunk_done"),
                 )
+
+    def is_waited_for(self) -> bool:
+        """Whether anybody waits for a prediction that no worker has begun."""
+        with _reaching():
+            return self._queues[PREDICT].count > 0
+
+    def observe(self, project_id: str, full: bool = False) -> None:
+        """Has a worker read what people did in the project since it was last read; again is nothing while one waits.
+
+        Args: full: all of the project, since of what was deleted no trace is left.
+        """
+        with _reaching():
+            key = _asked_key(project_id)
+            self.connection.hincrby(key, "full" if full else "changes", 1)
+            # One that has been started may have looked at the counters for the last time: then another one follows.
+            for job_id in (f"observe-{project_id}", f"observe-{project_id}-next"):
+                known = self._job(job_id)
+                status = None if known is None else known.get_status(refresh=False)
+                if status in NOT_STARTED:
+                    return
+                if status != JobStatus.STARTED:
+                    self._begin_to_observe(project_id, job_id, known)
+                    return
+
+    def asked_to_observe(self, project_id: str) -> dict[str, int]:
+        """How often `observe` was asked for, "full" or just "changes": it has to be done again when that has grown."""
+        with _reaching():
+            found = self.connection.hgetall(_asked_key(project_id))
+        return {as_text(name): int(count) for name, count in sorted(found.items())}
 
     def sign_webhook(self, project_id: str, own_url: str) -> None:
         """Has a worker add our password to the webhook that Label Studio made; asked for once a minute at most."""
@@ -174,29 +207,12 @@ class JobQueue:
     def recover(self) -> None:
         """Gives jobs of dead workers back to their queues; RQ itself does so within minutes only."""
         with _reaching():
-            for queue in self._queues.values():
-                StartedJobRegistry(queue=queue, death_penalty_class=_NoTimeLimit).cleanup()
+            recover(self._queues.values())
 
     def put_back_strays(self, seen_before: AbstractSet[str] = frozenset()) -> set[str]:
-        """Puts jobs that wait, but on no queue, back on theirs: a worker died between taking and beginning them.
-
-        A living worker needs a moment for that too, so only those `seen_before` are put back.
-        Returns: the strays of now.
-        """
-        strays: set[str] = set()
+        """As recovery.put_back_strays."""
         with _reaching():
-            origins = self._origins_of_queued_jobs()
-            for name, queue in self._queues.items():
-                taken = {as_text(job_id) for job_id in self.connection.lrange(queue.intermediate_queue_key, 0, -1)}
-                for job_id in taken - origins.keys():  # begun meanwhile, by another worker
-                    self.connection.lrem(queue.intermediate_queue_key, 1, job_id)
-                placed = {*queue.job_ids, *queue.started_job_registry.get_job_ids(cleanup=False)}
-                here = {job_id for job_id, origin in origins.items() if origin == name} - placed
-                for job_id in here & seen_before:
-                    self.connection.lrem(queue.intermediate_queue_key, 0, job_id)
-                    queue.push_job_id(job_id)
-                strays |= here - seen_before
-        return strays
+            return put_back_strays(self.connection, self._queues.values(), seen_before)
 
     def workers(self, queue: str | None = None) -> list[BaseWorker]:
         """Living workers, those of a queue only if it is named."""
@@ -217,14 +233,6 @@ class JobQueue:
                 for name, queue in self._queues.items()
             }
 
-    def bulk_jobs(self) -> list[Job]:
-        """Chunks that wait or run."""
-        with _reaching():
-            queue = self._queues[BULK]
-            registries = (queue.started_job_registry, queue.scheduled_job_registry)
-            names = [*queue.job_ids, *(name for found in registries for name in found.get_job_ids(cleanup=False))]
-            return [job for name in names if (job := self._job(name)) is not None]
-
     @contextmanager
     def only_one(self, name: str) -> Iterator[None]:
         """Inside, nobody else is inside with the same name, on any machine; for at most 20 seconds."""
@@ -234,6 +242,20 @@ class JobQueue:
                     yield
             except LockError as error:
                 raise BusyError(f"Another request about {name} takes too long; ask again.") from error
+
+    def _begin_to_observe(self, project_id: str, job_id: str, ended: Job | None) -> None:
+        if ended is not None:
+            self._forget(ended)
+        self._queues[BULK].enqueue(
+            f"{TASKS}.observe.observe",
+            project_id,
+            job_id=job_id,
+            description=f"read what people did in project {project_id}",
+            job_timeout=CHUNK_TIMEOUT_S,
+            result_ttl=KEPT_S,
+            failure_ttl=KEPT_S,
+            retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
+        )
 
     def _job(self, job_id: str) -> Job | None:
         try:
@@ -250,30 +272,6 @@ class JobQueue:
         # RQ's delete() fails for a minute after a worker's death, when an execution is listed that is gone.
         self.connection.delete(job.execution_registry.key)
         job.delete()
-
-    def _origins_of_queued_jobs(self) -> dict[str, str]:
-        """Job -> its queue, of all that count as queued, on a queue or not."""
-        prefix = Job.redis_job_namespace_prefix
-        keys = [as_text(key) for key in self.connection.scan_iter(f"{prefix}*", count=1000, _type="hash")]
-        with self.connection.pipeline(transaction=False) as pipeline:
-            for key in keys:
-                pipeline.hmget(key, "status", "origin")
-            found = pipeline.execute()
-        return {
-            key.removeprefix(prefix): as_text(origin)
-            for key, (status, origin) in zip(keys, found, strict=True)
-            if origin is not None and status is not None and as_text(status) == JobStatus.QUEUED.value
-        }
-
-
-class _NoTimeLimit(BaseDeathPenalty):
-    """For callbacks in a janitor's thread, where RQ's signals cannot be set: no dead job would be recovered."""
-
-    def setup_death_penalty(self) -> None:
-        pass
-
-    def cancel_death_penalty(self) -> None:
-        pass
 
 
 @contextmanager
@@ -292,6 +290,10 @@ def _reaching() -> Iterator[None]:
 
 def _progress_key(job_id: str) -> str:
     return f"boxstrap:progress:{job_id}"
+
+
+def _asked_key(project_id: str) -> str:
+    return f"boxstrap:observe:{project_id}"
 
 
 def _last_line(text: str | None) -> str:

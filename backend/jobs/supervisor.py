@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
+import functools
 import logging
+import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backend.errors import BackendError
+from backend.jobs.parent import end_with_parent
 
 logger = logging.getLogger(__name__)
 
@@ -19,8 +20,6 @@ QUICK_S = 10.0  # a process that dies sooner counts as failing to start
 WAITS_S = (0.0, 1.0, 2.0, 5.0, 10.0)  # before it is started again
 GRACE_S = 10.0  # between asking to end and ending
 LOOK_EVERY_S = 0.2
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-PR_SET_PDEATHSIG = 1  # a signal for a process whose parent has died
 
 
 @dataclass(slots=True)
@@ -102,7 +101,8 @@ class Supervisor:
             stdin=subprocess.DEVNULL,
             # A Ctrl-C on the terminal is for us alone; we pass it on in order.
             start_new_session=True,
-            preexec_fn=_end_with_parent if LIBC else None,
+            # So that, after a kill -9 of ours, no second Redis comes up beside the first.
+            preexec_fn=functools.partial(end_with_parent, os.getpid(), signal.SIGTERM),
         )
         child.started_s = time.monotonic()
         logger.info("%s runs as process %d", child.name, child.process.pid)
@@ -123,9 +123,3 @@ class Supervisor:
         wait_s = WAITS_S[min(child.failures, len(WAITS_S) - 1)]
         logger.warning("%s %s; it is started again in %g s", child.name, what, wait_s)
         child.process, child.again_s = None, time.monotonic() + wait_s
-
-
-def _end_with_parent() -> None:
-    """In a new process: it is told to end when the thread that started it ends, so that no second Redis comes up."""
-    if LIBC is not None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -7,12 +7,10 @@ dead worker are noticed within seconds; RQ's own would take minutes.
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import logging
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +27,7 @@ from rq.worker import BaseWorker
 
 from backend.errors import QueueError
 from backend.jobs.connection import connect, where
+from backend.jobs.parent import end_with_parent
 from backend.jobs.queue import BULK, PREDICT, TASKS, TRAIN, JobQueue
 from backend.settings import Settings
 
@@ -40,7 +39,6 @@ IDLE_TTL_S = 20  # RQ waits 15 s less for a job before it says that it is alive
 GONE_AFTER_S = 15  # without a heartbeat, and no more counted as a worker
 REGISTERED_EVERY_S = 4.0
 LOOK_EVERY_S = 1.0
-PR_SET_PDEATHSIG = 1  # Linux: a signal for a process whose parent has died
 
 
 class _PatientWorker(BaseWorker):
@@ -85,10 +83,7 @@ class TrainWorker(_PatientWorker, Worker):
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """The forked process's beginning."""
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != self.pid:
-                os._exit(1)
+        end_with_parent(self.pid, signal.SIGKILL)
         super().main_work_horse(job, queue)
 
     def maintain_heartbeats(self, job: Job) -> None:

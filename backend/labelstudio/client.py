@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx
@@ -21,6 +22,7 @@ PAGE = 100  # tasks a request: their annotations come along, masks included
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
 FOR_NOW = (408, 425, 429, 500, 502, 503, 504)
 WAITS_S = (0.5, 1.0, 2.0)
+_DATETIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # the only way to write one that its filters take
 
 Json = dict[str, Any]
 Result = TypeVar("Result")
@@ -64,17 +66,9 @@ class LabelStudioClient:
         """The user whose token it is."""
         return self._object("GET", "api/current-user/whoami")
 
-    def version(self) -> str:
-        """Label Studio's own version, "" where it does not say."""
-        return str(self._object("GET", "api/version").get("release", ""))
-
     def project(self, project_id: str) -> Json:
         """The project, its labeling config among others."""
         return self._object("GET", f"api/projects/{project_id}/")
-
-    def projects(self) -> list[Json]:
-        """All projects that the user sees, first page of 1000."""
-        return _list(self._object("GET", "api/projects/", params={"page_size": 1000}), "results")
 
     def tasks(self, project_id: str, after_id: int = 0, page_size: int = PAGE) -> Iterator[Json]:
         """Tasks with annotations and predictions, ordered by id, those above `after_id`.
@@ -89,13 +83,31 @@ class LabelStudioClient:
                 return
             after_id = int(tasks[-1]["id"])
 
-    def task_page(self, project_id: str, after_id: int, page_size: int = PAGE) -> list[Json]:
-        """At most `page_size` tasks of `tasks`."""
-        above = {"filter": "filter:tasks:id", "operator": "greater", "type": "Number", "value": after_id}
-        query = {"filters": {"conjunction": "and", "items": [above]}, "ordering": ["tasks:id"]}
-        params = {"project": project_id, "fields": "all", "page_size": page_size, "query": json.dumps(query)}
-        page = _list(self._object("GET", "api/tasks/", params=params), "tasks")
-        return sorted(page, key=lambda task: int(task["id"]))
+    def task_page(
+        self, project_id: str, after_id: int, page_size: int = PAGE, changed_after: datetime | None = None
+    ) -> list[Json]:
+        """At most `page_size` tasks of `tasks`.
+
+        Args: changed_after: only tasks that were changed later than that, by Label Studio's clock. People's annotations
+            change a task when they are made, changed or deleted, one or many at a time; new predictions do not.
+        """
+        items: list[Json] = [_greater("id", "Number", after_id)]
+        if changed_after is not None:
+            items.append(_greater("updated_at", "Datetime", changed_after.astimezone(UTC).strftime(_DATETIME)))
+        found = self._tasks(project_id, ["tasks:id"], items, page_size, fields="all")
+        return sorted(found, key=lambda task: int(task["id"]))
+
+    def newest_change(self, project_id: str) -> datetime | None:
+        """When a task of the project was changed last, by Label Studio's clock; None where it has none."""
+        tasks = self._tasks(project_id, ["-tasks:updated_at"], [], 1)
+        return datetime.fromisoformat(str(tasks[0]["updated_at"])) if tasks else None
+
+    def _tasks(
+        self, project_id: str, ordering: list[str], filters: list[Json], page_size: int, **more: str
+    ) -> list[Json]:
+        query = {"filters": {"conjunction": "and", "items": filters}, "ordering": ordering}
+        params = {"project": project_id, "page_size": page_size, "query": json.dumps(query), **more}
+        return _list(self._object("GET", "api/tasks/", params=params), "tasks")
 
     def import_predictions(self, project_id: str, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Stores predictions, each with `task`, `result`, `score` and `model_version`.
@@ -111,6 +123,18 @@ class LabelStudioClient:
                     "its labeling config may have changed meanwhile."
                 )
 
+    def change_prediction(self, prediction_id: int, **changes: Any) -> bool:
+        """Writes over parts of a prediction; whether it is still there."""
+        return self._if_there("PATCH", f"api/predictions/{prediction_id}/", json=changes)
+
+    def delete_prediction(self, prediction_id: int) -> bool:
+        """Removes a prediction; whether it was still there."""
+        return self._if_there("DELETE", f"api/predictions/{prediction_id}/")
+
+    def model_versions(self, project_id: str) -> dict[str, int]:
+        """How many predictions of each version the project has."""
+        return self._object("GET", f"api/projects/{project_id}/model-versions")
+
     def delete_predictions(self, project_id: str, version: str) -> int:
         """Removes the predictions of a version; how many there were."""
         done = self._object("DELETE", f"api/projects/{project_id}/model-versions/", json={"model_version": version})
@@ -124,15 +148,6 @@ class LabelStudioClient:
         """The project's ML backends; asking makes Label Studio call their /health and /setup."""
         return _rows(self._json("GET", "api/ml", params={"project": project_id}))
 
-    def add_backend(self, project_id: str, url: str, title: str, **more: Any) -> Json:
-        """Connects an ML backend; Label Studio calls it and makes a webhook."""
-        values = {"project": int(project_id), "url": url, "title": title, **more}
-        return self._object("POST", "api/ml", json=values)
-
-    def start_training(self, backend_id: int) -> None:
-        """What the button "Start training" does."""
-        self._json("POST", f"api/ml/{backend_id}/train", json={})
-
     def webhooks(self, project_id: str) -> list[Json]:
         """The project's webhooks."""
         return _rows(self._json("GET", "api/webhooks/", params={"project": project_id}))
@@ -140,6 +155,15 @@ class LabelStudioClient:
     def update_webhook(self, webhook_id: int, **changes: Any) -> Json:
         """The webhook with `changes`, its headers for example."""
         return self._object("PATCH", f"api/webhooks/{webhook_id}/", json=changes)
+
+    def _if_there(self, method: str, path: str, **what: Any) -> bool:
+        try:
+            self._json(method, path, **what)
+        except LabelStudioError as error:
+            if isinstance(error.__cause__, ApiError) and error.__cause__.status_code == 404:
+                return False
+            raise
+        return True
 
     def _object(self, method: str, path: str, **what: Any) -> Json:
         found = self._json(method, path, **what)
@@ -196,6 +220,11 @@ class LabelStudioClient:
         if status in (403, 404):
             return LabelStudioError(f"{place} answered {status}; does the token's user see this project?")
         return LabelStudioError(f"{place} answered {status}: {_detail(error.body)}")
+
+
+def _greater(column: str, kind: str, value: object) -> Json:
+    """A filter of the data manager."""
+    return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind, "value": value}
 
 
 def _detail(body: Any) -> str:

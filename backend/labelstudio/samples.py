@@ -71,7 +71,7 @@ def newest_first(task: Mapping[str, object]) -> list[Mapping[str, Any]]:
     """The annotations that were not cancelled."""
     annotations = task.get("annotations")
     found = [each for each in annotations if isinstance(each, Mapping)] if isinstance(annotations, list) else []
-    return sorted((each for each in found if not each.get("was_cancelled")), key=_age, reverse=True)
+    return sorted((each for each in found if not each.get("was_cancelled")), key=age_of, reverse=True)
 
 
 def _as_class(name: str, config: LabelConfig, classes: Sequence[str]) -> str | None:
@@ -93,7 +93,7 @@ def _sources(task: Mapping[str, object], config: LabelConfig) -> Iterator[list[s
         yield _listed(_look_up(task.get("data"), key), config)
 
 
-def _age(annotation: Mapping[str, object]) -> tuple[str, int]:
+def age_of(annotation: Mapping[str, object]) -> tuple[str, int]:
     """Grows with the time of the last change (ISO 8601, all in one zone), then with the id."""
     changed = annotation.get("updated_at") or annotation.get("created_at")
     number = annotation.get("id")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from backend.errors import QueueError
+from backend.services.loop import LoopService
 from backend.services.projects import ProjectService
 from backend.services.training import TrainingService
 from backend.storage.models import Version
@@ -58,12 +59,14 @@ def _show_run(run: Run, training: TrainingService, redis: _Redis) -> Json:
         "pictures": run.pictures,
         "version": run.version,
         "reason": run.reason,
+        "trigger": run.trigger,
+        "gate": run.gate,
         "progress": _with_share(redis.ask(lambda: training.progress(run))),
     }
 
 
-def show_projects(projects: ProjectService, training: TrainingService) -> list[Json]:
-    """Every project with its versions and the runs that matter now."""
+def show_projects(projects: ProjectService, training: TrainingService, loop: LoopService) -> list[Json]:
+    """Every project with its versions, the runs that matter now, and why none or one starts by itself."""
     runs, redis = training.runs(), _Redis()
     shown = []
     for project in projects.all():
@@ -77,6 +80,7 @@ def show_projects(projects: ProjectService, training: TrainingService) -> list[J
                 "live_version": live,
                 "versions": [_show_version(version, live) for version in projects.published(project.id)],
                 "active_runs": [own_shown[run.id] for run in own if run.state not in ENDED],
+                "loop": loop.decision(project.id).reason,
                 "latest_run": own_shown[own[0].id] if own else None,
                 "preannotation": redis.ask(functools.partial(projects.preannotation, project.id)),
             }
@@ -87,6 +91,22 @@ def show_projects(projects: ProjectService, training: TrainingService) -> list[J
 def revision(shown: Iterable[Mapping[str, Any]]) -> str:
     """Changes when anything does but progress: a page can keep its parts while this stays the same."""
     return f"{zlib.crc32(json.dumps([_without_progress(value) for value in shown]).encode()):08x}"
+
+
+def is_suggested(version: Version, live: str | None) -> bool:
+    """Whether the gate found it not worse than the version that is still `live`, and left it to a person."""
+    gate = gate_of(version)
+    return version.name != live and gate.get("mode") == "suggest" and gate.get("against") == live and _passed(gate)
+
+
+def gate_of(version: Version) -> Mapping[str, Any]:
+    """How the version was compared with the one that was live; empty where it was not."""
+    gate = version.facts.get("gate")
+    return gate if isinstance(gate, Mapping) else {}
+
+
+def _passed(gate: Mapping[str, Any]) -> bool:
+    return bool(gate.get("passed")) and not gate.get("promoted")
 
 
 def _show_version(version: Version, live: str | None) -> Json:
@@ -100,6 +120,8 @@ def _show_version(version: Version, live: str | None) -> Json:
         "metrics": facts.get("metrics") or {},
         "run": facts.get("run"),
         "parent": facts.get("parent"),
+        "gate": gate_of(version) or None,
+        "suggested": is_suggested(version, live),
     }
 
 

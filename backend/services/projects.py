@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from dataclasses import replace
 from typing import Any
 
-from backend.errors import NotFoundError, QueueError
+from backend.errors import NotFoundError, QueueError, RegistryError, RequestError
 from backend.jobs.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.models import Version
@@ -15,6 +16,21 @@ from backend.storage.projects import Project
 from backend.storage.stores import Stores
 
 logger = logging.getLogger(__name__)
+
+START_TRAINING = "START_TRAINING"  # the only event that is no news of tasks, annotations or the project
+LEAVE_NO_TRACE = ("ANNOTATIONS_DELETED", "TASKS_DELETED")  # everything has to be read to see what is missing
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+def project_number(text: object) -> str:
+    """Label Studio's number of the project in "7.1795206333", "7" or 7; RequestError where there is none."""
+    number = str(text).partition(".")[0]
+    if not _NUMBER.fullmatch(number):
+        raise RequestError(
+            f"project is {str(text)[:40]!r}; it has to begin with the project's number, as in '7.17952'."
+        )
+    return str(int(number))
 
 
 class ProjectService:
@@ -46,10 +62,12 @@ class ProjectService:
             )
 
     def heard(self, project_id: str, action: str) -> None:
-        """Notes that Label Studio's webhook comes through, for `boxstrap doctor`."""
+        """Notes that Label Studio's webhook comes through, and has a worker look what people did; quick."""
         try:
             self._queue.report_progress(f"event-{project_id}", {"action": action, "at": time.time()})
-        except QueueError as error:  # what the event says counts all the same
+            if action != START_TRAINING and self._stores.projects.find(project_id) is not None:
+                self._queue.observe(project_id, full=action in LEAVE_NO_TRACE)
+        except QueueError as error:  # what the event says counts all the same, and is seen at the next look
             logger.warning("project %s: event %r is not noted: %s", project_id, action, error)
 
     def last_event(self, project_id: str) -> dict[str, Any] | None:
@@ -86,11 +104,40 @@ class ProjectService:
         projects = [project_id] if project_id else self._stores.models.projects()
         return [version.name for name in projects for version in self.published(name)]
 
-    def activate(self, project_id: str, version: str) -> None:
-        """Lets another version predict from the next request on; NotFoundError where there is no such version."""
-        self._stores.models.folder(project_id, version)  # before a project that does not exist gets a folder
+    def activate(self, project_id: str, version: str) -> str | None:
+        """Lets another version predict from the next request on, and begins to write its boxes and masks.
+
+        Returns: why they are not written, a sentence; None where they are.
+        Raises: NotFoundError where there is no such version.
+        """
         self._stores.models.activate(project_id, version)
         logger.info("project %s: %s is live", project_id, version)
+        if not self._settings.preannotate:
+            return "PREANNOTATE is 0."
+        try:
+            self._queue.begin_preannotation(project_id, version)
+        except QueueError as error:  # the version is live all the same
+            logger.warning("project %s: the predictions of %s are not written: %s", project_id, version, error)
+            return str(error)
+        return None
+
+    def parent(self, project_id: str) -> str:
+        """The version that was live before the live one was made: where a rollback leads.
+
+        Raises: RegistryError where there is no such version, or none any more.
+        """
+        live, versions = self.live(project_id), {version.name: version for version in self.published(project_id)}
+        if live is None or live not in versions:
+            raise RegistryError(f"Project {project_id} has no live version, so there is none to go back from.")
+        parent = versions[live].facts.get("parent")
+        if not parent:
+            raise RegistryError(f"{live} is the first version of project {project_id}, so there is none to go back to.")
+        if parent not in versions:
+            raise RegistryError(
+                f"{parent}, from which {live} came, was deleted; `boxstrap models list {project_id}` shows those there "
+                f"are, `boxstrap models activate {project_id} VERSION` makes one live."
+            )
+        return str(parent)
 
     def preannotation(self, project_id: str) -> dict[str, Any] | None:
         """How far the newest pre-annotation is: version, tasks seen and done, whether it has ended."""

@@ -8,9 +8,11 @@ from typing import Any
 from backend.errors import NotFoundError
 from backend.jobs.queue import JobQueue
 from backend.settings import Settings
-from backend.storage.runs import CANCELLED, QUEUED, RUNNING, Run
+from backend.storage.runs import CANCELLED, ENDED, QUEUED, RUNNING, Run
 from backend.storage.stores import Stores
 from wsol_core.config import TrainConfig
+
+BUTTON, COMMAND_LINE = 'button "Start training"', "command line"  # triggers: why a person's run was started
 
 
 class TrainingService:
@@ -19,19 +21,25 @@ class TrainingService:
     def __init__(self, settings: Settings, stores: Stores, queue: JobQueue) -> None:
         self._settings, self._stores, self._queue = settings, stores, queue
 
-    def start(self, project_id: str) -> Run:
+    def start(self, project_id: str, trigger: str = BUTTON) -> Run:
         """A run of the project that is waiting: the one there is, else a new one.
 
         While one is being trained a further one waits, since labels may have come; more requests change nothing.
+        Args: trigger: why, for people; a run that waits already keeps its own.
         """
         with self._queue.only_one(f"training-{project_id}"):
             for run in self._stores.runs.of_project(project_id):
                 if run.state == QUEUED:
                     self._queue.train(run.id)  # in case the process died between the record and the queue
                     return run
-            run = self._stores.runs.create(project_id, self._config().to_dict())
-            self._queue.train(run.id)
-            return run
+            return self._create(project_id, trigger)
+
+    def start_if_idle(self, project_id: str, trigger: str) -> Run | None:
+        """A new run; None where one waits or is being trained."""
+        with self._queue.only_one(f"training-{project_id}"):
+            if any(run.state not in ENDED for run in self._stores.runs.of_project(project_id)):
+                return None
+            return self._create(project_id, trigger)
 
     def cancel(self, run_id: str) -> Run:
         """Ends a run within seconds, wherever it is; one that has ended stays as it ended."""
@@ -57,8 +65,12 @@ class TrainingService:
         version = self._stores.models.current(project_id)
         if version is None:
             raise NotFoundError(f"Project {project_id} has no version yet; start a training first.")
-        first = {"project_id": project_id, "version": version, "after_id": 0, "seen": 0, "done": 0}
-        self._queue.preannotate(first)
+        self._queue.begin_preannotation(project_id, version)
+
+    def _create(self, project_id: str, trigger: str) -> Run:
+        run = self._stores.runs.create(project_id, self._config().to_dict(), trigger)
+        self._queue.train(run.id)
+        return run
 
     def _config(self) -> TrainConfig:
         settings = self._settings

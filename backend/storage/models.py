@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.errors import NotFoundError, RegistryError
+from backend.errors import LiveVersionChangedError, NotFoundError, RegistryError
 from backend.storage.files import locked, read_json, safe_name, write_json
 from wsol_core.errors import StorageError
 from wsol_core.files import write_whole
@@ -29,6 +29,7 @@ NEEDED_FILES, OTHER_FILES = ("model.safetensors", "model.json"), ("history.jsonl
 RUBBISH = (".new-*", ".deleted-*", ".*.part")  # left by processes that were killed
 FACTS = "version.json"
 BEFORE_TRAINING = "untrained"
+ANY = "any version"  # no version's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +48,35 @@ class ModelRegistry:
         self.root = root
 
     def publish(
-        self, project_id: str, model: Path, facts: Mapping[str, Any], manifest: Path | None = None, live: bool = True
+        self,
+        project_id: str,
+        model: Path,
+        facts: Mapping[str, Any],
+        manifest: Path | None = None,
+        *,
+        live: bool = True,
+        over: str | None = ANY,
     ) -> str:
         """Copies the finished model of a run into a new version, and makes it the live one; its name.
 
         The same `facts["run"]` is published once: a second call gives the version of the first.
+        Args: over: the version that it was judged against, which has to be live still.
         Raises: StorageError where the disk is full; nothing has changed then. RegistryError where `model` lacks a file.
+            LiveVersionChangedError where another version than `over` is live and the run has not published yet.
         """
         project = self._project(project_id)
         if missing := [name for name in NEEDED_FILES if not (model / name).is_file()]:
             raise RegistryError(f"{model} cannot be published, it has no {missing[0]}; finish its training first.")
         with _explaining(project), locked(project / ".lock"):
-            version = self._of_run(project_id, facts.get("run"))
-            known = version is not None
+            version = self.of_run(project_id, facts.get("run"))
+            known, current = version is not None, self.current(project_id)
             if version is None:
+                if over not in (ANY, current):
+                    raise LiveVersionChangedError(f"{current} has become live, not {over}; judge the model again.")
                 version = f"boxstrap-{project_id}-{self._next_number(project):04}"
-                values = {**facts, "version": version, "parent": self.current(project_id), "created": time.time()}
+                values = {**facts, "version": version, "parent": current, "created": time.time()}
                 _write_version(project, version, model, values, manifest)
-            if live and self.current(project_id) != version:
+            if live and current != version and over in (ANY, current):  # else somebody chose another one meanwhile
                 try:
                     write_whole(project / "CURRENT", version.encode())
                 except StorageError:
@@ -92,6 +104,15 @@ class ModelRegistry:
             raise NotFoundError(f"Project {project_id} has no version {version!r}; it has: {known}.")
         return folder
 
+    def facts(self, project_id: str, version: str) -> dict[str, Any]:
+        """What its training said of a version; NotFoundError where there is no such version."""
+        return read_json(self.folder(project_id, version) / FACTS) or {}
+
+    def of_run(self, project_id: str, run: object) -> str | None:
+        """The version that a run has published; None where it has not."""
+        same = [found.name for found in self.versions(project_id) if run is not None and found.facts.get("run") == run]
+        return same[0] if same else None
+
     def versions(self, project_id: str) -> list[Version]:
         """All versions, oldest first."""
         project = self._project(project_id)
@@ -107,14 +128,15 @@ class ModelRegistry:
         return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
 
     def activate(self, project_id: str, version: str) -> None:
-        """Makes an existing version the live one: the way back, too."""
+        """Makes an existing version the live one: the way back, too. NotFoundError where there is no such version."""
+        self.folder(project_id, version)  # before the lock makes a folder for a project that does not exist
         with locked(self._project(project_id) / ".lock"):
-            self.folder(project_id, version)
+            self.folder(project_id, version)  # it may have been deleted while we waited
             write_whole(self._project(project_id) / "CURRENT", version.encode())
 
     def delete(self, project_id: str, version: str) -> None:
-        """Removes a version that is not live; its name is not given again."""
-        project = self._project(project_id)
+        """Removes a version that is not live; its name is not given again. NotFoundError where there is no such."""
+        project = self.folder(project_id, version).parent  # before the lock, as in `activate`
         with locked(project / ".lock"):
             folder = self.folder(project_id, version)
             if self.current(project_id) == version:
@@ -124,10 +146,6 @@ class ModelRegistry:
 
     def _project(self, project_id: str) -> Path:
         return self.root / safe_name(project_id, "project")
-
-    def _of_run(self, project_id: str, run: object) -> str | None:
-        same = [found.name for found in self.versions(project_id) if run is not None and found.facts.get("run") == run]
-        return same[0] if same else None
 
     def _next_number(self, project: Path) -> int:
         known = [path.name for path in project.iterdir() if path.is_dir() and not path.name.startswith(".")]

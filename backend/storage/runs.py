@@ -13,6 +13,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -30,7 +31,8 @@ class Run:
     """A training run. Times are seconds since 1970; `reason` says in a sentence why it failed or was cancelled.
 
     `starts` counts its processes that died in a row without getting further, and the present one, which has `begun`
-    later than `started` where it goes on from a checkpoint.
+    later than `started` where it goes on from a checkpoint. `trigger` says why it was started: "20 new corrections".
+    `gate` is the record of how its version was compared with the live one, once it was.
     """
 
     id: str
@@ -45,6 +47,8 @@ class Run:
     pictures: int | None = None
     version: str | None = None
     reason: str = ""
+    trigger: str = ""
+    gate: dict[str, Any] | None = None
 
 
 class RunStore:
@@ -53,12 +57,12 @@ class RunStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def create(self, project_id: str, config: dict[str, Any]) -> Run:
+    def create(self, project_id: str, config: dict[str, Any], trigger: str = "") -> Run:
         """A new run, queued."""
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
         name = f"{safe_name(project_id, 'project')}-{stamp}-{secrets.token_hex(3)}"
-        run = Run(name, project_id, config, created=now)
+        run = Run(name, project_id, config, created=now, trigger=trigger)
         self._write(run)
         return run
 
@@ -82,16 +86,17 @@ class RunStore:
 
     def of_project(self, project_id: str) -> list[Run]:
         """The project's runs, newest first."""
-        return [run for run in self.all() if run.project_id == project_id]
+        names = self.names(f"{project_id}-") if is_safe(project_id) else []
+        return [run for run in self._read_all(names) if run.project_id == project_id]
 
     def all(self) -> list[Run]:
         """All runs, newest first."""
-        names = [path.parent.name for path in self.root.glob("*/run.json")] if self.root.is_dir() else []
-        runs = []
-        for name in filter(is_safe, names):
-            with suppress(NotFoundError):  # removed just now
-                runs.append(self.read(name))
-        return sorted(runs, key=lambda run: -run.created)
+        return self._read_all(self.names())
+
+    def names(self, begin: str = "") -> list[str]:
+        """Names of all runs, of those that begin so if it is given, without reading one; in no order."""
+        found = self.root.glob(f"{begin}*/run.json") if self.root.is_dir() else ()
+        return [path.parent.name for path in found if is_safe(path.parent.name)]
 
     def folder(self, run_id: str) -> Path:
         """Where the run's files are."""
@@ -101,6 +106,13 @@ class RunStore:
         """Removes the pictures of an ended run, and with `everything` checkpoint and model; its record stays."""
         for name in ("pictures", "masks", "model") if everything else ("pictures", "masks"):
             shutil.rmtree(self.folder(run_id) / name, ignore_errors=True)
+
+    def _read_all(self, names: Iterable[str]) -> list[Run]:
+        runs = []
+        for name in names:
+            with suppress(NotFoundError):  # removed just now
+                runs.append(self.read(name))
+        return sorted(runs, key=lambda run: -run.created)
 
     def _write(self, run: Run) -> None:
         write_json(self.folder(run.id) / "run.json", asdict(run))

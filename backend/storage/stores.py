@@ -5,22 +5,30 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.settings import Settings
+from backend.storage.feedback import FeedbackStore
 from backend.storage.models import ModelRegistry
+from backend.storage.policies import Policy, PolicyStore
 from backend.storage.projects import ProjectStore
 from backend.storage.runs import RunStore
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where versions, runs and projects are kept."""
+    """Where versions, runs, projects, their policies and what people said are kept."""
 
     models: ModelRegistry
     runs: RunStore
     projects: ProjectStore
+    policies: PolicyStore
+    feedback: FeedbackStore
 
 
 def open_stores(settings: Settings) -> Stores:
     """Nothing is made on disk before something is kept."""
     return Stores(
-        ModelRegistry(settings.models), RunStore(settings.home / "runs"), ProjectStore(settings.home / "projects")
+        ModelRegistry(settings.models),
+        RunStore(settings.home / "runs"),
+        ProjectStore(settings.home / "projects"),
+        PolicyStore(settings.home / "policies", Policy.of(settings)),
+        FeedbackStore(settings.home / "feedback.sqlite"),
     )

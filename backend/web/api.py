@@ -6,13 +6,16 @@ What may call it is the guard's business: like everywhere, requests that change 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
+from backend.services.loop import show_policy
 from backend.services.overview import revision, show_projects, show_run, show_runs
+from backend.services.projects import project_number
+from backend.services.reports import TARGET_RISK
 from backend.services.status import Status
-from backend.web.schemas import ActivateCall, project_number
+from backend.web.schemas import ActivateCall, PolicyCall
 from backend.web.services import TheServices
 
 router = APIRouter(prefix="/api", tags=["API"])
@@ -23,7 +26,7 @@ Json = dict[str, Any]
 @router.get("/projects")
 def projects(all_services: TheServices) -> Json:
     """Every project: its versions and which is live, its runs that wait or are trained, and the newest one."""
-    found = show_projects(all_services.projects, all_services.training)
+    found = show_projects(all_services.projects, all_services.training, all_services.loop)
     return {"projects": found, "revision": revision(found)}
 
 
@@ -46,10 +49,34 @@ def preannotate(project: str, all_services: TheServices) -> Json:
 
 @router.post("/projects/{project}/activate")
 def activate(project: str, call: ActivateCall, all_services: TheServices) -> Json:
-    """Makes one of the project's versions the live one."""
+    """Makes one of the project's versions the live one, and begins to write its boxes and masks."""
     project_id = project_number(project)
     all_services.projects.activate(project_id, call.version)
     return {"live_version": all_services.projects.live(project_id)}
+
+
+@router.get("/projects/{project}/report")
+def report(project: str, all_services: TheServices, risk: Annotated[float, Query(gt=0, lt=1)] = TARGET_RISK) -> Json:
+    """What pre-annotation brought. `risk`: share of wrong regions that a score threshold may let through."""
+    return all_services.reports.report(project_number(project), risk).to_dict()
+
+
+@router.get("/projects/{project}/policy")
+def policy(project: str, all_services: TheServices) -> Json:
+    """When the project is trained by itself, and how its versions go live."""
+    return show_policy(all_services.loop.policy(project_number(project)))
+
+
+@router.patch("/projects/{project}/policy")
+def change_policy(project: str, call: PolicyCall, all_services: TheServices) -> Json:
+    """Changes what is named; the whole policy."""
+    return show_policy(all_services.loop.change_policy(project_number(project), **call.changes))
+
+
+@router.get("/projects/{project}/loop")
+def loop(project: str, all_services: TheServices) -> Json:
+    """Why a training does or does not start by itself now; how many tasks are corrected, and of which class."""
+    return asdict(all_services.loop.status(project_number(project)))
 
 
 @router.get("/runs")

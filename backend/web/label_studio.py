@@ -12,7 +12,8 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse
 
 from backend.errors import RequestError
-from backend.web.schemas import Event, JobCall, PredictCall, SetupCall, TrainCall, project_number
+from backend.services.projects import project_number
+from backend.web.schemas import Event, JobCall, PredictCall, SetupCall, TrainCall
 from backend.web.services import TheServices
 from backend.web.waiting import WaitingRoom
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-from backend.errors import RequestError
+from backend.services.projects import project_number
 
-_PROJECT = re.compile(r"[0-9]{1,18}")
 Json = dict[str, Any]
 
 
@@ -19,16 +17,6 @@ def _whole(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_whole)]
-
-
-def project_number(text: object) -> str:
-    """Label Studio's number of the project in "7.1795206333", "7" or 7; RequestError where there is none."""
-    number = str(text).partition(".")[0]
-    if not _PROJECT.fullmatch(number):
-        raise RequestError(
-            f"project is {str(text)[:40]!r}; it has to begin with the project's number, as in '7.17952'."
-        )
-    return str(int(number))
 
 
 class _Call(BaseModel):
@@ -94,6 +82,25 @@ class JobCall(_Call):
     """POST /job_status."""
 
     job: Text
+
+
+class PolicyCall(BaseModel):
+    """PATCH /api/projects/{project}/policy: what is to be changed. A misspelt name would change nothing in silence."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    every: int = 0
+    cron: Text = ""
+    quiet: Text = ""
+    min_per_class: int = 1
+    gate: Text = ""
+    sampling: Text = ""
+    score_threshold: float | None = None
+
+    @property
+    def changes(self) -> Json:
+        """What the caller named; which values have a meaning is the policy's business."""
+        return self.model_dump(exclude_unset=True)
 
 
 class ActivateCall(_Call):

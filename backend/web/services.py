@@ -7,8 +7,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from backend.services.loop import LoopService
 from backend.services.predictions import PredictionService
 from backend.services.projects import ProjectService
+from backend.services.reports import ReportService
 from backend.services.status import StatusService
 from backend.services.training import TrainingService
 
@@ -21,6 +23,8 @@ class Services:
     training: TrainingService
     predictions: PredictionService
     status: StatusService
+    loop: LoopService
+    reports: ReportService
 
 
 async def services(request: Request) -> Services:  # async: FastAPI would give anything else a thread

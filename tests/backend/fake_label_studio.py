@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image
+
+from tests.local_http import answering, send
 
 BACKEND_URL = "http://boxstrap.test:9090"
 CONFIG = (
@@ -86,40 +87,15 @@ class FakeLabelStudio:
         if path.startswith(("/data/upload/", "/storage-data/")) and path not in self.answers:
             file = io.BytesIO()
             Image.new("RGB", (4, 3)).save(file, "PNG")
-            _send(handler, 200, file.getvalue())
+            send(handler, 200, file.getvalue())
             return
         status, values = self.answers.get(f"{handler.command} {path}", refusal(404, "Not found."))
-        _send(handler, status, values if isinstance(values, bytes) else json.dumps(values).encode())
-
-
-def _send(handler: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(body)))
-    handler.end_headers()
-    handler.wfile.write(body)
+        send(handler, status, values if isinstance(values, bytes) else json.dumps(values).encode())
 
 
 @contextmanager
 def fake_label_studio() -> Iterator[FakeLabelStudio]:
     """Answers on this machine as long as the block lasts."""
     fake = FakeLabelStudio()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            fake.handle(self)
-
-        def do_PATCH(self) -> None:
-            fake.handle(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    fake.url = f"http://127.0.0.1:{server.server_port}"
-    yield fake
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering(fake.handle) as fake.url:
+        yield fake

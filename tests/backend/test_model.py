@@ -7,10 +7,8 @@ import importlib.util
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +21,7 @@ from flask.testing import FlaskClient
 from backend import model, model_server
 from backend.jobs.queue import TRAIN, JobQueue
 from backend.settings import Settings
+from demo.local_servers import comes_up, free_port
 from tests.backend.embedded_redis import redis_in, short_home
 from tests.backend.fake_label_studio_ml_v2 import FakeBaseV2
 
@@ -214,28 +213,17 @@ def test_2_x_calls_fit_with_event_and_data_in_the_request(v2: ModuleType, queue:
     assert waiting(queue) == 1
 
 
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 def test_label_studio_ml_start_serves_the_folder_backend(queue: JobQueue, home: Path) -> None:
     """As a user starts it, and without torch in the process."""
     port = free_port()
+    url = f"http://127.0.0.1:{port}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = [str(Path(sys.executable).with_name("label-studio-ml")), "start", "backend", "-p", str(port)]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PATH": path}, start_new_session=True)
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as http:
-            deadline = time.monotonic() + 60
-            while True:
-                try:
-                    assert http.get("/health").json()["status"] == "UP"
-                    break
-                except httpx.TransportError:
-                    assert process.poll() is None and time.monotonic() < deadline
-                    time.sleep(0.1)
+        assert comes_up(url, process, 60)
+        with httpx.Client(base_url=url, timeout=10) as http:
+            assert http.get("/health").json()["status"] == "UP"
             assert http.post("/setup", json=SETUP).json() == {"model_version": UNTRAINED}
             call = {"tasks": TASKS, "project": "7.1795206333", "label_config": CONFIG, "params": PARAMS}
             assert http.post("/predict", json=call).json()["results"] == [EMPTY]
@@ -253,6 +241,21 @@ def test_a_wsgi_server_finds_the_application_in_the_folder(home: Path) -> None:
         [sys.executable, "-c", code], cwd=ROOT / "backend", env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     assert done.returncode == 0
+
+
+def test_a_wsgi_servers_log_has_no_addresses_of_label_studio(home: Path) -> None:
+    code = "import sys, logging, _wsgi; sys.exit(logging.getLogger('httpx').isEnabledFor(logging.INFO))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "backend", env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.returncode == 0
+
+
+def test_a_project_is_named_by_a_number_that_can_name_a_file(client: FlaskClient) -> None:
+    for project in ("9" * 19, "../7", "٧"):
+        assert client.post("/setup", json={**SETUP, "project": project}).status_code == 422
+    assert client.post("/setup", json={**SETUP, "project": "007.5"}).status_code == 200
+    assert [project.id for project in model.parts().stores.projects.all()] == ["7"]
 
 
 def test_the_settings_of_these_tests_are_their_own(home: Path) -> None:

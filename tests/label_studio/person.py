@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from demo.project import DemoProject
 from tests.label_studio.servers import LOGIN
 
 Json = dict[str, Any]
@@ -24,45 +23,27 @@ CONFIG = """<View>
 </View>"""
 
 
-class Person:
-    """Logged in with the legacy token."""
+class Person(DemoProject):
+    """Logged in with the legacy token; does more than the demo does."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        headers = {"Authorization": f"Token {LOGIN.token}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=120, trust_env=False)
-
-    def close(self) -> None:
-        self._http.close()
-
-    def call(self, method: str, path: str, **what: Any) -> Any:
-        response = self._http.request(method, path, **what)
-        assert response.is_success, f"{method} {path}: {response.status_code} {response.text[:500]}"
-        return response.json() if response.content else None
-
-    def project(self, title: str, config: str = CONFIG) -> int:
-        return int(self.call("POST", "/api/projects/", json={"title": title, "label_config": config})["id"])
+        super().__init__(url, LOGIN.token)
 
     def upload(self, project: int, pictures: Sequence[Path]) -> None:
         files = {f"file{i}": (path.name, path.read_bytes(), "image/jpeg") for i, path in enumerate(pictures)}
         self.call("POST", f"/api/projects/{project}/import", files=files)
 
     def local_files(self, project: int, folder: Path, pictures: Sequence[Path]) -> None:
-        values = {"project": project, "path": str(folder), "use_blob_urls": True, "title": "local"}
-        self.call("POST", "/api/storages/localfiles", json=values)
+        self.serve_local_files(project, folder)
         names = [str(path.relative_to(folder.parent)) for path in pictures]
         self.import_images(project, [f"/data/local-files/?d={name}" for name in names])
 
     def import_images(self, project: int, references: Sequence[str]) -> None:
-        self.call("POST", f"/api/projects/{project}/import", json=[{"image": reference} for reference in references])
+        self.import_tasks(project, [{"image": reference} for reference in references])
 
     def data_uris(self, project: int, pictures: Sequence[Path]) -> None:
         codes = [base64.b64encode(path.read_bytes()).decode() for path in pictures]
         self.import_images(project, [f"data:image/jpeg;base64,{code}" for code in codes])
-
-    def tasks(self, project: int) -> list[Json]:
-        params = {"project": project, "page_size": 500, "fields": "all"}
-        return sorted(self.call("GET", "/api/tasks", params=params)["tasks"], key=lambda task: int(task["id"]))
 
     def choose(self, task: Json, label: str) -> None:
         said = {"from_name": "class", "to_name": "image", "type": "choices", "value": {"choices": [label]}}
@@ -76,20 +57,6 @@ class Person:
         where = {"id": "drawn", "from_name": "box", "to_name": "image", "type": "rectanglelabels"}
         result = [{**where, **size, "origin": "manual", "value": value}]
         self.call("POST", f"/api/tasks/{task['id']}/annotations/", json={"result": result, "lead_time": 1.0})
-
-    def connect(self, project: int, url: str, **more: Any) -> Json:
-        values = {"project": project, "url": url, "title": "Boxstrap", "is_interactive": True, **more}
-        return dict(self.call("POST", "/api/ml", json=values))
-
-    def backend(self, project: int) -> Json:
-        return dict(self.call("GET", "/api/ml", params={"project": project})[0])
-
-    def start_training(self, backend: int) -> None:
-        self.call("POST", f"/api/ml/{backend}/train", json={})
-
-    def retrieve_predictions(self, project: int) -> None:
-        params = {"id": "retrieve_tasks_predictions", "project": project}
-        self.call("POST", "/api/dm/actions", params=params, json={"selectedItems": {"all": True, "excluded": []}})
 
     def predictions(self, project: int, version: str | None = None) -> list[Json]:
         found = self.call("GET", "/api/predictions/", params={"project": project})

@@ -1,34 +1,25 @@
-"""Processes that the tests against a real Label Studio start: Label Studio itself, Boxstrap, a plain web server."""
+"""Processes that the tests against a real Label Studio start: Label Studio itself and Boxstrap."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from demo.label_studio_server import LabelStudioServer, Login
+from demo.local_servers import comes_up, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGIN = Login("tester@example.com", "tester-Passw0rd", "0123456789abcdef0123456789abcdef01234567")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def eventually(check: Callable[[], Any], timeout_s: float, what: str, log: Path | None = None) -> Any:
@@ -85,16 +76,8 @@ def boxstrap(home: Path, log: Path, environment: Mapping[str, str], *command: st
             start_new_session=True,
         )
     url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text()[-3000:]
-        try:
-            return httpx.get(f"{url}/health", timeout=2, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
-
     try:
-        eventually(answers, 120, "Boxstrap answers")
+        assert comes_up(url, process, 120), log.read_text(errors="replace")[-3000:]
         yield url
     finally:
         if process.poll() is None:
@@ -104,25 +87,6 @@ def boxstrap(home: Path, log: Path, environment: Mapping[str, str], *command: st
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def web_server(folder: Path) -> Iterator[str]:
-    """Files of a folder over HTTP; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def personal_token(url: str) -> str:

@@ -55,7 +55,7 @@ def green_share(picture: Image.Image) -> float:
 
 def test_the_predicted_box_and_mask_are_drawn(place: Place, chromium: str) -> None:
     person = place.person
-    project = person.project("shown", COLOURED)
+    project = person.make("shown", COLOURED)
     picture = place.drawn["ladybird"][0]
     person.upload(project, [picture])
     with Image.open(picture) as before:

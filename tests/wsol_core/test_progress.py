@@ -14,6 +14,22 @@ def test_without_hooks_nothing_is_said_and_nothing_stops() -> None:
     assert not hooks.should_stop()
 
 
+def test_as_values_progress_is_rounded_and_its_losses_are_summed() -> None:
+    values = Progress("localize", 1, 2, 3, 8, 24, 64, {"region": 0.75, "entropy": 0.5}, 41.6789, 125.04).to_values()
+    assert values == {
+        "stage": "localize",
+        "stage_index": 1,
+        "stages": 2,
+        "epoch": 3,
+        "epochs": 8,
+        "step": 24,
+        "steps": 64,
+        "loss": 1.25,
+        "images_per_s": 41.68,
+        "seconds_left": 125.0,
+    }
+
+
 def test_progress_card_schedule_and_history_do_not_load_torch() -> None:
     modules = "wsol_core.progress, wsol_core.model_card, wsol_core.schedule, wsol_core.history, wsol_core.pacing"
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"

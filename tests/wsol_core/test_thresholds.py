@@ -131,6 +131,11 @@ def test_extreme_raw_scores_do_not_run_away() -> None:
     assert all(map(math.isfinite, fit_score_calibration([-7.0] * 50 + [7.0] * 50, [False] * 50 + [True] * 50)))
 
 
+def test_regions_that_all_look_sure_and_are_right_half_of_the_time_score_a_half() -> None:
+    scale, shift = fit_score_calibration([6.9] * 60, [True, False] * 30)
+    assert 1 / (1 + math.exp(-(scale * 6.9 + shift))) == pytest.approx(0.5, abs=0.01)
+
+
 def test_the_order_of_scores_never_turns() -> None:
     scale, shift = fit_score_calibration([-3.0, 3.0] * 50, [True, False] * 50)
     assert scale == pytest.approx(0.1)

@@ -113,11 +113,21 @@ def test_few_corrected_pictures_are_a_quarter_of_every_batch(make: MakeSample) -
     box = (CorrectedRegion("cat", (0, 0, 16, 16)),)
     samples = [make(200, regions=box), *(make(grey) for grey in range(24))]
     source = pictures(samples, batch_size=8)
-    assert source.batches_per_epoch == 4
+    assert source.batches_per_epoch == 3  # 25 pictures
     batches = [source.batch(index) for index in range(4)]
     assert [greys(batch.images).count(200) for batch in batches] == [2, 2, 2, 2]
     assert sorted(g for b in batches for g in greys(b.images) if g != 200) == list(range(24))
     assert len({tuple(np.flatnonzero(np.array(greys(b.images)) == 200)) for b in batches}) > 1  # spread anew each time
+
+
+@pytest.mark.parametrize(("corrected", "shown"), [(3, 6), (4, 8), (6, 8)])
+def test_corrected_pictures_are_shown_twice_as_often_up_to_half_of_every_batch(
+    make: MakeSample, corrected: int, shown: int
+) -> None:
+    box = (CorrectedRegion("cat", (0, 0, 16, 16)),)
+    source = pictures([make(grey, regions=box if grey < corrected else ()) for grey in range(16)], batch_size=16)
+    assert source.batches_per_epoch == 1
+    assert sum(grey < corrected for grey in greys(source.batch(0).images)) == shown
 
 
 def test_many_corrected_pictures_are_not_shown_more_often(make: MakeSample) -> None:

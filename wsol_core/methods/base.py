@@ -58,6 +58,11 @@ class Prediction:
     logits: Tensor
     maps: Tensor
 
+    def maps_of(self, labels: Tensor) -> Tensor:
+        """(B, h, w) maps of the class `labels[i]` (B,) of each picture."""
+        index = labels if self.maps.shape[1] > 1 else torch.zeros_like(labels)
+        return self.maps[torch.arange(len(self.maps), device=self.maps.device), index]
+
 
 class WsolMethod(nn.Module, ABC):
     """A localizer that learns from image-level labels.
@@ -78,6 +83,8 @@ class WsolMethod(nn.Module, ABC):
         self.num_classes = num_classes
         self.multi_label = multi_label
         self.pretrained = pretrained
+        self.warm = False  # whether it began as a finished model's weights
+        self.knows_classes = False  # whether these told all its classes
 
     @abstractmethod
     def begin_stage(self, stage: str) -> None:
@@ -110,6 +117,4 @@ class WsolMethod(nn.Module, ABC):
     def activation_maps(self, images: Tensor, labels: Tensor) -> Tensor:
         """(B, h, w) maps in [0, 1] of the class `labels[i]` (B,) of each picture."""
         prediction: Prediction = self(images)
-        maps = prediction.maps
-        index = labels if maps.shape[1] > 1 else torch.zeros_like(labels)
-        return maps[torch.arange(len(maps), device=maps.device), index]
+        return prediction.maps_of(labels)

@@ -50,13 +50,13 @@ class _Scorer(nn.Module):
 class Boxstrap(WsolMethod):
     """Two stages, from what measured best of BAS, ORNet, WSL-BG and self-training.
 
-    classify: a classifier (alone for the first quarter), and a coarse generator at stride 8 whose one class-agnostic
-        map M is trained by BAS's background suppression, here on the stem's features (stride 4), whose small
-        receptive field keeps a halo around the object from mattering; by foreground guidance, ORNet's weighted
-        entropy, BoxInst's pairwise term over the whole picture, and `AreaControl` in place of BAS's area loss. Being
-        shared by all classes, the map cannot make a class's typical surroundings its foreground where other classes
-        show the same surroundings empty. Mosaics of shuffled pictures teach it that objects are seen in the middle more
-        often than at the border; this alone is what one class without background pictures has.
+    classify: a classifier (alone for the first quarter, unless it knew all classes before), and a coarse generator at
+        stride 8 whose one class-agnostic map M is trained by BAS's background suppression, here on the stem's features
+        (stride 4), whose small receptive field keeps a halo around the object from mattering; by foreground guidance,
+        ORNet's weighted entropy, BoxInst's pairwise term over the whole picture, and `AreaControl` in place of BAS's
+        area loss. Being shared by all classes, the map cannot make a class's typical surroundings its foreground where
+        other classes show the same surroundings empty. Mosaics of shuffled pictures teach it that objects are seen in
+        the middle more often than at the border; this alone is what one class without background pictures has.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
         more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
 
@@ -125,7 +125,7 @@ class Boxstrap(WsolMethod):
             return terms | {"middle": self._middle_or_border(batch.images), "regions": regions}
         if share := self._middle_share(progress):
             terms["middle"] = share * self._middle_or_border(batch.images[::MOSAIC_EVERY])
-        if progress >= CLASSIFIER_ALONE:
+        if self.knows_classes or progress >= CLASSIFIER_ALONE:
             terms |= self._suppression(batch, features, class_maps)
         return terms
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -43,7 +43,19 @@ def predict(call: Mapping[str, Any]) -> list[Json]:
         return [
             _object_at(place, call, task, config, prompt, files.get(index)) for index, task in enumerate(call["tasks"])
         ]
-    return predict_tasks(place, call["project_id"], call["version"], call["tasks"], config, files)
+    found = predict_tasks(place, call["project_id"], call["version"], call["tasks"], config, files)
+    return [each.prediction for each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A task's prediction, what it was made of (None where the picture cannot be used), and the picture's classes as
+    people have given them, in the model's words.
+    """
+
+    prediction: Json
+    localization: Localization | None
+    labels: tuple[str, ...]
 
 
 def predict_tasks(
@@ -53,14 +65,15 @@ def predict_tasks(
     tasks: Sequence[Mapping[str, Any]],
     config: LabelConfig,
     files: Mapping[int, Path] = MappingProxyType({}),
-) -> list[Json]:
+) -> list[Predicted]:
     """One prediction a task; an empty one, and a logged reason, where the picture cannot be used."""
     predictor = place.models.get(place.stores.models.folder(project_id, version))
     found = fetch_pictures(place.media, tasks, config, project_id, files)
     localized = _localized(predictor, tasks, found, config)
-    threshold = place.settings.score_threshold
+    chosen = place.stores.policies.find(project_id).score_threshold
+    threshold = place.settings.score_threshold if chosen is None else chosen
     return [
-        _prediction(task, localization, config, version, threshold, labels)
+        Predicted(_prediction(task, localization, config, version, threshold, labels), localization, labels)
         for task, (localization, labels) in zip(tasks, localized, strict=True)
     ]
 

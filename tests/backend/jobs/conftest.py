@@ -17,6 +17,7 @@ from backend.storage.stores import Stores, open_stores
 from tests.backend.jobs.fake_label_studio import FakeLabelStudio
 from tests.backend.jobs.real_services import Nursery, RedisServer, Workers, queue_of
 from tests.backend.jobs.trainings import Trainings
+from tests.local_http import answering
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +43,8 @@ def queue(redis_server: RedisServer) -> Iterator[JobQueue]:
 def label_studio(pictures: Path) -> Iterator[FakeLabelStudio]:
     """A server with a project 7 of ten labelled pictures."""
     server = FakeLabelStudio(pictures)
-    server.start()
-    yield server
-    server.stop()
+    with answering(server.answer) as server.url:
+        yield server
 
 
 @pytest.fixture

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.local_http import send
 
 PROJECT = "7"
 CONFIG = """<View><Image name="image" value="$image"/>
 <Choices name="class" toName="image"><Choice value="ladybird"/><Choice value="fish"/></Choices>
 <RectangleLabels name="box" toName="image"><Label value="ladybird"/><Label value="fish"/></RectangleLabels></View>"""
 
+EPOCH = "1970-01-01T00:00:00.000000Z"  # when tasks that say nothing of it were changed last
 Json = dict[str, Any]
 
 
@@ -35,37 +37,10 @@ class FakeLabelStudio:
             for number, (line, path) in enumerate(zip(drawn, self.files, strict=True))
         ]
         self.config = CONFIG
+        self.project: Json = {"id": int(PROJECT), "model_version": "Boxstrap", "sampling": "Sequential sampling"}
         self.down = False
         self.asked: Counter[str] = Counter()
-        self.port = 0
-        self._server: ThreadingHTTPServer | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        studio = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                studio._answer(self)
-
-            def do_POST(self) -> None:
-                studio._answer(self)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+        self.url = ""
 
     def task(self, number: int) -> Json:
         return next(task for task in self.tasks if task["id"] == number)
@@ -76,7 +51,13 @@ class FakeLabelStudio:
             task["id"] for task in self.tasks for found in task["predictions"] if found["model_version"] == version
         )
 
-    def _answer(self, handler: BaseHTTPRequestHandler) -> None:
+    def store(self, task: int, prediction: Json) -> int:
+        """The number of a prediction that is stored as an import does: without its cluster."""
+        number = 1 + max((each["id"] for each in self._stored()), default=0)
+        self.task(task)["predictions"].append({**prediction, "id": number, "cluster": None})
+        return number
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
         address = urlsplit(handler.path)
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         if self.down:
@@ -84,25 +65,62 @@ class FakeLabelStudio:
             return
         self.asked[address.path] += 1
         if handler.headers.get("Authorization") != f"Token {self.token}":
-            _send(handler, 401, b'{"detail": "no token"}')
+            send(handler, 401, b'{"detail": "no token"}')
         elif address.path in self.files:
             file = self.files[address.path]
-            _send(handler, 200, file.read_bytes()) if file.is_file() else _send(handler, 404, b"")
-        elif address.path == f"/api/projects/{PROJECT}/":
-            _send_json(handler, {"id": int(PROJECT), "label_config": self.config})
-        elif address.path == "/api/tasks/":
-            _send_json(handler, {"tasks": self._page(parse_qs(address.query))})
-        elif address.path == f"/api/projects/{PROJECT}/import/predictions":
+            send(handler, 200, file.read_bytes()) if file.is_file() else send(handler, 404, b"")
+        elif address.path.startswith("/api/predictions/"):
+            self._change(handler, int(address.path.split("/")[3]), body)
+        elif (values := self._values(address.path, parse_qs(address.query), body)) is not None:
+            send(handler, 200, json.dumps(values).encode())
+        else:
+            send(handler, 404, b'{"detail": "not here"}')
+
+    def _values(self, path: str, query: dict[str, list[str]], body: bytes) -> Json | list[Json] | None:
+        """What the API answers; None of what is not here."""
+        if path == f"/api/projects/{PROJECT}/":
+            self.project |= json.loads(body or b"{}")
+            return {**self.project, "label_config": self.config}
+        if path == f"/api/projects/{PROJECT}/model-versions":
+            return Counter(each["model_version"] for each in self._stored())
+        if path == f"/api/projects/{PROJECT}/import/predictions":
             predictions = json.loads(body)
             for prediction in predictions:
-                self.task(prediction["task"])["predictions"].append(prediction)
-            _send_json(handler, {"created": len(predictions)})
-        else:
-            _send(handler, 404, b'{"detail": "not here"}')
+                self.store(prediction["task"], prediction)
+            return {"created": len(predictions)}
+        if path == "/api/tasks/":
+            return {"tasks": page_of(self.tasks, query)}
+        if path == "/api/ml":
+            return [{"title": "Boxstrap", "model_version": f"boxstrap-{PROJECT}-untrained"}]
+        return None
 
-    def _page(self, query: dict[str, list[str]]) -> list[Json]:
-        above = json.loads(query["query"][0])["filters"]["items"][0]["value"]
-        return [task for task in self.tasks if task["id"] > above][: int(query["page_size"][0])]
+    def _change(self, handler: BaseHTTPRequestHandler, number: int, body: bytes) -> None:
+        """Deletes a prediction, or writes over parts of it."""
+        for predictions in (task["predictions"] for task in self.tasks):
+            if (found := next((each for each in predictions if each["id"] == number), None)) is not None:
+                if handler.command == "DELETE":
+                    predictions.remove(found)
+                else:
+                    found |= json.loads(body)
+                send(handler, 200, b"{}")
+                return
+        send(handler, 404, b'{"detail": "No Prediction matches the given query."}')
+
+    def _stored(self) -> list[Json]:
+        return [prediction for task in self.tasks for prediction in task["predictions"]]
+
+
+def page_of(tasks: list[Json], query: dict[str, list[str]]) -> list[Json]:
+    """What the data manager makes of a query with filters "greater" and one column to order by."""
+    asked = json.loads(query["query"][0])
+    for each in asked["filters"]["items"]:
+        assert (each["operator"], each["type"]) in {("greater", "Number"), ("greater", "Datetime")}
+        column = each["filter"].removeprefix("filter:tasks:")
+        tasks = [task for task in tasks if task.get(column, EPOCH) > each["value"]]
+    [order] = asked["ordering"]
+    column = order.lstrip("-").removeprefix("tasks:")
+    ordered = sorted(tasks, key=lambda task: task.get(column, EPOCH), reverse=order.startswith("-"))
+    return [{"updated_at": EPOCH, **task} for task in ordered[: int(query["page_size"][0])]]
 
 
 def choice(label: str) -> Json:
@@ -114,20 +132,10 @@ def choice(label: str) -> Json:
 def drawn_box(label: str) -> Json:
     """An annotation with a region that a person drew."""
     value = {"x": 10, "y": 10, "width": 30, "height": 30, "rotation": 0, "rectanglelabels": [label]}
-    result = {"id": "r", "from_name": "box", "to_name": "image", "type": "rectanglelabels", "value": value}
+    size = {"original_width": 100, "original_height": 100, "image_rotation": 0}
+    result = {"id": "r", "from_name": "box", "to_name": "image", "type": "rectanglelabels", **size, "value": value}
     return {"id": 2, "was_cancelled": False, "updated_at": "2026-01-02T00:00:00Z", "result": [result]}
 
 
 def _task(number: int, label: str, path: str) -> Json:
     return {"id": number, "data": {"image": path}, "annotations": [choice(label)], "predictions": []}
-
-
-def _send(handler: BaseHTTPRequestHandler, status: int, content: bytes) -> None:
-    handler.send_response(status)
-    handler.send_header("Content-Length", str(len(content)))
-    handler.end_headers()
-    handler.wfile.write(content)
-
-
-def _send_json(handler: BaseHTTPRequestHandler, values: Json) -> None:
-    _send(handler, 200, json.dumps(values).encode())

@@ -14,8 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
+
 from backend.jobs.connection import connect, redis_url
-from backend.jobs.queue import JobQueue
+from backend.jobs.queue import BULK, JobQueue
 from backend.jobs.redis_server import server_command
 from backend.jobs.supervisor import Child, Supervisor
 from backend.settings import Settings
@@ -152,9 +156,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
+    """Whether any of its threads is; the first may have died, while Redis still gives a job to the process's socket."""
+    return any(_is_alive(thread) for thread in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+def _is_alive(stat: Path) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -166,6 +175,14 @@ def queue_of(settings: Settings) -> Iterator[JobQueue]:
         yield JobQueue(connection)
     finally:
         connection.close()
+
+
+def bulk_jobs(queue: JobQueue) -> list[Job]:
+    """Chunks that wait or run."""
+    bulk = Queue(BULK, connection=queue.connection, serializer=JSONSerializer)
+    registries = (bulk.started_job_registry, bulk.scheduled_job_registry)
+    names = [*bulk.job_ids, *(name for found in registries for name in found.get_job_ids(cleanup=False))]
+    return [job for name in names if (job := bulk.fetch_job(name)) is not None]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from rq.timeouts import UnixSignalDeathPenalty
 
 from backend.jobs.janitor import Janitor
 from backend.jobs.queue import BULK, TRAIN, JobQueue
-from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING, RunStore
+from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING, Run, RunStore
 from backend.storage.stores import Stores
 from tests.backend.jobs.real_services import Workers, wait_for
 from tests.backend.jobs.trainings import ENDLESS, Trainings
@@ -106,6 +106,36 @@ def test_files_of_ended_runs_are_removed(tidy: Janitor, runs: RunStore) -> None:
     tidy.tidy(thorough=True)
     left = {state: {path.name for path in folder.iterdir() if path.is_dir()} for state, folder in folders.items()}
     assert left == {FAILED: {"model"}, CANCELLED: set(), RUNNING: {"pictures", "model"}}
+
+
+def test_a_run_is_tidied_until_no_process_of_it_can_be_left(tidy: Janitor, runs: RunStore) -> None:
+    folders = {}
+    for age_s in (10, 7200):
+        run = runs.create("7", {})
+        runs.update(run.id, state=CANCELLED, ended=time.time() - age_s)
+        folders[age_s] = runs.folder(run.id) / "model"
+    for _ in range(2):
+        for folder in folders.values():
+            folder.mkdir(exist_ok=True)
+        tidy.tidy(thorough=True)
+    assert [folder.exists() for folder in folders.values()] == [False, True]
+
+
+def test_a_run_that_was_tidied_is_not_read_again(
+    tidy: Janitor, runs: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, waits = runs.create("7", {}), runs.create("7", {})
+    runs.update(ended.id, state=FAILED, ended=1.0)
+    read, seen = RunStore.read, []
+
+    def noted(self: RunStore, run_id: str) -> Run:
+        seen.append(run_id)
+        return read(self, run_id)
+
+    monkeypatch.setattr(RunStore, "read", noted)
+    for _ in range(2):
+        tidy.tidy(thorough=True)
+    assert (seen.count(ended.id), seen.count(waits.id)) == (1, 2)
 
 
 def test_a_dead_run_without_a_record_does_not_keep_others_from_being_recovered(

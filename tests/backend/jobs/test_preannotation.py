@@ -9,7 +9,7 @@ import pytest
 
 from backend.jobs.queue import BULK
 from tests.backend.jobs.fake_label_studio import PROJECT, FakeLabelStudio, drawn_box
-from tests.backend.jobs.real_services import Workers, is_running, wait_for
+from tests.backend.jobs.real_services import Workers, bulk_jobs, is_running, wait_for
 from tests.backend.jobs.trainings import Trainings
 
 CHUNKS_OF_THREE = """
@@ -38,7 +38,7 @@ def version(trainings: Trainings, model: Path) -> str:
 
 
 def ended(trainings: Trainings) -> bool:
-    return bool((trainings.queue.progress(f"bulk-{PROJECT}") or {}).get("ended")) and not trainings.queue.bulk_jobs()
+    return bool((trainings.queue.progress(f"bulk-{PROJECT}") or {}).get("ended")) and not bulk_jobs(trainings.queue)
 
 
 def test_every_task_gets_a_prediction_chunk_by_chunk(
@@ -56,7 +56,7 @@ def test_every_task_gets_a_prediction_chunk_by_chunk(
 def test_again_stores_nothing_again(
     trainings: Trainings, workers: Workers, version: str, label_studio: FakeLabelStudio
 ) -> None:
-    label_studio.task(4)["predictions"].append({"model_version": version, "result": []})
+    label_studio.store(4, {"model_version": version, "result": []})
     trainings.service.preannotate(PROJECT)
     workers.start("predict")
     wait_for(lambda: ended(trainings))
@@ -143,5 +143,5 @@ def test_a_new_version_begins_it(
     environment["PREANNOTATE"] = "1"
     workers.start("train")
     run = trainings.ends(trainings.start())
-    (job,) = trainings.queue.bulk_jobs()
+    (job,) = bulk_jobs(trainings.queue)
     assert job.args == [{"project_id": PROJECT, "version": run.version, "after_id": 0, "seen": 0, "done": 0}]

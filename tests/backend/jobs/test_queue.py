@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq import Queue
+from rq.job import Job
+from rq.serializers import JSONSerializer
 
 from backend.errors import BackendError, BusyError, QueueError
 from backend.jobs import queue as queue_module
@@ -22,7 +25,7 @@ from backend.jobs.worker import make_worker
 from backend.settings import Settings
 from backend.storage.stores import Stores
 from tests.backend.jobs.fake_label_studio import CONFIG, PROJECT, FakeLabelStudio
-from tests.backend.jobs.real_services import Workers, wait_for
+from tests.backend.jobs.real_services import Workers, bulk_jobs, wait_for
 
 NOTHING = {"queued": 0, "started": 0, "scheduled": 0, "failed": 0}
 CHUNK = {"project_id": PROJECT, "version": "v", "after_id": 0, "seen": 0, "done": 0}
@@ -56,11 +59,18 @@ def test_a_run_is_put_on_the_queue_once(queue: JobQueue) -> None:
     assert (queue.status("run-1"), queue.status("run-2")) == ("queued", None)
 
 
+def test_a_preannotation_begins_with_the_first_chunk(queue: JobQueue) -> None:
+    queue.begin_preannotation(PROJECT, "v")
+    queue.preannotate(CHUNK)
+    (job_id,) = Queue(BULK, connection=queue.connection, serializer=JSONSerializer).job_ids
+    assert Job.fetch(job_id, connection=queue.connection, serializer=JSONSerializer).args == [CHUNK]
+
+
 def test_a_chunk_is_put_on_the_queue_once_while_it_waits(queue: JobQueue) -> None:
     queue.preannotate(CHUNK)
     queue.preannotate({**CHUNK, "seen": 5})
     queue.preannotate({**CHUNK, "after_id": 64})
-    assert [job.description for job in queue.bulk_jobs()] == [
+    assert [job.description for job in bulk_jobs(queue)] == [
         "pre-annotate project 7 after task 0",
         "pre-annotate project 7 after task 64",
     ]
@@ -69,9 +79,9 @@ def test_a_chunk_is_put_on_the_queue_once_while_it_waits(queue: JobQueue) -> Non
 def test_a_chunk_that_has_ended_can_be_asked_for_again(queue: JobQueue, burst: Callable[[], None]) -> None:
     queue.preannotate(CHUNK)  # of a version that is not live, so it ends at once
     burst()
-    assert queue.bulk_jobs() == []
+    assert bulk_jobs(queue) == []
     queue.preannotate(CHUNK)
-    assert len(queue.bulk_jobs()) == 1
+    assert len(bulk_jobs(queue)) == 1
 
 
 def test_a_run_that_waits_can_be_cancelled(queue: JobQueue) -> None:
@@ -202,7 +212,6 @@ def test_who_waits_too_long_to_be_the_only_one_is_told(queue: JobQueue, monkeypa
         lambda queue: queue.put_back_strays(),
         lambda queue: queue.workers(),
         lambda queue: queue.counts(),
-        lambda queue: queue.bulk_jobs(),
         lambda queue: queue.only_one("x").__enter__(),
     ],
 )

@@ -27,6 +27,23 @@ def test_requests_while_one_is_trained_make_exactly_one_further_run(trainings: T
     assert [run.state for run in trainings.service.runs(PROJECT)] == [QUEUED, RUNNING]
 
 
+def test_a_run_says_what_started_it_and_keeps_that(trainings: Trainings) -> None:
+    first = trainings.service.start(PROJECT)
+    assert first.trigger == 'button "Start training"'
+    assert trainings.service.start(PROJECT, "command line") == first
+
+
+def test_what_starts_by_itself_starts_where_nothing_waits_or_is_trained(trainings: Trainings) -> None:
+    first = trainings.service.start_if_idle(PROJECT, "20 new corrections")
+    assert first is not None and (first.trigger, trainings.queue.status(first.id)) == ("20 new corrections", "queued")
+    assert trainings.service.start_if_idle(PROJECT, "21 new corrections") is None
+    trainings.stores.runs.update(first.id, state=RUNNING)
+    assert trainings.service.start_if_idle(PROJECT, "21 new corrections") is None
+    trainings.stores.runs.update(first.id, state=SUCCEEDED)
+    second = trainings.service.start_if_idle(PROJECT, "21 new corrections")
+    assert second is not None and second.id != first.id
+
+
 def test_projects_do_not_wait_for_each_other(trainings: Trainings) -> None:
     assert trainings.service.start(PROJECT).id != trainings.service.start("8").id
     assert len(trainings.service.runs()) == 2

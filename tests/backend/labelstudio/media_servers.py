@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 from PIL import Image
 
 from backend.labelstudio.media import MediaRules, MediaStore
+from tests.local_http import answering
 
 TOKEN = "Token 0123456789abcdef"
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -61,33 +61,16 @@ class PictureServer:
     def handle(self, handler: BaseHTTPRequestHandler) -> None:
         self.requests.append((handler.path, handler.headers["Authorization"]))
         waiting = self.answers.get(handler.path) or self.answers.get(handler.path.split("?")[0]) or [says(status=404)]
-        (waiting.pop(0) if len(waiting) > 1 else waiting[0])(handler)
+        try:
+            (waiting.pop(0) if len(waiting) > 1 else waiting[0])(handler)
+        except OSError:
+            handler.close_connection = True  # the client hung up, as it should in some tests
 
 
 def run_server() -> Iterator[PictureServer]:
     pictures = PictureServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            try:
-                pictures.handle(self)
-            except OSError:
-                self.close_connection = True  # the client hung up, as it should in some tests
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    pictures.url = f"http://127.0.0.1:{server.server_port}"
-    yield pictures
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering(pictures.handle, protocol="HTTP/1.1") as pictures.url:
+        yield pictures
 
 
 @dataclass

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from backend.labelstudio.brush_rle import encode_mask
-from backend.labelstudio.corrections import drawn_regions
+from backend.labelstudio.corrections import cleared_labels, drawn_regions, in_holdout
 from backend.labelstudio.label_config import LabelConfig
 
 CONFIG = LabelConfig.parse(
@@ -107,6 +107,50 @@ def test_the_newest_annotation_with_regions_counts_and_cancelled_ones_never() ->
     ]
     (found,) = drawn_regions({"id": 1, "annotations": annotations}, CONFIG)
     assert found.box_xyxy == (100, 50, 120, 60)
+
+
+def test_ground_truth_counts_before_the_newest_annotation() -> None:
+    annotations = [
+        {"id": 1, "updated_at": "2026-01-01", "result": [box(0, 0, 10, 10)], "ground_truth": True},
+        {"id": 2, "updated_at": "2026-01-02", "result": [box(50, 50, 10, 10)]},
+    ]
+    (found,) = drawn_regions({"id": 1, "annotations": annotations}, CONFIG)
+    assert found.box_xyxy == (0, 0, 20, 10)
+
+
+def predicted(*regions: dict[str, Any]) -> list[dict[str, Any]]:
+    """A task's predictions. An editor adds the origin to what it takes over; "Create annotations" does not."""
+    bare = [{key: value for key, value in each.items() if key != "origin"} for each in regions]
+    return [{"id": 9, "model_version": "m1", "score": 0.5, "result": bare}]
+
+
+def test_an_annotation_that_label_studio_made_of_a_prediction_is_no_evidence() -> None:
+    predictions = predicted(box(10, 10, 20, 20))
+    copied = {"id": 1, "parent_prediction": 9, "result": predictions[0]["result"]}
+    assert drawn_regions({"id": 1, "predictions": predictions, "annotations": [copied]}, CONFIG) == ()
+
+
+def test_classes_are_cleared_when_people_leave_nothing_of_their_predicted_regions() -> None:
+    crab, fish = box(10, 10, 20, 20), {**box(50, 50, 20, 20, label="fish"), "id": "f"}
+
+    def cleared(*left: dict[str, Any]) -> tuple[str, ...]:
+        annotation = {"id": 1, "parent_prediction": 9, "result": list(left)}
+        return cleared_labels({"id": 1, "predictions": predicted(crab, fish), "annotations": [annotation]}, CONFIG)
+
+    assert cleared() == ("crab", "fish")
+    assert cleared(crab) == ("fish",)
+    assert cleared(crab, {**fish, "id": "drawn anew"}) == ()
+    assert cleared(crab, {**crab, "id": "f"}) == ("fish",)  # called a crab after all
+    assert cleared_labels(task(crab), CONFIG) == cleared_labels({"id": 1}, CONFIG) == ()
+
+
+def test_the_holdout_is_a_fifth_and_the_same_for_ever() -> None:
+    held = [number for number in range(20000) if in_holdout("7", number)]
+    assert 3800 < len(held) < 4200
+    assert held[:6] == [6, 21, 30, 32, 33, 36]
+    assert held != [number for number in range(20000) if in_holdout("8", number)]
+    assert not any(in_holdout("7", number, 0.0) for number in range(100))
+    assert all(in_holdout("7", number, 1.0) for number in range(100))
 
 
 def test_other_labels_empty_boxes_and_torn_masks_are_passed_over() -> None:

@@ -109,6 +109,13 @@ def test_only_what_exists_can_be_made_live(registry: ModelRegistry, model: Path)
     assert registry.current(PROJECT) == first
 
 
+def test_asking_for_a_version_of_an_unknown_project_makes_no_folder(registry: ModelRegistry) -> None:
+    for call in (registry.activate, registry.delete):
+        with pytest.raises(NotFoundError, match="Project 8 has no version 'boxstrap-8-0001'; it has: none"):
+            call("8", "boxstrap-8-0001")
+    assert not registry.root.exists()
+
+
 def test_the_live_version_cannot_be_deleted(registry: ModelRegistry, model: Path) -> None:
     first = registry.publish(PROJECT, model, {"run": "a"})
     with pytest.raises(RegistryError, match="is live; activate another"):

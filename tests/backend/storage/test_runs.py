@@ -23,6 +23,13 @@ def test_a_new_run_is_queued_and_named_after_its_project(runs: RunStore) -> None
     assert runs.read(run.id) == run
 
 
+def test_what_started_a_run_and_how_its_version_was_judged_are_kept(runs: RunStore) -> None:
+    run = runs.create("7", {}, "20 new corrections")
+    runs.update(run.id, gate={"mode": "auto", "passed": True})
+    kept = runs.read(run.id)
+    assert (kept.trigger, kept.gate) == ("20 new corrections", {"mode": "auto", "passed": True})
+
+
 def test_changes_are_kept(runs: RunStore) -> None:
     run = runs.create("7", {})
     assert runs.update(run.id, state=RUNNING, pictures=3) == runs.read(run.id)
@@ -42,8 +49,23 @@ def test_runs_come_newest_first_and_by_project(runs: RunStore) -> None:
     assert [run.id for run in runs.of_project("7")] == [ids[2], ids[0]]
 
 
+def test_the_runs_of_a_project_are_found_without_reading_others(runs: RunStore) -> None:
+    run = runs.create("7", {})
+    for project in ("70", "7-b"):
+        runs.create(project, {})
+    (runs.root / "8-torn").mkdir()
+    (runs.root / "8-torn" / "run.json").write_text("{")
+    assert [found.id for found in runs.of_project("7")] == [run.id]
+
+
+@pytest.mark.parametrize("name", ["../7", "/7", "", "*", "[0-9]"])
+def test_a_name_that_no_project_can_have_has_no_runs(runs: RunStore, name: str) -> None:
+    runs.create("7", {})
+    assert runs.of_project(name) == []
+
+
 def test_before_the_first_run_there_are_none(runs: RunStore) -> None:
-    assert runs.all() == []
+    assert runs.all() == runs.names() == runs.of_project("7") == []
 
 
 def test_a_run_that_never_was_is_not_found_and_leaves_nothing(runs: RunStore) -> None:

@@ -22,8 +22,9 @@ def _site() -> Iterator[Site]:
 
 @pytest.fixture
 def site(_site: Site) -> Site:
-    for name in ("projects", "runs", "models", "pictures"):
+    for name in ("projects", "runs", "models", "pictures", "policies"):
         shutil.rmtree(_site.settings.home / name, ignore_errors=True)
+    (_site.settings.home / "feedback.sqlite").unlink(missing_ok=True)
     _site.queue.connection.flushall()
     _site.client.headers.pop("authorization", None)
     return _site

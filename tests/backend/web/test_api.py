@@ -35,6 +35,7 @@ def test_a_project_without_a_version(site: Site) -> None:
         "live_version": None,
         "versions": [],
         "active_runs": [],
+        "loop": "No training starts by itself; `boxstrap policy PROJECT --every 20` starts one every 20 corrections.",
         "latest_run": None,
         "preannotation": None,
     }
@@ -66,6 +67,7 @@ def test_train_gives_the_run_that_waits(site: Site) -> None:
     answer = site.post("/api/projects/7/train", {})
     assert answer.status_code == 201
     assert (answer.json()["project"], answer.json()["state"]) == ("7", "queued")
+    assert answer.json()["trigger"] == 'button "Start training"'
     assert start(site) == answer.json()["id"]
     assert [run["id"] for run in project_of(site)["active_runs"]] == [answer.json()["id"]]
 
@@ -122,6 +124,7 @@ def test_activate_goes_back_to_an_older_version_and_setup_says_so(site: Site, tm
     site.publish(tmp_path, run="b")
     answer = site.post("/api/projects/7/activate", {"version": older})
     assert (answer.status_code, answer.json()) == (200, {"live_version": older})
+    assert site.queue.counts()[BULK]["queued"] == 1  # its boxes and masks
     assert site.post("/setup", {"project": "7", "schema": "<View/>"}).json() == {"model_version": older}
 
 

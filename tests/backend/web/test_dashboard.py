@@ -167,3 +167,38 @@ def test_a_project_links_to_label_studio(site: Site) -> None:
 def test_facts_of_an_odd_version_break_nothing(site: Site, tmp_path: Path) -> None:
     site.publish(tmp_path, pictures=None, classes=None, metrics=None)
     assert page(site).text
+
+
+def test_it_says_why_no_training_starts_and_what_started_the_one_there_is(site: Site) -> None:
+    site.set_up()
+    assert "No training starts by itself" in page(site).text
+    site.stores.policies.change("7", every=20)
+    assert "none has one yet" in page(site).text
+    run = site.stores.runs.create("7", {}, "20 new corrections")
+    assert "Started by: 20 new corrections." in page(site).text
+    gate = {"mode": "auto", "passed": False, "promoted": False, "sentence": "Box IoU fell by 0.1."}
+    site.stores.runs.update(run.id, state="succeeded", version="boxstrap-7-0002", gate=gate)
+    text = page(site).text
+    assert "The last training made boxstrap-7-0002, started by: 20 new corrections. Box IoU fell by 0.1." in text
+
+
+def test_a_suggested_version_comes_with_its_reason_and_the_command(site: Site, tmp_path: Path) -> None:
+    site.set_up()
+    live = site.publish(tmp_path, run="a")
+    gate = {"mode": "suggest", "against": live, "passed": True, "promoted": False, "sentence": EVIL}
+    (tmp_path / "model.json").write_text("{}")
+    new = site.stores.models.publish("7", tmp_path, {"run": "b", "gate": gate}, live=False)
+    answer = get(site)
+    assert "<script>alert" not in answer.text
+    text = Page(answer.text).text
+    assert f"suggested boxstrap models activate 7 {new}" in text and EVIL in text
+    site.stores.models.activate("7", new)
+    assert "suggested" not in page(site).text
+
+
+@pytest.mark.parametrize("gate", [None, {}, "odd", {"sentence": None}, {"mode": "suggest"}])
+def test_odd_records_of_the_gate_break_nothing(site: Site, tmp_path: Path, gate: object) -> None:
+    site.publish(tmp_path, gate=gate)
+    run = site.stores.runs.create("7", {}, "x")
+    site.stores.runs.update(run.id, state="succeeded", gate=gate if isinstance(gate, dict) else None)
+    assert "boxstrap-7-0001" in page(site).text

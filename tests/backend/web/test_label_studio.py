@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from backend.jobs.queue import TRAIN
+from rq import Queue
+from rq.serializers import JSONSerializer
+
+from backend.jobs.queue import BULK, TRAIN
 from tests.backend.web.serving import CONFIG, Site, code_of
 
 SETUP = {
@@ -110,6 +113,41 @@ def test_other_events_are_noted_and_train_nothing(site: Site) -> None:
         assert site.post("/webhook", {**event, "project": project}).status_code == 200
         assert site.post("/webhook", event).status_code == 200
     assert trainings(site) == 0
+
+
+def waiting(site: Site) -> list[str]:
+    """Jobs that wait behind predictions."""
+    return Queue(BULK, connection=site.queue.connection, serializer=JSONSerializer).job_ids
+
+
+def test_every_event_of_a_known_project_has_a_worker_look_once(site: Site) -> None:
+    site.set_up()
+    for action in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "TASKS_CREATED", "PROJECT_UPDATED"):
+        site.post("/webhook", {"action": action, "project": {"id": 7}})
+    assert waiting(site) == ["observe-7"]
+    assert site.queue.asked_to_observe("7") == {"changes": 4}
+    for action in ("ANNOTATIONS_DELETED", "TASKS_DELETED"):
+        site.post("/webhook", {"action": action, "project": {"id": 7}})
+    assert waiting(site) == ["observe-7"]
+    assert site.queue.asked_to_observe("7") == {"changes": 4, "full": 2}
+
+
+def test_events_of_other_projects_and_the_button_give_a_worker_nothing_to_look_at(site: Site) -> None:
+    site.set_up()
+    site.post("/webhook", {"action": "ANNOTATION_CREATED", "project": {"id": 8}})
+    site.post("/webhook", START)
+    assert waiting(site) == []
+
+
+def test_an_event_is_answered_in_milliseconds(site: Site) -> None:
+    """Label Studio's annotators wait for it."""
+    site.set_up()
+    times = []
+    for _ in range(21):
+        start = time.monotonic()
+        site.post("/webhook", {"action": "ANNOTATION_UPDATED", "project": {"id": 7, "label_config": CONFIG}})
+        times.append(time.monotonic() - start)
+    assert sorted(times)[10] < 0.05
 
 
 def test_an_event_brings_the_new_config_and_title_of_a_known_project_only(site: Site) -> None:

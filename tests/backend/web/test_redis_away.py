@@ -53,6 +53,7 @@ def test_start_training_says_what_is_missing(lonely: Site) -> None:
 
 
 def test_other_events_are_noted(lonely: Site) -> None:
+    lonely.set_up()
     assert lonely.post("/webhook", {"action": "TASKS_CREATED", "project": {"id": 7}}).status_code == 200
 
 

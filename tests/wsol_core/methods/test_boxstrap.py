@@ -28,6 +28,13 @@ def test_nothing_is_suppressed_at_first() -> None:
     assert set(trained.training_step(noise_batch(classes=3), "classify", 0.0)) == {"classification", "middle"}
 
 
+def test_a_classifier_that_knows_its_classes_is_not_left_alone() -> None:
+    trained = method()
+    trained.knows_classes = True
+    trained.begin_stage("classify")
+    assert {"suppression", "regions"} < set(trained.train().training_step(noise_batch(classes=3), "classify", 0.0))
+
+
 def test_suppression_reaches_the_generator_and_its_features_but_not_the_class_head() -> None:
     trained = method()
     trained.begin_stage("classify")

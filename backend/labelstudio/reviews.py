@@ -1,0 +1,208 @@
+"""What people made of a task's prediction: region by region accepted, edited, deleted or added; or the task skipped.
+
+The annotation that counts is the one marked as ground truth, else the newest, among those that were not cancelled and
+say something about regions: they have some, or began from a prediction that had. Classes chosen before there was any
+prediction say nothing about it. As pixels, for training, regions are in corrections.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.region_shapes import CHANGED, MOST, UNTOUCHED, label_of, region_iou, regions_of, same_value
+from backend.labelstudio.samples import age_of, given_labels, newest_first
+
+OPEN, ACCEPTED, CORRECTED, SKIPPED = "open", "accepted", "corrected", "skipped"
+EDITED, DELETED, ADDED = "edited", "deleted", "added"  # what a region can be beside ACCEPTED
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReview:
+    """What became of one region. `label` is the final one, of a deleted region the predicted one.
+
+    `fate` is ACCEPTED, EDITED, DELETED or ADDED; `iou` is that of the predicted with the final region, in [0, 1]: 1
+    where it was accepted, None where there are not two to compare; `score` is the predicted region's.
+    """
+
+    label: str | None
+    kind: str
+    fate: str
+    iou: float | None
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What people said of a task. `version` and `score` are the prediction's that their annotation began from.
+
+    `outcome` is OPEN, ACCEPTED, CORRECTED or SKIPPED; `labels` are the classes that people gave the picture;
+    `annotator` and `annotation` are Label Studio's numbers; `digest` changes when what people said changes.
+    """
+
+    task: int
+    outcome: str
+    labels: tuple[str, ...]
+    version: str | None
+    score: float | None
+    regions: tuple[RegionReview, ...]
+    lead_time_s: float | None
+    annotator: int | None
+    annotation: int | None
+    digest: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values."""
+        return {**asdict(self), "labels": list(self.labels), "regions": [asdict(region) for region in self.regions]}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The annotation that counts, and each region with what it was: (predicted, final), None where there is none.
+
+    `prediction` is the one that it began from, None if that is gone or never was.
+    """
+
+    annotation: Json
+    prediction: Json | None
+    pairs: tuple[tuple[Json | None, Json | None], ...]
+
+    def fates(self) -> list[str]:
+        """Of each pair ACCEPTED, EDITED, DELETED or ADDED."""
+        return [self._fate(*pair) for pair in self.pairs]
+
+    def _fate(self, predicted: Json | None, final: Json | None) -> str:
+        if final is None:
+            return DELETED
+        origin = final.get("origin")
+        if predicted is not None:
+            # Label Studio's "Create annotations from predictions" copies regions as they were stored, origin included.
+            untouched = origin in (UNTOUCHED, predicted.get("origin")) and same_value(predicted, final)
+            return ACCEPTED if untouched else EDITED
+        if self.prediction is None:  # deleted since: what the editor said then is all there is
+            return {UNTOUCHED: ACCEPTED, CHANGED: EDITED}.get(str(origin), ADDED)
+        return ADDED
+
+
+def review(task: Json, config: LabelConfig) -> Review | None:
+    """What people said of a task; None where it has neither a label nor an annotation. Raises nothing on bad JSON."""
+    labels = given_labels(task, config)
+    annotations = _annotations(task)
+    if not labels and not annotations:
+        return None
+    found = verdict(task, config)
+    regions = tuple(_region_reviews(found, config)) if found else ()
+    newest = max(annotations, key=age_of, default=None)
+    annotation = found.annotation if found else newest or {}
+    prediction = (found.prediction if found else None) or {}
+    version = prediction.get("model_version")
+    return Review(
+        task=int(task["id"]),
+        outcome=_outcome(regions, skipped=bool(newest and newest.get("was_cancelled"))),
+        labels=labels,
+        version=version if isinstance(version, str) else None,
+        score=_number(prediction.get("score")),
+        regions=regions,
+        lead_time_s=_number(annotation.get("lead_time")),
+        annotator=_whole(annotation.get("completed_by")),
+        annotation=_whole(annotation.get("id")),
+        digest=_digest(annotations, labels),
+    )
+
+
+def verdict(task: Json, config: LabelConfig) -> Verdict | None:
+    """What people say of the task's regions; None where nobody says anything of them."""
+    for annotation in sorted(newest_first(task), key=lambda each: not each.get("ground_truth")):
+        prediction = _began_from(annotation, task)
+        predicted = regions_of(prediction, config) if prediction else []
+        final = regions_of(annotation, config)
+        if predicted or final:
+            return Verdict(annotation, prediction, _pairs(predicted, final))
+    return None
+
+
+def _began_from(annotation: Json, task: Json) -> Json | None:
+    """The prediction that an annotation is a copy of: by its number, else the one with the same regions."""
+    listed = task.get("predictions")
+    predictions = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    parent = annotation.get("parent_prediction")
+    for prediction in predictions:
+        if parent is not None and prediction.get("id") == parent and not _written_over(prediction, annotation):
+            return prediction
+    names = _names(annotation)
+    shared = [(len(names & _names(each)), *age_of(each), index) for index, each in enumerate(predictions)]
+    most = max(shared, default=None)
+    return predictions[most[-1]] if most is not None and most[0] else None
+
+
+def _written_over(prediction: Json, annotation: Json) -> bool:
+    """Whether the content of a newer version has come in its place since: nothing that was copied is in it."""
+    copied = _names(annotation, (UNTOUCHED, CHANGED))
+    return bool(copied) and not copied & _names(prediction)
+
+
+def _names(source: Json, origins: Sequence[str] | None = None) -> set[str]:
+    """The ids of all results, choices included; of those with certain `origins` only, if they are named."""
+    results = source.get("result")
+    found = [each for each in results if isinstance(each, Mapping)] if isinstance(results, list) else []
+    names = [each.get("id") for each in found if origins is None or each.get("origin") in origins]
+    return {name for name in names if isinstance(name, str) and name}
+
+
+def _pairs(predicted: Sequence[Json], final: Sequence[Json]) -> tuple[tuple[Json | None, Json | None], ...]:
+    """By id, and only regions of the same kind; in the final order, the deleted ones last."""
+    left = {(str(each.get("id")), str(each.get("type"))): each for each in predicted if each.get("id")}
+    nameless = [each for each in predicted if not each.get("id")]
+    pairs: list[tuple[Json | None, Json | None]] = []
+    for each in final:
+        known = left.pop((str(each.get("id")), str(each.get("type"))), None)
+        pairs.append((known, each))
+    return (*pairs, *((each, None) for each in (*left.values(), *nameless)))
+
+
+def _region_reviews(found: Verdict, config: LabelConfig) -> Iterator[RegionReview]:
+    for (predicted, final), fate in zip(found.pairs, found.fates(), strict=True):
+        shown = final if final is not None else predicted
+        assert shown is not None
+        iou = 1.0 if fate == ACCEPTED else None
+        if predicted is not None and final is not None and fate == EDITED:
+            iou = region_iou(predicted, final)
+        score = _number(predicted.get("score")) if predicted is not None else None
+        yield RegionReview(label_of(shown, config), str(shown.get("type")), fate, iou, score)
+
+
+def _outcome(regions: Sequence[RegionReview], skipped: bool) -> str:
+    if not regions:
+        return SKIPPED if skipped else OPEN
+    return ACCEPTED if all(region.fate == ACCEPTED for region in regions) else CORRECTED
+
+
+def _annotations(task: Json) -> list[Json]:
+    listed = task.get("annotations")
+    return [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+
+
+def _digest(annotations: Sequence[Json], labels: Sequence[str]) -> str:
+    """Of what people did, whatever the model, the config and the clock say of it; of the classes where that is all."""
+    said = [
+        [each.get(key) for key in ("completed_by", "was_cancelled", "ground_truth", "result")]
+        for each in sorted(annotations, key=age_of)
+    ]
+    text = json.dumps(said or list(labels), sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST:
+        return None
+    return float(value)
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,228 @@
+"""What the ledger's rows say of a model's work: how much of it people kept, and how long their own took.
+
+Pure computing. What scores are worth is report_scores.py's; the rows are those of storage/feedback.py.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backend.storage.models import BEFORE_TRAINING
+
+Row = Mapping[str, Any]
+Region = Mapping[str, Any]
+
+ACCEPTED, CORRECTED, SKIPPED = "accepted", "corrected", "skipped"  # outcomes; "accepted" is a region's fate, too
+EDITED, DELETED, ADDED = "edited", "deleted", "added"
+EDITS = (EDITED, DELETED, ADDED)
+BOX = "rectanglelabels"  # every other kind of region is a mask
+MOST_DOUBTS = 50
+LEAST_TIMES = 5  # tasks of each group, before their times are compared
+OUTLIER = 10  # lead times above so many medians are of tabs that were left open
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """What people did with predictions. Shares and IoUs are in [0, 1], and None where nothing was counted.
+
+    `tasks` were accepted or corrected; `regions` are predicted ones. `box_iou` and `mask_iou` are means over the
+    `boxes` and `masks` that were kept, as they were predicted or edited: a deleted region has no IoU.
+    """
+
+    tasks: int
+    accepted_tasks: int
+    task_acceptance: float | None
+    regions: int
+    accepted_regions: int
+    region_acceptance: float | None
+    edits_per_task: dict[str, float | None]
+    boxes: int
+    box_iou: float | None
+    masks: int
+    mask_iou: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds that a group of tasks took. `left_out` were too long for `mean_s`; `low_s` and `high_s` are quartiles."""
+
+    tasks: int
+    median_s: float | None = None
+    mean_s: float | None = None
+    left_out: int = 0
+    low_s: float | None = None
+    high_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabellingTime:
+    """With and without a prediction to begin from; `minutes_saved` below zero were lost, None are unknown yet."""
+
+    with_prediction: Times
+    without: Times
+    minutes_saved: float | None
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A picture and its class disagree: by the model's `probability` of `seen`, or since a person deleted all of it."""
+
+    task: int
+    given: list[str] = field(default_factory=list)
+    seen: str | None = None
+    probability: float | None = None
+
+
+def version_of(row: Row) -> str | None:
+    """The version whose prediction a person began from; the empty ones from before the first training are none."""
+    version = row.get("version")
+    return None if version is None or str(version).endswith(f"-{BEFORE_TRAINING}") else str(version)
+
+
+def is_reviewed(row: Row) -> bool:
+    """Whether a person has judged a version's prediction."""
+    return version_of(row) is not None and row["outcome"] in (ACCEPTED, CORRECTED)
+
+
+def agreement(rows: Iterable[Row]) -> Agreement:
+    """Of those among `rows` that were reviewed."""
+    reviewed = [row for row in rows if is_reviewed(row)]
+    return _agreement([(row["outcome"] == ACCEPTED, row["regions"]) for row in reviewed])
+
+
+def by_class(rows: Iterable[Row]) -> dict[str | None, Agreement]:
+    """Agreement for each class, by name; None: regions without one. A task counts for every class that it shows."""
+    cases: dict[str | None, list[tuple[bool, Sequence[Region]]]] = {}
+    for row in rows:
+        if is_reviewed(row):
+            for label, regions in _of_classes(row).items():
+                kept = all(region["fate"] == ACCEPTED for region in regions) if regions else row["outcome"] == ACCEPTED
+                cases.setdefault(label, []).append((kept, regions))
+    return {label: _agreement(cases[label]) for label in sorted(cases, key=lambda label: (label is None, label or ""))}
+
+
+def _of_classes(row: Row) -> dict[str | None, list[Region]]:
+    """The row's regions by class; in a picture of one class, a region without a class is of that one."""
+    labels = list(row["labels"])
+    found: dict[str | None, list[Region]] = {label: [] for label in labels}
+    for region in row["regions"]:
+        label = labels[0] if region["label"] is None and len(labels) == 1 else region["label"]
+        found.setdefault(label, []).append(region)
+    return found
+
+
+def _agreement(cases: Sequence[tuple[bool, Sequence[Region]]]) -> Agreement:
+    """Args: cases: of each task, whether it was accepted untouched, and its regions."""
+    regions = [region for _, own in cases for region in own]
+    predicted = [region for region in regions if region["fate"] != ADDED]
+    kept = [region for region in predicted if region["fate"] != DELETED and region["iou"] is not None]
+    boxes = [region["iou"] for region in kept if region["kind"] == BOX]
+    masks = [region["iou"] for region in kept if region["kind"] != BOX]
+    accepted_tasks = sum(accepted for accepted, _ in cases)
+    accepted = sum(region["fate"] == ACCEPTED for region in predicted)
+    return Agreement(
+        tasks=len(cases),
+        accepted_tasks=accepted_tasks,
+        task_acceptance=ratio(accepted_tasks, len(cases)),
+        regions=len(predicted),
+        accepted_regions=accepted,
+        region_acceptance=ratio(accepted, len(predicted)),
+        edits_per_task={fate: ratio(sum(region["fate"] == fate for region in regions), len(cases)) for fate in EDITS},
+        boxes=len(boxes),
+        box_iou=ratio(sum(boxes), len(boxes)),
+        masks=len(masks),
+        mask_iou=ratio(sum(masks), len(masks)),
+    )
+
+
+def labelling_time(rows: Sequence[Row]) -> LabellingTime:
+    """Of tasks in which people judged a prediction, and of those in which they drew without one."""
+    helped = _times([row["lead_time_s"] for row in rows if is_reviewed(row)])
+    unhelped = _times([row["lead_time_s"] for row in rows if _is_drawn(row)])
+    if min(helped.tasks, unhelped.tasks) < LEAST_TIMES or helped.median_s is None or unhelped.median_s is None:
+        return LabellingTime(
+            helped,
+            unhelped,
+            None,
+            f"Saved time cannot be known yet: {_tasks(helped.tasks)} with a prediction and {unhelped.tasks} drawn "
+            f"without one have a time; {LEAST_TIMES} of each are needed.",
+        )
+    saved = round((unhelped.median_s - helped.median_s) * helped.tasks / 60, 1)
+    verb = "saved" if saved >= 0 else "lost"
+    return LabellingTime(
+        helped,
+        unhelped,
+        saved,
+        f"About {abs(saved):.0f} minutes {verb}: the median task took {helped.median_s:g} s with a prediction and "
+        f"{unhelped.median_s:g} s without, over {_tasks(helped.tasks)}.",
+    )
+
+
+def _is_drawn(row: Row) -> bool:
+    """Whether a person drew without a prediction; regions of one that is gone since still say what became of them."""
+    fates = {region["fate"] for region in row["regions"]}
+    return row["outcome"] == CORRECTED and version_of(row) is None and fates == {ADDED}
+
+
+def _tasks(count: int) -> str:
+    return f"{count} task" if count == 1 else f"{count} tasks"
+
+
+def _times(lead_times: Iterable[float | None]) -> Times:
+    found = sorted(time for time in lead_times if time is not None and time > 0 and math.isfinite(time))
+    if not found:
+        return Times(0)
+    median = statistics.median(found)
+    believed = [time for time in found if time <= OUTLIER * median]
+    return Times(
+        tasks=len(found),
+        median_s=round(median, 1),
+        mean_s=round(statistics.fmean(believed), 1),
+        left_out=len(found) - len(believed),
+        low_s=round(_quantile(found, 0.25), 1),
+        high_s=round(_quantile(found, 0.75), 1),
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Linear between the two nearest values."""
+    place = share * (len(ordered) - 1)
+    below = math.floor(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+
+
+def doubts(rows: Sequence[Row]) -> list[Doubt]:
+    """Tasks whose class may be wrong: the model's, most probable first, then those where people deleted a class."""
+    said = [
+        Doubt(row["task"], list(doubt["given"]), doubt["seen"], round(float(doubt["probability"]), 4))
+        for row in rows
+        if (doubt := row.get("doubt")) and doubt["seen"] not in row["labels"]  # else a person has come round to it
+    ]
+    deleted = [  # the picture is said to show the class, and a person left nothing of it
+        Doubt(row["task"], gone)
+        for row in rows
+        if is_reviewed(row) and (gone := [label for label in row["labels"] if _all_deleted(_of_classes(row)[label])])
+    ]
+    told = {doubt.task for doubt in said}
+    by_model = sorted(said, key=lambda doubt: (-(doubt.probability or 0.0), doubt.task))
+    return by_model + sorted((doubt for doubt in deleted if doubt.task not in told), key=lambda doubt: doubt.task)
+
+
+def _all_deleted(regions: Sequence[Region]) -> bool:
+    return bool(regions) and all(region["fate"] == DELETED for region in regions)
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """`part` of `whole`, to four digits; None of nothing."""
+    return round(part / whole, 4) if whole else None
+
+
+def spoken_share(share: float) -> str:
+    """0.684 -> 68 %."""
+    return f"{100 * share:.0f} %"

@@ -1,0 +1,160 @@
+"""The ledger of what people made of predictions: a row a task, and how far Label Studio has been read.
+
+One SQLite file for all projects, which several processes may use; each call is one transaction, kept or not at all
+when its process dies. Rows are JSON objects as labelstudio/reviews.py makes them, with two values added here:
+`changed`, when what people say of the task was first seen to be so, in seconds since 1970 by our clock, and `doubt`,
+what pre-annotation thinks of the task's class labels, None where it agrees.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from backend.errors import BackendError
+
+WAIT_S = 30.0  # for another process's transaction, which takes milliseconds
+LAYOUT = """
+CREATE TABLE IF NOT EXISTS rows (
+    project TEXT, task INTEGER, digest TEXT, changed REAL, outcome TEXT, row TEXT, PRIMARY KEY (project, task)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS doubts (project TEXT, task INTEGER, doubt TEXT, PRIMARY KEY (project, task)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cursors (project TEXT PRIMARY KEY, cursor TEXT) WITHOUT ROWID;
+"""
+OF_A_PREDICTION = ("outcome", "version", "score", "regions")
+
+Json = dict[str, Any]
+
+
+class FeedbackStore:
+    """Every method raises BackendError where the file is broken or cannot be written."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        """Nothing is made on disk before something is kept."""
+        self.path, self._clock = path, clock
+
+    def put(self, project_id: str, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Keeps rows, in place of those that their tasks have; how many digests are new.
+
+        Where the digest is the same, `changed` stays, and so does what is known of a prediction that is gone since.
+        """
+        new, now = 0, self._clock()
+        with self._changing() as db:
+            for row in rows:
+                known = db.execute(
+                    "SELECT digest, changed, row FROM rows WHERE project = ? AND task = ?", (project_id, row["task"])
+                ).fetchone()
+                changed = now
+                if known is not None and known[0] == row["digest"]:
+                    changed = known[1]
+                    row = _remembering(json.loads(known[2]), row)
+                else:
+                    new += 1
+                values = {key: value for key, value in row.items() if key not in ("changed", "doubt")}
+                db.execute(
+                    "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?)",
+                    (project_id, row["task"], row["digest"], changed, row["outcome"], json.dumps(values)),
+                )
+        return new
+
+    def rows(self, project_id: str) -> list[Json]:
+        """All rows, by task."""
+        found = self._all(
+            "SELECT row, changed, doubt FROM rows LEFT JOIN doubts USING (project, task) WHERE project = ? "
+            "ORDER BY task",
+            project_id,
+        )
+        return [
+            {**json.loads(row), "changed": changed, "doubt": json.loads(doubt) if doubt else None}
+            for row, changed, doubt in found
+        ]
+
+    def forget(self, project_id: str, keep: Collection[int], above: int = 0, up_to: int | None = None) -> None:
+        """Removes the rows of all tasks but those to `keep`.
+
+        Args: above, up_to: only of tasks whose number is greater than the one and not greater than the other.
+        """
+        most = 2**63 - 1 if up_to is None else up_to
+        with self._changing() as db:
+            for table in ("rows", "doubts"):
+                where = f"FROM {table} WHERE project = ? AND task > ? AND task <= ?"
+                found = db.execute(f"SELECT task {where}", (project_id, above, most)).fetchall()
+                gone = [(project_id, task) for (task,) in found if task not in keep]
+                db.executemany(f"DELETE FROM {table} WHERE project = ? AND task = ?", gone)
+
+    def note_doubt(self, project_id: str, task: int, doubt: Mapping[str, Any] | None) -> None:
+        """Keeps what speaks against the task's class labels, whether it has a row by now or not; None: nothing."""
+        with self._changing() as db:
+            db.execute("DELETE FROM doubts WHERE project = ? AND task = ?", (project_id, task))
+            if doubt is not None:
+                db.execute("INSERT INTO doubts VALUES (?, ?, ?)", (project_id, task, json.dumps(dict(doubt))))
+
+    def corrected_since(self, project_id: str, since: float) -> int:
+        """How many corrected tasks have changed after `since`, seconds since 1970."""
+        sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ? AND outcome = 'corrected'"
+        return int(next(iter(self._all(sql, project_id, since)), (0,))[0])
+
+    def changed_since(self, project_id: str, since: float) -> int:
+        """How many tasks have changed after `since`, seconds since 1970, whatever people made of them."""
+        sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ?"
+        return int(next(iter(self._all(sql, project_id, since)), (0,))[0])
+
+    def class_counts(self, project_id: str) -> dict[str, int]:
+        """Class -> how many pictures people gave it, the most frequent first."""
+        sql = (
+            "SELECT label.value, count(*) FROM rows, json_each(rows.row, '$.labels') AS label WHERE project = ? "
+            "GROUP BY label.value ORDER BY count(*) DESC, label.value"
+        )
+        return {str(label): int(count) for label, count in self._all(sql, project_id)}
+
+    def cursor(self, project_id: str) -> Json | None:
+        """How far the project has been read; None before the first time."""
+        found = next(iter(self._all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)
+        return None if found is None else dict(json.loads(found[0]))
+
+    def set_cursor(self, project_id: str, cursor: Mapping[str, Any]) -> None:
+        """What `cursor` gives from now on."""
+        with self._changing() as db:
+            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (project_id, json.dumps(dict(cursor))))
+
+    def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        if not self.path.is_file():
+            return []
+        with self._opened() as db:
+            return list(db.execute(sql, values))
+
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._opened() as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")  # what raises before is rolled back when the connection closes
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for each call: neither threads nor forks can share one."""
+        try:
+            with closing(sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)) as db:
+                db.executescript(LAYOUT)
+                yield db
+        except sqlite3.Error as error:
+            raise BackendError(
+                f"{self.path} cannot be used: {error}. Is the disk full? If the file is broken, remove it: what people "
+                "said is read from Label Studio again."
+            ) from error
+
+
+def _remembering(known: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`row`, with what `known` says of the prediction where that cannot be found any more.
+
+    Label Studio takes a deleted prediction's number out of the annotations that began from it.
+    """
+    if row["version"] is not None or known["version"] is None:
+        return row
+    return {**row, **{key: known[key] for key in OF_A_PREDICTION}}

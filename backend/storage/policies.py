@@ -1,0 +1,114 @@
+"""When each project is trained, and how its new versions go live; what nobody chose is as the settings say.
+
+<root>/<project>.json   what was chosen for the project
+<root>/.default.json    the settings' cron expression, and when it was first seen
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from backend.errors import RequestError
+from backend.settings import GATES, Settings, cron_expression, quiet_hours
+from backend.storage.files import locked, read_json, safe_name, write_json
+from wsol_core.errors import ConfigError
+
+SAMPLINGS = ("", "uncertainty", "sequential", "uniform")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a project is trained without being told, and what becomes of the version. ConfigError names a wrong value.
+
+    every: new corrections that start a training; 0: they start none. cron: five fields in this machine's time; "":
+    none. quiet: "HH:MM-HH:MM", hours in which nothing starts by itself. min_per_class: pictures that every class needs
+    before the first training. gate: how a version goes live: "auto" if it is not worse, "suggest" and "manual" when a
+    person says so. sampling: the order of tasks in Label Studio; "": left as it is. score_threshold: regions that score
+    less are left out; None: MODEL_SCORE_THRESHOLD's. since: when `cron` was chosen, in seconds since 1970.
+    """
+
+    every: int = 0
+    cron: str = ""
+    quiet: str = ""
+    min_per_class: int = 5
+    gate: str = "auto"
+    sampling: str = ""
+    score_threshold: float | None = None
+    since: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in (("every", 0), ("min_per_class", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigError(f"{name} is {value!r}; it has to be a whole number, {least} or more, such as 20.")
+        for name, choices in (("gate", GATES), ("sampling", SAMPLINGS)):
+            if (value := getattr(self, name)) not in choices:
+                named = ", ".join(repr(choice) for choice in choices)
+                raise ConfigError(f"{name} is {value!r}; choose one of {named}.")
+        share: object = self.score_threshold
+        if share is not None and (not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1):
+            raise ConfigError(f"score_threshold is {share!r}; it has to be a number from 0 to 1, such as 0.4, or none.")
+        object.__setattr__(self, "cron", cron_expression("cron", str(self.cron)))
+        object.__setattr__(self, "quiet", quiet_hours("quiet", str(self.quiet)))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """That of projects for which nothing was chosen."""
+        return cls(
+            every=settings.train_every,
+            cron=settings.train_cron,
+            quiet=settings.train_quiet_hours,
+            min_per_class=settings.train_min_per_class,
+            gate=settings.gate,
+        )
+
+
+class PolicyStore:
+    """One small file a project below one folder, with what was chosen for it and nothing else."""
+
+    def __init__(self, root: Path, default: Policy) -> None:
+        self.root, self._default = root, default
+
+    def find(self, project_id: str) -> Policy:
+        """The project's policy; ConfigError where somebody wrote nonsense into its file."""
+        chosen = self._chosen(project_id)
+        default = replace(self._default, since=self._default_since()) if "cron" not in chosen else self._default
+        return replace(default, **chosen)
+
+    def change(self, project_id: str, **changes: Any) -> Policy:
+        """The policy with `changes`, kept; RequestError where one has no meaning, and nothing is changed then."""
+        path = self._path(project_id)
+        with locked(self.root / ".lock"):
+            before = self.find(project_id)
+            try:
+                after = replace(before, **changes)
+            except ConfigError as error:
+                raise RequestError(str(error)) from error
+            kept = {**self._chosen(project_id), **{name: getattr(after, name) for name in changes}}
+            if "cron" in changes:  # the times before now are no reason to start
+                kept["since"] = before.since if after.cron == before.cron else time.time()
+            write_json(path, kept)
+        return self.find(project_id)
+
+    def note_default(self) -> None:
+        """Notes since when the settings have their cron expression; until then it starts nothing."""
+        cron = self._default.cron
+        if cron and self._noted().get("cron") != cron:
+            write_json(self.root / ".default.json", {"cron": cron, "since": time.time()})
+
+    def _default_since(self) -> float:
+        noted = self._noted()
+        return float(noted["since"]) if noted.get("cron") == self._default.cron else time.time()
+
+    def _noted(self) -> dict[str, Any]:
+        return (read_json(self.root / ".default.json") or {}) if self._default.cron else {"cron": "", "since": 0.0}
+
+    def _chosen(self, project_id: str) -> dict[str, Any]:
+        known = {part.name for part in fields(Policy)}
+        return {name: value for name, value in (read_json(self._path(project_id)) or {}).items() if name in known}
+
+    def _path(self, project_id: str) -> Path:
+        return self.root / f"{safe_name(project_id, 'project')}.json"

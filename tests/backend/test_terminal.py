@@ -1,0 +1,28 @@
+"""What a service writes into its log."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+CODE = """
+import logging
+from backend.terminal import log_to_stderr
+log_to_stderr("INFO")
+logging.getLogger("backend.x").info("hello")
+logging.getLogger("backend.x").debug("too much")
+logging.getLogger("httpx").info("GET http://x/?token=s3cret")
+logging.getLogger("urllib3").warning("slow")
+"""
+
+
+def test_a_services_log_has_a_line_a_record_and_no_requests_of_libraries() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    first, second = done.stderr.splitlines()
+    assert re.fullmatch(r"[\d-]+ [\d:,]+ INFO backend\.x: hello", first)
+    assert second.endswith(" WARNING urllib3: slow")
