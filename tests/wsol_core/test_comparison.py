@@ -145,6 +145,18 @@ def test_an_uncertain_loss_speaks_against_from_the_margin_on() -> None:
     assert (edits.measures["edits"].verdict, edits.worse) == ("same", ("edits",))
 
 
+def test_where_nothing_is_sure_boxes_and_masks_count_together() -> None:
+    live = [PictureScore(0.5, 0.5, 1)] * 20
+    mixed = [PictureScore(0.9 if i % 2 else 0.06, 0.94 if i % 2 else 0.1, 1) for i in range(20)]
+    result = compare(live, mixed)
+    assert {name: measure.verdict for name, measure in result.measures.items()} == dict.fromkeys(
+        result.measures, "same"
+    )
+    assert result.measures["box_iou"].difference == pytest.approx(-0.02)
+    assert result.measures["mask_iou"].difference == pytest.approx(0.02)
+    assert result.passed and "is not worse" in result.sentence
+
+
 def test_a_sure_gain_outweighs_an_uncertain_loss() -> None:
     live = [PictureScore(0.5, 0.5, 1)] * 20
     new = [PictureScore(0.6, 0.9 if i % 2 else 0.0, 1) for i in range(20)]

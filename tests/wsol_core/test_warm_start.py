@@ -115,15 +115,15 @@ def test_widths_that_follow_many_classes_are_taken_over_as_far_as_they_go(before
     assert all(torch.isfinite(value).all() for value in state.values())
 
 
-def test_a_warm_training_begins_with_the_model_and_takes_a_third_of_the_steps(
+def test_a_warm_training_begins_with_the_model_and_takes_half_of_the_steps(
     tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = replace(CONFIG, epochs=9)
+    config = replace(CONFIG, epochs=6)
     cold = fit(config, samples, CLASSES, tmp_path / "first")
     with caplog.at_level(logging.INFO):
         warm = fit(config, samples, CLASSES[::-1], tmp_path / "second", warm_start=tmp_path / "first")
     assert "begins with the weights of first: 2 of its 2 classes, 0 new" in caplog.text
-    assert (cold.metrics["train_steps"], warm.metrics["train_steps"]) == (9 * 2, 3 * 2)
+    assert (cold.metrics["train_steps"], warm.metrics["train_steps"]) == (6 * 2, 3 * 2)
     assert (cold.metrics["warm_start"], warm.metrics["warm_start"]) == (0.0, 1.0)
     assert warm.config == config  # of a training that begins with nothing, for the next version
     first_loss, second_loss = (read_history(tmp_path / name / HISTORY)[0]["losses"] for name in ("first", "second"))
@@ -143,7 +143,7 @@ def stop_after(steps: int) -> TrainingHooks:
 
 
 def test_a_warm_training_goes_on_exactly_without_the_model_it_began_with(tmp_path: Path, samples: list[Sample]) -> None:
-    config = replace(CONFIG, method="boxstrap", epochs=9)
+    config = replace(CONFIG, method="boxstrap", epochs=6)
     base = saved(tmp_path / "base", config)
     fit(config, samples, CLASSES, tmp_path / "whole", warm_start=base)
     with pytest.raises(TrainingCancelled):
@@ -200,11 +200,11 @@ def test_without_a_model_that_fits_training_begins_as_ever(tmp_path: Path, sampl
     assert same(weights(tmp_path / "second"), weights(tmp_path / "without"))
 
 
-def test_a_third_of_the_minutes_or_epochs_is_what_a_warm_training_takes() -> None:
+def test_half_of_the_minutes_or_epochs_is_what_a_warm_training_takes() -> None:
     stages = {"classify": 8, "localize": 10}
     in_time = Pace(replace(CONFIG, epochs=None, minutes=6), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
-    assert in_time.total_s == pytest.approx(120)
+    assert in_time.total_s == pytest.approx(180)
     by_default = Pace(replace(CONFIG, epochs=None), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
-    assert [plan.steps for plan in by_default.plan_epochs(None)] == [27, 33]
+    assert [plan.steps for plan in by_default.plan_epochs(None)] == [40, 50]
     short = Pace(replace(CONFIG, epochs=1), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
     assert sum(plan.steps for plan in short.plan_epochs(None)) == 10

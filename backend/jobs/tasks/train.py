@@ -100,6 +100,7 @@ def _fit(place: Workplace, run: Run, pictures: Pictures, model: Path, worker_end
         weights_dir=place.settings.weights_dir,
         hooks=TrainingHooks(_reporter(place, run.id), _stop_asker(place, run.id, worker_ends)),
         resume=is_started(model),
+        unseen=pictures.holdout,
         warm_start=place.stores.models.folder(run.project_id, live) if live else None,
     )
 
