@@ -12,6 +12,7 @@ import typer
 
 from backend.commands.options import examples, one_of
 from backend.errors import BackendError, QueueError
+from backend.heaps import keep_few_heaps
 from backend.settings import Settings
 from backend.terminal import log_to_stderr, say, write_result
 
@@ -34,6 +35,7 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
 
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
+    keep_few_heaps()
     uvicorn.run(
         build_app(settings),
         host=host or settings.host,
