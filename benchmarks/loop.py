@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import secrets
 import shutil
 import signal
 import subprocess
@@ -25,7 +24,7 @@ from typing import Any
 from benchmarks.simulated_project import SimulatedProject
 from benchmarks.timing import machine
 from demo.boxstrap_process import Boxstrap
-from demo.label_studio_server import LabelStudioServer, Login
+from demo.label_studio_server import LabelStudioServer, kept_login
 from demo.local_servers import free_port
 from demo.project import DemoProject
 from wsol_core.checkpoints import is_finished
@@ -79,7 +78,7 @@ def run(given: argparse.Namespace, running: ExitStack) -> None:
     first = (given.first or home / f"first-{pictures.name}-{given.backbone}-{given.minutes_first:g}").absolute()
     if given.first is None and not is_finished(first):
         train_first(given, first)
-    login = kept_login(home / "login.json")
+    login = kept_login(home / "login.json", "bench@example.com")
     server = LabelStudioServer(PROGRAM.absolute(), home / "label-studio", free_port(8080), login, pictures)
     running.callback(server.stop)
     server.start()
@@ -119,16 +118,6 @@ def train_first(given: argparse.Namespace, out: Path) -> None:
     options = ["--out", out, "--backbone", given.backbone, "--minutes", given.minutes_first, "--json"]
     command = [sys.executable, "-m", "backend.cli", "train", given.data, *options]
     subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
-
-
-def kept_login(path: Path) -> Login:
-    """The one user of the Label Studio that is kept beside it."""
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        made = {"email": "bench@example.com", "password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
-        path.write_text(json.dumps(made), encoding="utf-8")
-    return Login(**json.loads(path.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

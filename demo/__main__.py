@@ -6,8 +6,6 @@ Second runs find Label Studio, the pictures, the project and its model again; EX
 from __future__ import annotations
 
 import argparse
-import json
-import secrets
 import signal
 import subprocess
 import sys
@@ -21,7 +19,7 @@ import httpx
 from rich.console import Console
 
 from demo.boxstrap_process import Boxstrap
-from demo.label_studio_server import LabelStudioServer, Login, install
+from demo.label_studio_server import LabelStudioServer, install, kept_login
 from demo.local_servers import free_port
 from demo.measure import measure, stored, write_sheet
 from demo.project import DemoProject
@@ -63,7 +61,7 @@ def _run(images: Path | None, build: Path, ends: bool, servers: list[Any]) -> No
     home = build / "demo"
     pictures = images.absolute() if images else _drawn(home / "pictures")
     data = read_folder(pictures)
-    login = _login(home / "login.json")
+    login = kept_login(home / "login.json", "demo@example.com")
     label_studio = LabelStudioServer(program, home / "label-studio", free_port(8080), login, pictures)
     servers.append(label_studio)
     _step("Label Studio starts", label_studio.start)
@@ -127,15 +125,6 @@ def _drawn(folder: Path) -> Path:
         draw = [sys.executable, "-m", "backend.cli", "draw", folder, "--classes", CLASSES, "--images", IMAGES]
         _step(f"{IMAGES} pictures are drawn", lambda: subprocess.run([*map(str, draw), "--json"], check=True, stdout=2))
     return folder
-
-
-def _login(path: Path) -> Login:
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        made = {"email": "demo@example.com", "password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
-        path.write_text(json.dumps(made), encoding="utf-8")
-    return Login(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def _step(doing: str, work: Callable[[], Result]) -> Result:

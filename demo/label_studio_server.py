@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -24,6 +26,16 @@ class Login:
     email: str
     password: str
     token: str
+
+
+def kept_login(path: Path, email: str) -> Login:
+    """The login in the file, made up and kept there for this user alone the first time."""
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        made = {"email": email, "password": secrets.token_urlsafe(9), "token": secrets.token_hex(20)}
+        path.write_text(json.dumps(made), encoding="utf-8")
+    return Login(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def install(folder: Path) -> Path:

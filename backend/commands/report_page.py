@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from backend.commands import report_plots as plots
 from backend.commands.report_values import lasting, moment, number, percent
+from backend.pages import page_environment
 from backend.services.reports import Report
 from wsol_core.errors import StorageError
 from wsol_core.files import write_whole
@@ -33,13 +33,7 @@ def write_page(report: Report, folder: Path) -> Path:
 
 def render(report: Report) -> str:
     """The page's HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # titles and class names are other people's text
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(TEMPLATES)
     shown: dict[str, Callable[[Any], str]] = {
         "percent": percent,
         "number": number,

@@ -7,10 +7,8 @@ several machines, take turns.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from contextlib import suppress
-from types import TracebackType
 
 from redis.exceptions import RedisError
 from rq.job import JobStatus
@@ -19,6 +17,7 @@ from rq.serializers import JSONSerializer
 
 from backend.errors import BackendError, NotFoundError
 from backend.jobs.queue import BULK, PREDICT, TRAIN, JobQueue
+from backend.jobs.rounds import Rounds
 from backend.storage.runs import CANCELLED, ENDED, FAILED, Run, RunStore
 
 logger = logging.getLogger(__name__)
@@ -32,34 +31,16 @@ JOB_ENDED = tuple(
 )
 
 
-class Janitor:
-    """A thread between `start` and `stop`, or while it is entered."""
+class Janitor(Rounds):
+    """One for each web process; they take turns."""
 
     def __init__(self, queue: JobQueue, runs: RunStore) -> None:
+        super().__init__("janitor")
         self._queue, self._runs = queue, runs
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="janitor", daemon=True)
         self._scheduler = RQScheduler([TRAIN, PREDICT, BULK], connection=queue.connection, serializer=JSONSerializer)
         self._scheduler.prepare_registries([TRAIN, PREDICT, BULK])
         self._strays: set[str] = set()
         self._settled: set[str] = set()  # runs that need no look any more
-
-    def start(self) -> None:
-        """Begins to tidy; once only."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the round that it is at, and waits for that, within reason."""
-        self._done.set()
-        self._thread.join(timeout=5)
-
-    def __enter__(self) -> None:
-        self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def tidy(self, thorough: bool = False, recover: bool = True) -> None:
         """One round; nothing where another janitor is at it.

@@ -118,17 +118,9 @@ class JobQueue:
                 self._forget(known)
                 known = None
             if known is None:
-                self._queues[BULK].enqueue(
-                    f"{TASKS}.preannotate.preannotate",
-                    dict(chunk),
-                    job_id=job_id,
-                    description=f"pre-annotate project {chunk['project_id']} after task {chunk['after_id']}",
-                    job_timeout=CHUNK_TIMEOUT_S,
-                    result_ttl=KEPT_S,
-                    failure_ttl=KEPT_S,
-                    retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
-                    on_success=Callback(f"{CALLBACKS}.chunk_done"),
-                )
+                what = f"pre-annotate project {chunk['project_id']} after task {chunk['after_id']}"
+                done = Callback(f"{CALLBACKS}.chunk_done")
+                self._enqueue_bulk("preannotate.preannotate", dict(chunk), job_id, what, on_success=done)
 
     def is_waited_for(self) -> bool:
         """Whether anybody waits for a prediction that no worker has begun."""
@@ -246,15 +238,19 @@ class JobQueue:
     def _begin_to_observe(self, project_id: str, job_id: str, ended: Job | None) -> None:
         if ended is not None:
             self._forget(ended)
+        self._enqueue_bulk("observe.observe", project_id, job_id, f"read what people did in project {project_id}")
+
+    def _enqueue_bulk(self, task: str, argument: Any, job_id: str, description: str, **more: Any) -> None:
         self._queues[BULK].enqueue(
-            f"{TASKS}.observe.observe",
-            project_id,
+            f"{TASKS}.{task}",
+            argument,
             job_id=job_id,
-            description=f"read what people did in project {project_id}",
+            description=description,
             job_timeout=CHUNK_TIMEOUT_S,
             result_ttl=KEPT_S,
             failure_ttl=KEPT_S,
             retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
+            **more,
         )
 
     def _job(self, job_id: str) -> Job | None:

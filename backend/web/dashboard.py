@@ -80,15 +80,9 @@ def _quality(text: str) -> float:
 
 @functools.cache
 def _template() -> Template:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only who looks at the page needs it
+    from backend.pages import page_environment  # Jinja: only who looks at the page needs it
 
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,  # titles and class names are other people's text
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(TEMPLATES)
     environment.globals["main_figures"] = MAIN_FIGURES
     environment.filters |= {"moment": moment, "figure": figure, "words": words, "is_link": is_link}
     return environment.get_template("dashboard.html")

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from backend.errors import QueueError
 from backend.jobs.connection import connect
 from backend.jobs.queue import JobQueue
 from backend.jobs.redis_server import server_command
 from backend.settings import Settings
+from backend.wiring import Parts, build
 
 
 @contextmanager
@@ -46,3 +49,12 @@ def redis_in(home: Path) -> Iterator[JobQueue]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+
+
+def empty_installation(queue: JobQueue, home: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
+    """What the environment names from now on: nothing in `home`, and the emptied Redis of `queue`."""
+    queue.connection.flushall()
+    monkeypatch.delenv("MODEL_DIR", raising=False)
+    monkeypatch.setenv("BOXSTRAP_HOME", str(home))
+    monkeypatch.setenv("REDIS_URL", f"unix://{queue.connection.config_get('dir')['dir']}/socket")
+    return build(Settings.from_env())

@@ -14,7 +14,7 @@ from backend.settings import Settings
 from backend.storage.runs import CANCELLED, RUNNING, SUCCEEDED
 from backend.wiring import Parts, build
 from tests.backend.command_line import error_of
-from tests.backend.embedded_redis import redis_in, short_home
+from tests.backend.embedded_redis import empty_installation, redis_in, short_home
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,7 @@ def queue() -> Iterator[JobQueue]:
 @pytest.fixture
 def parts(queue: JobQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
     """An empty installation whose Redis runs."""
-    queue.connection.flushall()
-    monkeypatch.delenv("MODEL_DIR", raising=False)
-    monkeypatch.setenv("BOXSTRAP_HOME", str(tmp_path))
-    monkeypatch.setenv("REDIS_URL", f"unix://{queue.connection.config_get('dir')['dir']}/socket")
-    return build(Settings.from_env())
+    return empty_installation(queue, tmp_path, monkeypatch)
 
 
 def published(parts: Parts, folder: Path) -> str:

@@ -15,7 +15,7 @@ from backend.settings import Settings
 from backend.storage.projects import Project
 from backend.wiring import Parts, build
 from tests.backend.command_line import error_of
-from tests.backend.embedded_redis import redis_in, short_home
+from tests.backend.embedded_redis import empty_installation, redis_in, short_home
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,7 @@ def queue() -> Iterator[JobQueue]:
 @pytest.fixture
 def parts(queue: JobQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
     """An installation with a project 7 whose Redis runs."""
-    queue.connection.flushall()
-    monkeypatch.delenv("MODEL_DIR", raising=False)
-    monkeypatch.setenv("BOXSTRAP_HOME", str(tmp_path))
-    monkeypatch.setenv("REDIS_URL", f"unix://{queue.connection.config_get('dir')['dir']}/socket")
-    parts = build(Settings.from_env())
+    parts = empty_installation(queue, tmp_path, monkeypatch)
     parts.stores.projects.remember(Project("7", "<View/>"))
     return parts
 

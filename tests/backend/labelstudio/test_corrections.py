@@ -14,17 +14,8 @@ from PIL import Image
 
 from backend.labelstudio.brush_rle import encode_mask
 from backend.labelstudio.corrections import cleared_labels, drawn_regions, in_holdout
-from backend.labelstudio.label_config import LabelConfig
+from tests.backend.labelstudio.all_controls import CONFIG, SIZE
 
-CONFIG = LabelConfig.parse(
-    '<View><Image name="image" value="$image"/>'
-    '<Choices name="class" toName="image"><Choice value="crab"/><Choice value="fish"/></Choices>'
-    '<RectangleLabels name="box" toName="image"><Label value="crab"/><Label value="fish"/></RectangleLabels>'
-    '<BrushLabels name="brush" toName="image"><Label value="crab"/><Label value="fish"/></BrushLabels>'
-    '<BitmaskLabels name="bits" toName="image"><Label value="crab"/></BitmaskLabels>'
-    '<PolygonLabels name="outline" toName="image"><Label value="crab"/></PolygonLabels></View>'
-)
-SIZE = {"original_width": 200, "original_height": 100, "image_rotation": 0}
 MASK = np.zeros((100, 200), np.bool_)
 MASK[20:40, 30:60] = True
 

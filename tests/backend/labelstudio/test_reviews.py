@@ -15,16 +15,8 @@ from PIL import Image
 from backend.labelstudio.brush_rle import encode_mask
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.reviews import Review, review
+from tests.backend.labelstudio.all_controls import CONFIG, SIZE
 
-CONFIG = LabelConfig.parse(
-    '<View><Image name="image" value="$image"/>'
-    '<Choices name="class" toName="image"><Choice value="crab"/><Choice value="fish"/></Choices>'
-    '<RectangleLabels name="box" toName="image"><Label value="crab"/><Label value="fish"/></RectangleLabels>'
-    '<BrushLabels name="brush" toName="image"><Label value="crab"/><Label value="fish"/></BrushLabels>'
-    '<BitmaskLabels name="bits" toName="image"><Label value="crab"/></BitmaskLabels>'
-    '<PolygonLabels name="outline" toName="image"><Label value="crab"/></PolygonLabels></View>'
-)
-SIZE = {"original_width": 200, "original_height": 100, "image_rotation": 0}
 KINDS = {"box": "rectanglelabels", "brush": "brushlabels", "bits": "bitmasklabels", "outline": "polygonlabels"}
 
 Json = dict[str, Any]
