@@ -58,10 +58,10 @@ class TrainingLoop:
     def run(self) -> RunState:
         """Trains all that is left; the method holds the weights to export afterwards."""
         method, first = self.job.method, self.state.stage_index
-        method.train()
         for index, stage in enumerate(self.stages):
             with seeded(self.job.device, self.job.config.seed, index):
                 method.begin_stage(stage)
+            method.train()  # only now does it know what stays frozen
             if index < first:
                 continue
             if self._checkpoint is None or index > first:

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchvision
 
-from wsol_core.backbones import build_backbone
+from wsol_core.backbones import OddPixels, build_backbone
 from wsol_core.config import BACKBONE_NAMES
 from wsol_core.errors import ConfigError, WeightsError
 
@@ -15,13 +15,35 @@ SIDE = 64
 
 @pytest.mark.parametrize("name", BACKBONE_NAMES)
 @pytest.mark.parametrize("strides", [(4, 8, 16, 32), (4, 8, 16, 16), (4, 8, 8, 16)])
-def test_stages_have_the_strides_and_channels_they_promise(name: str, strides: tuple[int, ...]) -> None:
-    backbone = build_backbone(name, strides).eval()
+@pytest.mark.parametrize("centred", [False, True])
+def test_stages_have_the_strides_and_channels_they_promise(name: str, strides: tuple[int, ...], centred: bool) -> None:
+    backbone = build_backbone(name, strides, centred=centred).eval()
     with torch.no_grad():
         features = backbone(torch.zeros(1, 3, SIDE, SIDE))
     assert [tuple(f.shape[1:]) for f in features] == [
         (count, SIDE // stride, SIDE // stride) for count, stride in zip(backbone.channels, strides, strict=True)
     ]
+
+
+def test_a_halving_after_odd_pixels_keeps_the_odd_ones() -> None:
+    maps = torch.randn(2, 3, 8, 6)
+    assert torch.equal(OddPixels()(maps)[:, :, ::2, ::2], maps[:, :, 1::2, 1::2])
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "resnet50", "vgg16"])
+def test_cells_of_a_centred_backbone_lie_where_they_are_drawn(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(name, (4, 8, 16, 16), centred=True).eval()
+    images = torch.randn(2, 3, 224, 224, requires_grad=True)
+    for feature, stride in zip(backbone(images)[:3], (4, 8, 16), strict=True):
+        cell = 112 // stride
+        feature[:, :, cell, cell].square().sum().backward(retain_graph=True)
+        assert images.grad is not None
+        seen = images.grad.abs().sum((0, 1))
+        images.grad = None
+        places = torch.arange(224.0)
+        centre = [float((seen.sum(axis) * places).sum() / seen.sum()) for axis in (0, 1)]
+        assert centre == pytest.approx([cell * stride + (stride - 1) / 2] * 2, abs=3.2)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])

@@ -74,6 +74,7 @@ class WsolMethod(nn.Module, ABC):
     stages: ClassVar[tuple[str, ...]]
     default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of pictures
     strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages
+    centred: ClassVar[bool] = False  # True: the backbone's cells lie where they are drawn, as in `OddPixels`
     snaps_to_edges: ClassVar[bool] = False  # True: maps are refined at the picture's edges, as in `refinement`
     wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background pictures to every batch
 

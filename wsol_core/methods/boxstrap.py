@@ -31,6 +31,8 @@ MOSAIC_EVERY = 4  # pictures
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
 CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
+EVIDENT = 0.25  # of the peak of a class activation map: places from there on are the class for sure
+LEAST_EVIDENCE = 0.08  # so that nothing is dimmed to less than a quarter
 
 
 class _Scorer(nn.Module):
@@ -58,7 +60,8 @@ class Boxstrap(WsolMethod):
         other classes show the same surroundings empty. Mosaics of shuffled pictures teach it that objects are seen in
         the middle more often than at the border; this alone is what one class without background pictures has.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
-        more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
+        more of its own map mixed in later. The coarse map finds all objects of a picture, so what the classifier sees
+        none of the class in is dimmed. Corrected regions replace the pseudo masks where people drew them.
 
     Pretrained features keep their BatchNorm statistics, and the stem stays as it is: small projects would spoil both.
     """
@@ -66,6 +69,7 @@ class Boxstrap(WsolMethod):
     stages: ClassVar[tuple[str, ...]] = ("classify", "localize")
     default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10}
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
+    centred: ClassVar[bool] = True
     snaps_to_edges: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
@@ -215,17 +219,32 @@ class Boxstrap(WsolMethod):
         return terms
 
     def _teacher(self, batch: Batch, features: list[Tensor]) -> Tensor:
-        """Coarse maps (B, h, w) of the target class: the agnostic map, divided up where a picture has more classes."""
+        """Coarse maps (B, h, w) of the target class.
+
+        The agnostic map, dimmed where the classifier's activation map a of the class is far below its peak,
+            M * min(1, a / (EVIDENT max a)) ^ (p / 2),   p its probability of the class,
+        so a classifier that does not know a picture has no say; and divided up where a picture has more classes.
+        """
         agnostic: Tensor = self.coarse(features).float().sigmoid()[:, 0]
-        others = batch.labels.clone()
-        others[torch.arange(len(others), device=others.device), batch.target] = 0
-        if not others.any():
-            return agnostic
+        if self.num_classes == 1 and batch.backgrounds is None:
+            return agnostic  # the score of a class that competes with nothing says nothing
         class_maps = self.head(features[3]).float()
-        own = class_maps[torch.arange(len(class_maps), device=others.device), batch.target]
+        everyone = torch.arange(len(class_maps), device=class_maps.device)
+        own = class_maps[everyone, batch.target]
+        others = batch.labels.clone()
+        others[everyone, batch.target] = 0
         rival = class_maps.masked_fill((others == 0)[:, :, None, None], -torch.inf).amax(1)
         share = torch.sigmoid(own - rival)  # 1 where there is no rival
-        return agnostic * _resized(share, agnostic.shape[1:])[:, 0]
+        evidence = (own / (EVIDENT * own.amax((1, 2), keepdim=True)).clamp(min=1e-6)).clamp(LEAST_EVIDENCE, 1)
+        seen = evidence ** (self._probability(class_maps, batch.target)[:, None, None] / 2)
+        return agnostic * _resized(share * seen, agnostic.shape[1:])[:, 0]
+
+    def _probability(self, class_maps: Tensor, target: Tensor) -> Tensor:
+        """(B,) of the classes `target`."""
+        logits = class_maps.mean((2, 3))
+        independent = self.multi_label or self.num_classes == 1
+        probabilities = logits.sigmoid() if independent else logits.softmax(1)
+        return probabilities.gather(1, target[:, None])[:, 0]
 
 
 def _resized(maps: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:

@@ -40,5 +40,5 @@ def build_method(
     if name not in METHODS:
         raise ConfigError(f"method {name!r} is unknown; choose one of {', '.join(METHODS)}.")
     method = METHODS[name]
-    network = build_backbone(backbone, method.strides, state)
+    network = build_backbone(backbone, method.strides, state, method.centred)
     return method(network, num_classes, multi_label, state is not None if pretrained is None else pretrained)

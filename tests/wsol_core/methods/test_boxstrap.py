@@ -112,9 +112,42 @@ def test_a_picture_with_several_labels_gets_a_teacher_of_its_own_for_each() -> N
     both = replace(noise_batch(classes=3, size=1), labels=torch.tensor([[1.0, 1.0, 0.0]]))
     with torch.no_grad():
         features = trained.backbone(both.images)
+        trained.head.weight.zero_()  # all places are evident for all classes
+        trained.head.bias.copy_(torch.tensor([2.0, 1.0, 0.0]))
         agnostic = trained.coarse(features).sigmoid()[:, 0]
         parts = [trained._teacher(replace(both, target=torch.tensor([label])), features) for label in (0, 1)]
     assert torch.allclose(parts[0] + parts[1], agnostic, atol=1e-5)
+    assert (parts[0] > parts[1]).all()
+
+
+@pytest.mark.parametrize(("knows", "least"), [(True, 0.28), (False, 0.82)])
+def test_a_teacher_dims_what_the_classifier_sees_none_of_the_class_in_as_far_as_it_knows_the_picture(
+    knows: bool, least: float
+) -> None:
+    trained = method().eval()
+    trained.begin_stage("localize")
+    batch = replace(noise_batch(classes=3, size=1), target=torch.tensor([0]))
+    scores = torch.zeros(1, 3, SIDE // 16, SIDE // 16)
+    scores[:, 0, 0, 0], scores[:, 0, -1, -1] = 100, 10  # 10 of 100 is below a quarter
+    scores[:, 1] = scores[:, 0].mean() - 100 if knows else scores[:, 0].mean() + 1
+    scores[:, 2] = scores[:, 1]
+    trained.head.forward = lambda features: scores  # type: ignore[method-assign, misc, assignment]
+    with torch.no_grad():
+        features = trained.backbone(batch.images)
+        agnostic = trained.coarse(features).sigmoid()[:, 0]
+        dimmed = trained._teacher(batch, features) / agnostic
+    assert float(dimmed[0, 0, 0]) == pytest.approx(1)
+    assert float(dimmed.min()) == pytest.approx(least, abs=0.02)
+    assert float(dimmed[0, -1, -1]) > float(dimmed.min())
+
+
+def test_a_class_that_competes_with_nothing_dims_nothing() -> None:
+    trained = method(classes=1).eval()
+    trained.begin_stage("localize")
+    batch = noise_batch(classes=1)
+    with torch.no_grad():
+        features = trained.backbone(batch.images)
+        assert torch.equal(trained._teacher(batch, features), trained.coarse(features).sigmoid()[:, 0])
 
 
 def test_drawn_masks_replace_the_pseudo_masks() -> None:
