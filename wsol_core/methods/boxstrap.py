@@ -31,8 +31,8 @@ MOSAIC_EVERY = 4  # pictures
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
 CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
-EVIDENT = 0.25  # of the peak of a class activation map: places from there on are the class for sure
-LEAST_EVIDENCE = 0.08  # so that nothing is dimmed to less than a quarter
+EVIDENT = 0.25  # of the peak of a class activation map: from there on a place is the class for sure
+LEAST_EVIDENCE = 0.08  # so that nothing is dimmed to less than 0.28
 
 
 class _Scorer(nn.Module):
@@ -60,8 +60,10 @@ class Boxstrap(WsolMethod):
         other classes show the same surroundings empty. Mosaics of shuffled pictures teach it that objects are seen in
         the middle more often than at the border; this alone is what one class without background pictures has.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
-        more of its own map mixed in later. The coarse map finds all objects of a picture, so what the classifier sees
-        none of the class in is dimmed. Corrected regions replace the pseudo masks where people drew them.
+        more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
+
+    A map that all classes share finds every object, so coarse maps as teachers, and fine ones at last, are dimmed where
+    the class's activation map is far below its peak.
 
     Pretrained features keep their BatchNorm statistics, and the stem stays as it is: small projects would spoil both.
     """
@@ -134,11 +136,14 @@ class Boxstrap(WsolMethod):
         return terms
 
     def forward(self, images: Tensor) -> Prediction:
-        """Class logits, and the fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) before stage two."""
+        """Class logits, and the dimmed fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) before stage two."""
         features = self.backbone(images)
-        logits = self.head(features[3]).float().mean((2, 3))
-        maps = self.fine(features) if self.localizes else self.coarse(features)
-        return Prediction(logits, maps.float().sigmoid())
+        class_maps = self.head(features[3]).float()
+        logits = class_maps.mean((2, 3))
+        if not self.localizes:
+            return Prediction(logits, self.coarse(features).float().sigmoid())
+        maps = self.fine(features).float().sigmoid()
+        return Prediction(logits, maps * _like(self._evidence(class_maps), maps))
 
     def _classification(self, batch: Batch, logits: Tensor) -> Tensor:
         loss = classification_loss(logits, batch.labels, self.multi_label)
@@ -219,34 +224,35 @@ class Boxstrap(WsolMethod):
         return terms
 
     def _teacher(self, batch: Batch, features: list[Tensor]) -> Tensor:
-        """Coarse maps (B, h, w) of the target class.
-
-        The agnostic map, dimmed where the classifier's activation map a of the class is far below its peak,
-            M * min(1, a / (EVIDENT max a)) ^ (p / 2),   p its probability of the class,
-        so a classifier that does not know a picture has no say; and divided up where a picture has more classes.
-        """
+        """Coarse maps (B, h, w) of the target class: the agnostic map, dimmed, and divided up among several classes."""
         agnostic: Tensor = self.coarse(features).float().sigmoid()[:, 0]
-        if self.num_classes == 1 and batch.backgrounds is None:
-            return agnostic  # the score of a class that competes with nothing says nothing
         class_maps = self.head(features[3]).float()
         everyone = torch.arange(len(class_maps), device=class_maps.device)
-        own = class_maps[everyone, batch.target]
         others = batch.labels.clone()
         others[everyone, batch.target] = 0
         rival = class_maps.masked_fill((others == 0)[:, :, None, None], -torch.inf).amax(1)
-        share = torch.sigmoid(own - rival)  # 1 where there is no rival
-        evidence = (own / (EVIDENT * own.amax((1, 2), keepdim=True)).clamp(min=1e-6)).clamp(LEAST_EVIDENCE, 1)
-        seen = evidence ** (self._probability(class_maps, batch.target)[:, None, None] / 2)
-        return agnostic * _resized(share * seen, agnostic.shape[1:])[:, 0]
+        share = torch.sigmoid(class_maps[everyone, batch.target] - rival)  # 1 where there is no rival
+        evidence = self._evidence(class_maps)[everyone, batch.target]
+        return agnostic * _resized(share * evidence, agnostic.shape[1:])[:, 0]
 
-    def _probability(self, class_maps: Tensor, target: Tensor) -> Tensor:
-        """(B,) of the classes `target`."""
-        logits = class_maps.mean((2, 3))
-        independent = self.multi_label or self.num_classes == 1
-        probabilities = logits.sigmoid() if independent else logits.softmax(1)
-        return probabilities.gather(1, target[:, None])[:, 0]
+    def _evidence(self, class_maps: Tensor) -> Tensor:
+        """What maps are dimmed by, (B, C, h, w) in (0, 1]: min(1, a / (EVIDENT max a)) ^ (p / 2).
+
+        a is a class's activation map and p its probability, so a classifier that does not know a picture has no say.
+        """
+        if self.num_classes == 1:
+            return torch.ones_like(class_maps)  # the score of a class that competes with nothing says nothing
+        logits = class_maps.mean((2, 3), keepdim=True)
+        probabilities = logits.sigmoid() if self.multi_label else logits.softmax(1)
+        peaks = class_maps.amax((2, 3), keepdim=True).clamp(min=1e-6)
+        return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1) ** (probabilities / 2)
 
 
 def _resized(maps: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:
     """Maps (B, h, w) as (B, 1, *size_hw)."""
     return F.interpolate(maps[:, None], size=tuple(size_hw), mode="bilinear", align_corners=False)
+
+
+def _like(maps: Tensor, reference: Tensor) -> Tensor:
+    """Maps (B, C, h, w) in the size of `reference`."""
+    return F.interpolate(maps, size=reference.shape[2:], mode="bilinear", align_corners=False)

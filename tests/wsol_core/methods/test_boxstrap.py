@@ -120,34 +120,33 @@ def test_a_picture_with_several_labels_gets_a_teacher_of_its_own_for_each() -> N
     assert (parts[0] > parts[1]).all()
 
 
-@pytest.mark.parametrize(("knows", "least"), [(True, 0.28), (False, 0.82)])
-def test_a_teacher_dims_what_the_classifier_sees_none_of_the_class_in_as_far_as_it_knows_the_picture(
-    knows: bool, least: float
+@pytest.mark.parametrize(("rivals", "faintest"), [(-100.0, 0.08**0.5), (100.0, 1.0)])
+def test_maps_are_dimmed_where_the_class_is_faint_as_far_as_the_classifier_knows_it(
+    rivals: float, faintest: float
 ) -> None:
     trained = method().eval()
     trained.begin_stage("localize")
-    batch = replace(noise_batch(classes=3, size=1), target=torch.tensor([0]))
-    scores = torch.zeros(1, 3, SIDE // 16, SIDE // 16)
-    scores[:, 0, 0, 0], scores[:, 0, -1, -1] = 100, 10  # 10 of 100 is below a quarter
-    scores[:, 1] = scores[:, 0].mean() - 100 if knows else scores[:, 0].mean() + 1
-    scores[:, 2] = scores[:, 1]
-    trained.head.forward = lambda features: scores  # type: ignore[method-assign, misc, assignment]
+    images = noise_batch(classes=3, size=1).images
+    class_maps = torch.full((1, 3, SIDE // 16, SIDE // 16), rivals)
+    class_maps[:, 0] = 0
+    class_maps[:, 0, 0, 0], class_maps[:, 0, 0, 1] = 40, 10
+    trained.head.forward = lambda features: class_maps  # type: ignore[method-assign, misc, assignment]
     with torch.no_grad():
-        features = trained.backbone(batch.images)
-        agnostic = trained.coarse(features).sigmoid()[:, 0]
-        dimmed = trained._teacher(batch, features) / agnostic
-    assert float(dimmed[0, 0, 0]) == pytest.approx(1)
-    assert float(dimmed.min()) == pytest.approx(least, abs=0.02)
-    assert float(dimmed[0, -1, -1]) > float(dimmed.min())
+        plain = trained.fine(trained.backbone(images)).sigmoid()[0, 0]
+        dimming = trained(images).maps[0, 0] / plain
+    assert float(dimming[0, 0]) == float(dimming[0, 4]) == pytest.approx(1)  # a quarter of the peak is enough
+    assert float(dimming[-1, -1]) == pytest.approx(faintest, rel=1e-4)
 
 
-def test_a_class_that_competes_with_nothing_dims_nothing() -> None:
-    trained = method(classes=1).eval()
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_class_that_competes_with_nothing_dims_nothing(multi_label: bool) -> None:
+    trained = method(classes=1, multi_label=multi_label).eval()
     trained.begin_stage("localize")
     batch = noise_batch(classes=1)
     with torch.no_grad():
         features = trained.backbone(batch.images)
         assert torch.equal(trained._teacher(batch, features), trained.coarse(features).sigmoid()[:, 0])
+        assert torch.equal(trained(batch.images).maps, trained.fine(features).sigmoid())
 
 
 def test_drawn_masks_replace_the_pseudo_masks() -> None:
