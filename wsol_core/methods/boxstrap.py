@@ -62,8 +62,8 @@ class Boxstrap(WsolMethod):
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
         more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
 
-    A map that all classes share finds every object, so coarse maps as teachers, and fine ones at last, are dimmed where
-    the class's activation map is far below its peak.
+    A map that all classes share finds every object, so coarse maps as teachers, and fine ones of pretrained features at
+    last, are dimmed where the class's activation map is far below its peak.
 
     Pretrained features keep their BatchNorm statistics, and the stem stays as it is: small projects would spoil both.
     """
@@ -84,8 +84,10 @@ class Boxstrap(WsolMethod):
         self.area = AreaControl(num_classes)
         self.scorer = _Scorer(backbone, self.head)
         self.register_buffer("localizes", torch.tensor(False))
+        self.register_buffer("dims", torch.tensor(pretrained and num_classes > 1))
 
     localizes: Tensor
+    dims: Tensor  # predicted maps: what fresh features say of a class is too loose for them, but not for teachers
 
     def begin_stage(self, stage: str) -> None:
         """Stage "localize" freezes all but the fine generator, so that its teacher stands still."""
@@ -136,14 +138,14 @@ class Boxstrap(WsolMethod):
         return terms
 
     def forward(self, images: Tensor) -> Prediction:
-        """Class logits, and the dimmed fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) before stage two."""
+        """Class logits, and the fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) before stage two."""
         features = self.backbone(images)
         class_maps = self.head(features[3]).float()
         logits = class_maps.mean((2, 3))
         if not self.localizes:
             return Prediction(logits, self.coarse(features).float().sigmoid())
         maps = self.fine(features).float().sigmoid()
-        return Prediction(logits, maps * _like(self._evidence(class_maps), maps))
+        return Prediction(logits, maps * _like(self._evidence(class_maps), maps) if self.dims else maps)
 
     def _classification(self, batch: Batch, logits: Tensor) -> Tensor:
         loss = classification_loss(logits, batch.labels, self.multi_label)

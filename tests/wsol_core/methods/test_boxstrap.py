@@ -124,7 +124,7 @@ def test_a_picture_with_several_labels_gets_a_teacher_of_its_own_for_each() -> N
 def test_maps_are_dimmed_where_the_class_is_faint_as_far_as_the_classifier_knows_it(
     rivals: float, faintest: float
 ) -> None:
-    trained = method().eval()
+    trained = method(pretrained=True).eval()
     trained.begin_stage("localize")
     images = noise_batch(classes=3, size=1).images
     class_maps = torch.full((1, 3, SIDE // 16, SIDE // 16), rivals)
@@ -140,7 +140,7 @@ def test_maps_are_dimmed_where_the_class_is_faint_as_far_as_the_classifier_knows
 
 @pytest.mark.parametrize("multi_label", [False, True])
 def test_a_class_that_competes_with_nothing_dims_nothing(multi_label: bool) -> None:
-    trained = method(classes=1, multi_label=multi_label).eval()
+    trained = method(classes=1, multi_label=multi_label, pretrained=True).eval()
     trained.begin_stage("localize")
     batch = noise_batch(classes=1)
     with torch.no_grad():
