@@ -17,6 +17,9 @@ from torchvision.models import mobilenet_v2
 from tests.wsol_core.training_doubles import CLASSES, CONFIG, draw, same
 from wsol_core.checkpoints import CHECKPOINT, HISTORY, load_checkpoint, load_model
 from wsol_core.errors import CheckpointError, ConfigError, DataError, StorageError, TrainingCancelled
+from wsol_core.methods.base import Batch, LossTerms, WsolMethod
+from wsol_core.methods.boxstrap import Boxstrap
+from wsol_core.methods.ornet import OrNet
 from wsol_core.model_card import ModelCard
 from wsol_core.progress import Progress, TrainingHooks
 from wsol_core.records import Sample
@@ -62,6 +65,21 @@ def test_every_method_trains_and_resumes_exactly(tmp_path: Path, samples: list[S
         fit(config, samples, CLASSES, tmp_path / "cut", hooks=stop_after(4))
     fit(config, samples, CLASSES, tmp_path / "cut", resume=True)
     assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize(("method", "frozen"), [(Boxstrap, "coarse"), (OrNet, "evaluator")])
+def test_what_stage_localize_freezes_keeps_its_batchnorm_statistics(
+    tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch, method: type[WsolMethod], frozen: str
+) -> None:
+    step, seen = method.training_step, set()
+
+    def watched(self: WsolMethod, batch: Batch, stage: str, progress: float) -> LossTerms:
+        seen.add((stage, getattr(self, frozen).training))
+        return step(self, batch, stage, progress)
+
+    monkeypatch.setattr(method, "training_step", watched)
+    fit(replace(CONFIG, method=method.__name__.lower()), samples, CLASSES, tmp_path / "model")
+    assert seen == {("classify", True), ("localize", False)}
 
 
 def test_a_training_goes_on_as_pretrained_without_the_weights_it_began_from(
