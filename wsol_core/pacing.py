@@ -6,7 +6,7 @@ steps: the stages share what is left of the time after the final work, in propor
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from wsol_core.config import TrainConfig
@@ -39,7 +39,8 @@ class Pace:
     """Knows how long this training has taken, and how long steps take.
 
     `used_s` is what it had taken before it was interrupted; `clock` gives seconds from any zero, `started` is its
-    value when this run began. `share` of the config's minutes or epochs is what it takes.
+    value when this run began. `share` of the config's minutes or epochs is what it takes. What a stage does not need,
+    since it has `most_steps`, is left for those after it.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Pace:
         started: float,
         used_s: float = 0.0,
         share: float = 1.0,
+        most_steps: Mapping[str, int] | None = None,
     ) -> None:
         self.total_s = None if config.minutes is None else config.minutes * 60 * share
         self.steps_per_epoch = steps_per_epoch
@@ -58,6 +60,7 @@ class Pace:
         epochs = sum(default_epochs.values()) if config.epochs is None else config.epochs
         self._epochs = max(1, round(epochs * share))
         self._shares = stage_shares(tuple(default_epochs), default_epochs)
+        self._most = [(most_steps or {}).get(stage) for stage in default_epochs]
         self._clock = clock
         self._zero = started - used_s
         self._mark_s = self.now_s()
@@ -70,6 +73,9 @@ class Pace:
     def plan_epochs(self, validating_stage: int | None) -> list[StagePlan]:
         """The plans of all stages, where epochs rule."""
         split = split_steps(self._epochs * self.steps_per_epoch, self._shares)
+        for i, most in enumerate(self._most[:-1]):
+            spare = 0 if most is None else max(0, split[i] - most)
+            split[i], split[-1] = split[i] - spare, split[-1] + spare
         return [
             StagePlan(
                 steps, validation_interval(steps, self.steps_per_epoch, MOST_VALIDATIONS * (i == validating_stage))
@@ -86,6 +92,9 @@ class Pace:
         if costs.validation_s:
             most = min(MOST_VALIDATIONS, max(1, int(VALIDATION_SHARE * budget_s / costs.validation_s)))
         steps = steps_within(budget_s, costs.step_s, costs.validation_s, most)
+        enough = self._most[index]
+        if enough is not None and steps > enough and index < len(self._most) - 1:
+            steps, budget_s = enough, enough * costs.step_s
         every = validation_interval(steps, self.steps_per_epoch, most)
         return StagePlan(steps, every, deadline_s=self.now_s() + budget_s)
 

@@ -49,7 +49,9 @@ class TrainingLoop:
         epochs = {stage: job.method.default_epochs[stage] for stage in self.stages}
         used_s = 0.0 if checkpoint is None else checkpoint["elapsed_s"]
         share = WARM_SHARE if job.method.warm else 1.0
-        self.pace = Pace(job.config, epochs, self._epoch_steps, job.clock, job.started, used_s, share)
+        most = {stage: job.method.most_steps(stage, self._epoch_steps) for stage in self.stages}
+        most_steps = {stage: steps for stage, steps in most.items() if steps is not None}
+        self.pace = Pace(job.config, epochs, self._epoch_steps, job.clock, job.started, used_s, share, most_steps)
         self._history = History(job.folder / HISTORY, 0 if checkpoint is None else checkpoint["history_lines"])
         self._saved_s, self._saving_s = self.pace.now_s(), 0.0
         self._sums: dict[str, float] = {}

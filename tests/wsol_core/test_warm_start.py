@@ -18,7 +18,7 @@ from wsol_core.history import read_history
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.registry import build_method
 from wsol_core.model_card import ModelCard
-from wsol_core.pacing import Pace
+from wsol_core.pacing import Costs, Pace
 from wsol_core.progress import Progress, TrainingHooks
 from wsol_core.records import Sample
 from wsol_core.schedule import WARM_SHARE
@@ -198,6 +198,17 @@ def test_without_a_model_that_fits_training_begins_as_ever(tmp_path: Path, sampl
     assert card.metrics["warm_start"] == 0.0
     fit(CONFIG, samples, CLASSES, tmp_path / "without")
     assert same(weights(tmp_path / "second"), weights(tmp_path / "without"))
+
+
+def test_a_stage_that_has_enough_steps_leaves_the_rest_to_the_last() -> None:
+    stages, most = {"classify": 8, "localize": 10}, {"classify": 50, "localize": 60}
+    in_time = Pace(replace(CONFIG, epochs=None, minutes=6), stages, 10, lambda: 0.0, 0.0, most_steps=most)
+    plan = in_time.plan_minutes(0, Costs(0.1))
+    assert (plan.steps, plan.deadline_s) == (50, pytest.approx(5))
+    assert in_time.plan_minutes(1, Costs(0.1)).steps > 3000
+    assert [plan.steps for plan in Pace(CONFIG, stages, 10, lambda: 0.0, 0.0).plan_epochs(None)] == [9, 11]
+    by_epochs = Pace(replace(CONFIG, epochs=18), stages, 10, lambda: 0.0, 0.0, most_steps=most)
+    assert [plan.steps for plan in by_epochs.plan_epochs(None)] == [50, 130]
 
 
 def test_half_of_the_minutes_or_epochs_is_what_a_warm_training_takes() -> None:

@@ -102,6 +102,13 @@ class WsolMethod(nn.Module, ABC):
         """ "sgd" (Nesterov momentum 0.9) or "adam": the optimiser that `stage` is trained with."""
         return "sgd"
 
+    def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
+        """From how many steps on `stage` makes nothing better, however long the training; None without a limit.
+
+        What is left of the time goes to the stages after it; the last stage has no limit.
+        """
+        return None
+
     @abstractmethod
     def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
         """Loss terms of one step; `progress` in [0, 1) is how far the stage has come (for ramps)."""

@@ -27,6 +27,7 @@ from wsol_core.pseudo_masks import min_max, pseudo_masks
 from wsol_core.records import NO_REGION
 
 CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
+ENOUGH_STEPS = 150  # of stage "classify" on pretrained features, where its default epochs are fewer
 MOSAIC_EVERY = 4  # pictures
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
@@ -118,6 +119,12 @@ class Boxstrap(WsolMethod):
             {"params": features, "lr": 2e-3 if self.pretrained else 2e-2, "weight_decay": 5e-4},
             {"params": new, "lr": 1e-2, "weight_decay": 5e-4},
         ]
+
+    def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
+        """Pretrained features soon know a small project by heart; the map of a boat then takes the water with it."""
+        if stage == "localize" or not self.pretrained:
+            return None
+        return max(ENOUGH_STEPS, self.default_epochs[stage] * steps_per_epoch)
 
     def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
         """Terms of one step; see the class."""

@@ -22,6 +22,13 @@ def moved_parts(trained: Boxstrap, terms: dict[str, torch.Tensor], names: list[s
     return {name.split(".")[0] for name in moved_parameters(trained, terms, *names)}
 
 
+def test_pretrained_features_stop_learning_when_they_have_had_enough() -> None:
+    assert method(pretrained=True).most_steps("classify", 5) == 150
+    assert method(pretrained=True).most_steps("classify", 100) == 800
+    assert method(pretrained=True).most_steps("localize", 5) is None
+    assert method().most_steps("classify", 5) is None
+
+
 def test_nothing_is_suppressed_at_first() -> None:
     trained = method()
     trained.begin_stage("classify")
