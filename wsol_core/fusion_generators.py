@@ -20,7 +20,8 @@ def _block() -> nn.Sequential:
     return nn.Sequential(nn.ReLU(), nn.Conv2d(WIDTH, WIDTH, 3, padding=1, bias=False), nn.BatchNorm2d(WIDTH))
 
 
-def _like(x: Tensor, reference: Tensor) -> Tensor:
+def resized_like(x: Tensor, reference: Tensor) -> Tensor:
+    """Maps (B, C, h, w) in the size of `reference`."""
     return F.interpolate(x, size=reference.shape[2:], mode="bilinear", align_corners=False)
 
 
@@ -43,7 +44,7 @@ class CoarseGenerator(nn.Module):
             for lateral, feature in zip(self.laterals, [*features[:3], features[3].detach()], strict=True)
         )
         detail = F.adaptive_avg_pool2d(low, middle.shape[2:]) + middle
-        fused = LOW_LEVEL_SHARE * detail + _like(high, middle) + _like(top, middle)
+        fused = LOW_LEVEL_SHARE * detail + resized_like(high, middle) + resized_like(top, middle)
         logits: Tensor = self.out(F.relu(self.block(fused)))
         return logits
 
@@ -61,8 +62,8 @@ class FineGenerator(nn.Module):
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Logits (B, C, S/4, S/4)."""
         low, middle, high, top = (lateral(f) for lateral, f in zip(self.laterals, features, strict=True))
-        x = self.high(high + _like(top, high))
-        x = self.middle(LOW_LEVEL_SHARE * middle + _like(x, middle))
-        x = F.relu(self.low(LOW_LEVEL_SHARE * low + _like(x, low)))
+        x = self.high(high + resized_like(top, high))
+        x = self.middle(LOW_LEVEL_SHARE * middle + resized_like(x, middle))
+        x = F.relu(self.low(LOW_LEVEL_SHARE * low + resized_like(x, low)))
         logits: Tensor = self.shared(x) + self.own(x)
         return logits

@@ -6,7 +6,7 @@ steps: the stages share what is left of the time after the final work, in propor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wsol_core.config import TrainConfig
@@ -52,7 +52,7 @@ class Pace:
         started: float,
         used_s: float = 0.0,
         share: float = 1.0,
-        most_steps: Mapping[str, int] | None = None,
+        most_steps: Mapping[str, int | None] | None = None,
     ) -> None:
         self.total_s = None if config.minutes is None else config.minutes * 60 * share
         self.steps_per_epoch = steps_per_epoch
@@ -60,7 +60,8 @@ class Pace:
         epochs = sum(default_epochs.values()) if config.epochs is None else config.epochs
         self._epochs = max(1, round(epochs * share))
         self._shares = stage_shares(tuple(default_epochs), default_epochs)
-        self._most = [(most_steps or {}).get(stage) for stage in default_epochs]
+        # The last stage takes all that is left.
+        self._most = [*[(most_steps or {}).get(stage) for stage in list(default_epochs)[:-1]], None]
         self._clock = clock
         self._zero = started - used_s
         self._mark_s = self.now_s()
@@ -73,7 +74,7 @@ class Pace:
     def plan_epochs(self, validating_stage: int | None) -> list[StagePlan]:
         """The plans of all stages, where epochs rule."""
         split = split_steps(self._epochs * self.steps_per_epoch, self._shares)
-        for i, most in enumerate(self._most[:-1]):
+        for i, most in enumerate(self._most):
             spare = 0 if most is None else max(0, split[i] - most)
             split[i], split[-1] = split[i] - spare, split[-1] + spare
         return [
@@ -93,7 +94,7 @@ class Pace:
             most = min(MOST_VALIDATIONS, max(1, int(VALIDATION_SHARE * budget_s / costs.validation_s)))
         steps = steps_within(budget_s, costs.step_s, costs.validation_s, most)
         enough = self._most[index]
-        if enough is not None and steps > enough and index < len(self._most) - 1:
+        if enough is not None and steps > enough:
             steps, budget_s = enough, enough * costs.step_s
         every = validation_interval(steps, self.steps_per_epoch, most)
         return StagePlan(steps, every, deadline_s=self.now_s() + budget_s)
@@ -131,9 +132,8 @@ class Pace:
         self.smoothed_step_s = 0.0
         self._window_start_s, self._window_steps, self._window_apart_s = self.now_s(), 0, 0.0
 
-    def left_s(self, index: int, plan: StagePlan, step: int) -> float:
-        """Seconds left of the whole training, after `step` steps of stage `index`."""
+    def left_s(self, plans: Sequence[StagePlan], step: int) -> float:
+        """Seconds left of the whole training, after `step` steps of the first of `plans`, those not yet done."""
         if self.total_s is not None:
             return max(0.0, self.total_s - self.now_s())
-        rest = (plan.steps - step) + plan.steps * sum(self._shares[index + 1 :]) / self._shares[index]
-        return rest * self.smoothed_step_s
+        return (sum(plan.steps for plan in plans) - step) * self.smoothed_step_s

@@ -210,9 +210,8 @@ class Predictor:
             yield _result(results.popleft())
 
     def _probabilities(self, logits: Tensor) -> Tensor:
-        """(N, C) on the CPU; one class alone has nothing to compete with."""
-        independent = self.card.multi_label or len(self.card.classes) == 1
-        return (logits.sigmoid() if independent else logits.softmax(1)).cpu()
+        """(N, C) on the CPU."""
+        return self.method.probabilities(logits).cpu()
 
     def _asked(self, sample: Sample, row: Sequence[float], classes_of: ClassesOf | None) -> tuple[int, ...]:
         """Indices of the classes to localize."""

@@ -164,7 +164,5 @@ def _seen(
     wanted = torch.tensor([localizer.classes.index(label) for label in labels], device=localizer.device)
     with autocast(localizer.device, localizer.dtype):
         seen = localizer.method(images)
-    logits = seen.logits.float()
-    independent = localizer.method.multi_label or len(localizer.classes) == 1
-    present = (logits.sigmoid() if independent else logits.softmax(1)).gather(1, wanted[:, None])[:, 0]
+    present = localizer.method.probabilities(seen.logits.float()).gather(1, wanted[:, None])[:, 0]
     return np.asarray(seen.maps_of(wanted).float().cpu().numpy(), np.float32), present.tolist()

@@ -50,8 +50,7 @@ class TrainingLoop:
         used_s = 0.0 if checkpoint is None else checkpoint["elapsed_s"]
         share = WARM_SHARE if job.method.warm else 1.0
         most = {stage: job.method.most_steps(stage, self._epoch_steps) for stage in self.stages}
-        most_steps = {stage: steps for stage, steps in most.items() if steps is not None}
-        self.pace = Pace(job.config, epochs, self._epoch_steps, job.clock, job.started, used_s, share, most_steps)
+        self.pace = Pace(job.config, epochs, self._epoch_steps, job.clock, job.started, used_s, share, most)
         self._history = History(job.folder / HISTORY, 0 if checkpoint is None else checkpoint["history_lines"])
         self._saved_s, self._saving_s = self.pace.now_s(), 0.0
         self._sums: dict[str, float] = {}
@@ -219,7 +218,7 @@ class TrainingLoop:
                 steps=plan.steps,
                 losses=losses,
                 images_per_s=images * self.job.peers.world_size / max(step_s, 1e-9),
-                seconds_left=self.pace.left_s(index, plan, state.step),
+                seconds_left=self.pace.left_s(state.plans[index:], state.step),
             )
         )
         for name, value in losses.items():

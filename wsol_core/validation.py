@@ -114,10 +114,7 @@ def minmax(maps: Tensor) -> Tensor:
 
 def _probability(method: WsolMethod, images: Tensor, target: Tensor) -> Tensor:
     logits = method.class_scores(images).float()
-    # One class alone would always have probability 1 among the classes.
-    independent = method.multi_label or method.num_classes == 1
-    probabilities = logits.sigmoid() if independent else logits.softmax(1)
-    return probabilities.gather(1, target[:, None])[:, 0]
+    return method.probabilities(logits).gather(1, target[:, None])[:, 0]
 
 
 @contextmanager

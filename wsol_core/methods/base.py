@@ -117,6 +117,10 @@ class WsolMethod(nn.Module, ABC):
     def forward(self, images: Tensor) -> Prediction:
         """Class logits and activation maps of (B, 3, S, S) pictures, in one pass; used under no_grad."""
 
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Of class logits (B, C, ...). One class alone would always have probability 1 among the classes."""
+        return logits.sigmoid() if self.multi_label or self.num_classes == 1 else logits.softmax(1)
+
     def class_scores(self, images: Tensor) -> Tensor:
         """(B, C) logits."""
         prediction: Prediction = self(images)

@@ -12,7 +12,7 @@ from torch.func import functional_call
 from wsol_core.area_control import AreaControl
 from wsol_core.backbones import Backbone
 from wsol_core.backgrounds import shuffled_cells
-from wsol_core.fusion_generators import CoarseGenerator, FineGenerator
+from wsol_core.fusion_generators import CoarseGenerator, FineGenerator, resized_like
 from wsol_core.losses import (
     background_activation_loss,
     background_emptiness_loss,
@@ -152,7 +152,7 @@ class Boxstrap(WsolMethod):
         if not self.localizes:
             return Prediction(logits, self.coarse(features).float().sigmoid())
         maps = self.fine(features).float().sigmoid()
-        return Prediction(logits, maps * _like(self._evidence(class_maps), maps) if self.dims else maps)
+        return Prediction(logits, maps * resized_like(self._evidence(class_maps), maps) if self.dims else maps)
 
     def _classification(self, batch: Batch, logits: Tensor) -> Tensor:
         loss = classification_loss(logits, batch.labels, self.multi_label)
@@ -251,8 +251,7 @@ class Boxstrap(WsolMethod):
         """
         if self.num_classes == 1:
             return torch.ones_like(class_maps)  # the score of a class that competes with nothing says nothing
-        logits = class_maps.mean((2, 3), keepdim=True)
-        probabilities = logits.sigmoid() if self.multi_label else logits.softmax(1)
+        probabilities = self.probabilities(class_maps.mean((2, 3), keepdim=True))
         peaks = class_maps.amax((2, 3), keepdim=True).clamp(min=1e-6)
         return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1) ** (probabilities / 2)
 
@@ -260,8 +259,3 @@ class Boxstrap(WsolMethod):
 def _resized(maps: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:
     """Maps (B, h, w) as (B, 1, *size_hw)."""
     return F.interpolate(maps[:, None], size=tuple(size_hw), mode="bilinear", align_corners=False)
-
-
-def _like(maps: Tensor, reference: Tensor) -> Tensor:
-    """Maps (B, C, h, w) in the size of `reference`."""
-    return F.interpolate(maps, size=reference.shape[2:], mode="bilinear", align_corners=False)
