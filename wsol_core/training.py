@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 
+from wsol_core.augmentation import Augmentation
 from wsol_core.checkpoints import (
     is_finished,
     is_started,
@@ -112,7 +113,7 @@ def fit(
         localizer = _localizer(method, data, config, device)
         job = TrainingJob(
             method=method,
-            source=_pictures(config, data, here, device),
+            source=_pictures(config, method.augmentation, data, here, device),
             config=config,
             folder=out,
             device=device,
@@ -218,7 +219,9 @@ def _build_method(
     return method.to(device).to(memory_format=torch.channels_last)
 
 
-def _pictures(config: TrainConfig, data: _Data, here: Distributed, device: torch.device) -> TrainingPictures:
+def _pictures(
+    config: TrainConfig, augmentation: Augmentation, data: _Data, here: Distributed, device: torch.device
+) -> TrainingPictures:
     return TrainingPictures(
         data.train,
         data.classes,
@@ -226,6 +229,7 @@ def _pictures(config: TrainConfig, data: _Data, here: Distributed, device: torch
         batch_size=config.batch_size,
         seed=config.seed,
         backgrounds=data.backgrounds,
+        augmentation=augmentation,
         rank=here.rank,
         world_size=here.world_size,
         workers=config.workers,

@@ -15,6 +15,7 @@ import torch
 from torchvision.models import mobilenet_v2
 
 from tests.wsol_core.training_doubles import CLASSES, CONFIG, draw, same
+from wsol_core.augmentation import Augmentation
 from wsol_core.checkpoints import CHECKPOINT, HISTORY, load_checkpoint, load_model
 from wsol_core.errors import CheckpointError, ConfigError, DataError, StorageError, TrainingCancelled
 from wsol_core.methods.base import Batch, LossTerms, WsolMethod
@@ -80,6 +81,23 @@ def test_what_stage_localize_freezes_keeps_its_batchnorm_statistics(
     monkeypatch.setattr(method, "training_step", watched)
     fit(replace(CONFIG, method=method.__name__.lower()), samples, CLASSES, tmp_path / "model")
     assert seen == {("classify", True), ("localize", False)}
+
+
+def test_pictures_are_varied_as_the_method_says(
+    tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[torch.Tensor] = []
+    step = Boxstrap.training_step
+
+    def watched(self: Boxstrap, batch: Batch, stage: str, progress: float) -> LossTerms:
+        seen.append(batch.images[:, :, ::8, ::8])
+        return step(self, batch, stage, progress)
+
+    monkeypatch.setattr(Boxstrap, "training_step", watched)
+    monkeypatch.setattr(Boxstrap, "augmentation", Augmentation(margin_px=0, mirror=0.0, jitter=0.0))
+    fit(replace(CONFIG, method="boxstrap"), samples[:2], CLASSES, tmp_path / "model")
+    assert len(seen) > 1
+    assert len({tuple(picture.flatten().tolist()) for picture in torch.cat(seen)}) <= 2  # as many as there are files
 
 
 def test_a_training_goes_on_as_pretrained_without_the_weights_it_began_from(

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from wsol_core.augmentation import Augmentation
 from wsol_core.records import BOX_REGION as BOX_REGION
 from wsol_core.records import MASK_REGION as MASK_REGION
 from wsol_core.records import NO_REGION as NO_REGION
@@ -75,6 +76,7 @@ class WsolMethod(nn.Module, ABC):
     default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of pictures
     strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages
     centred: ClassVar[bool] = False  # True: the backbone's cells lie where they are drawn, as in `OddPixels`
+    augmentation: ClassVar[Augmentation] = Augmentation()  # how its training pictures are varied
     snaps_to_edges: ClassVar[bool] = False  # True: maps are refined at the picture's edges, as in `refinement`
     wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background pictures to every batch
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from wsol_core.area_control import AreaControl
+from wsol_core.augmentation import Augmentation
 from wsol_core.backbones import Backbone
 from wsol_core.backgrounds import shuffled_cells
 from wsol_core.fusion_generators import CoarseGenerator, FineGenerator, resized_like
@@ -73,6 +74,7 @@ class Boxstrap(WsolMethod):
     default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10}
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
     centred: ClassVar[bool] = True
+    augmentation: ClassVar[Augmentation] = Augmentation(zoom=(0.875, 1.15))  # whole pictures too: those are predicted
     snaps_to_edges: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
