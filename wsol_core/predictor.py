@@ -131,7 +131,7 @@ class Predictor:
         size_wh = pixels.shape[1], pixels.shape[0]
         inputs = (squash(pixels, self.card.config.side_px),)
         seen = self._predict([_Decoded(Sample("", Path(), ()), size_wh, inputs, inputs[0])], flip=True)
-        row = self._probabilities(seen.logits)[0].tolist()
+        row = self.method.probabilities(seen.logits)[0].tolist()
         index = self._index_of[label] if label in self._index_of else max(range(len(row)), key=row.__getitem__)
         return self.card.classes[index], row[index], self._raw_maps(seen.maps, [(index,)])[0][0]
 
@@ -193,7 +193,7 @@ class Predictor:
     ) -> Iterator[Localization | Unreadable]:
         """Regions and final maps. Only a few pictures wait at a time, since their masks may be large."""
         readable = [picture for picture in batch.pictures if isinstance(picture, _Decoded)]
-        rows = self._probabilities(batch.logits).tolist() if readable else []
+        rows = self.method.probabilities(batch.logits).tolist() if readable else []
         asked = [self._asked(picture.sample, row, classes_of) for picture, row in zip(readable, rows, strict=True)]
         raw = iter(self._raw_maps(batch.maps, asked))
         turns = iter(zip(readable, rows, asked, strict=True))
@@ -208,10 +208,6 @@ class Predictor:
                 yield _result(results.popleft())
         while results:
             yield _result(results.popleft())
-
-    def _probabilities(self, logits: Tensor) -> Tensor:
-        """(N, C) on the CPU."""
-        return self.method.probabilities(logits).cpu()
 
     def _asked(self, sample: Sample, row: Sequence[float], classes_of: ClassesOf | None) -> tuple[int, ...]:
         """Indices of the classes to localize."""

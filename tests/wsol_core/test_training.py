@@ -43,6 +43,19 @@ def stop_after(steps: int) -> TrainingHooks:
     return TrainingHooks(on_progress=seen.append, should_stop=lambda: len(seen) >= steps)
 
 
+def watch_steps(
+    monkeypatch: pytest.MonkeyPatch, method: type[WsolMethod], look: Callable[[WsolMethod, Batch, str], object]
+) -> None:
+    """`look` sees every batch that `method` is trained on, and the stage, before the step."""
+    step = method.training_step
+
+    def watched(self: WsolMethod, batch: Batch, stage: str, progress: float) -> LossTerms:
+        look(self, batch, stage)
+        return step(self, batch, stage, progress)
+
+    monkeypatch.setattr(method, "training_step", watched)
+
+
 def test_a_model_folder_comes_out_with_its_card_and_history(tmp_path: Path, samples: list[Sample]) -> None:
     card = fit(CONFIG, samples, CLASSES, tmp_path / "model")
     method, loaded = load_model(tmp_path / "model")
@@ -72,13 +85,8 @@ def test_every_method_trains_and_resumes_exactly(tmp_path: Path, samples: list[S
 def test_what_stage_localize_freezes_keeps_its_batchnorm_statistics(
     tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch, method: type[WsolMethod], frozen: str
 ) -> None:
-    step, seen = method.training_step, set()
-
-    def watched(self: WsolMethod, batch: Batch, stage: str, progress: float) -> LossTerms:
-        seen.add((stage, getattr(self, frozen).training))
-        return step(self, batch, stage, progress)
-
-    monkeypatch.setattr(method, "training_step", watched)
+    seen: set[tuple[str, bool]] = set()
+    watch_steps(monkeypatch, method, lambda trained, _, stage: seen.add((stage, getattr(trained, frozen).training)))
     fit(replace(CONFIG, method=method.__name__.lower()), samples, CLASSES, tmp_path / "model")
     assert seen == {("classify", True), ("localize", False)}
 
@@ -87,13 +95,7 @@ def test_pictures_are_varied_as_the_method_says(
     tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
-    step = Boxstrap.training_step
-
-    def watched(self: Boxstrap, batch: Batch, stage: str, progress: float) -> LossTerms:
-        seen.append(batch.images[:, :, ::8, ::8])
-        return step(self, batch, stage, progress)
-
-    monkeypatch.setattr(Boxstrap, "training_step", watched)
+    watch_steps(monkeypatch, Boxstrap, lambda _, batch, __: seen.append(batch.images[:, :, ::8, ::8]))
     monkeypatch.setattr(Boxstrap, "augmentation", Augmentation(margin_px=0, mirror=0.0, jitter=0.0))
     fit(replace(CONFIG, method="boxstrap"), samples[:2], CLASSES, tmp_path / "model")
     assert len(seen) > 1
