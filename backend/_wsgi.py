@@ -11,13 +11,13 @@ from backend.model import parts
 from backend.model_server import make_app
 from backend.settings import LOG_LEVELS
 from backend.terminal import log_to_stderr
-from backend.wiring import beside
+from backend.wiring import background_threads
 
 settings = parts().settings
 log_to_stderr(settings.log_level)
 app = make_app()
 running = ExitStack()
-running.enter_context(beside(parts()))
+running.enter_context(background_threads(parts()))
 atexit.register(running.close)
 
 

@@ -16,8 +16,8 @@ import typer
 from backend.commands import doctor, draw, evaluate, jobs, localize, models, policy, report, service, train
 from backend.commands.options import examples
 from backend.errors import BackendError
-from backend.interrupts import CTRL_C, Interrupted
 from backend.settings import Settings
+from backend.signals import CTRL_C, Interrupted
 from backend.terminal import logs_on_stderr, say, stderr_console
 from wsol_core import __version__
 from wsol_core.errors import WsolError

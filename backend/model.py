@@ -121,7 +121,7 @@ class BoxstrapModel(LabelStudioMLBase):  # type: ignore[misc]
         project = (data or {}).get("project") or {}
         number = project_number(project.get("id") or self._number)
         services = parts().services
-        services.projects.heard(number, event or "")
+        services.projects.record_event(number, event or "")
         services.projects.changed(number, project.get("label_config") or "", project.get("title") or "")
         if event == "START_TRAINING":
             return {"status": "queued", "job": services.training.start(number).id}

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 
-from backend.jobs.connection import QUICKLY_S, connect
-from backend.jobs.janitor import Janitor
-from backend.jobs.queue import JobQueue
-from backend.labelstudio.media import MediaStore
-from backend.labelstudio.open_media import open_media
-from backend.services.loop import LoopService
+from backend.images.image_store import ImageStore
+from backend.images.open_store import open_media
+from backend.queueing.connection import QUICKLY_S, connect
+from backend.queueing.janitor import Janitor
+from backend.queueing.queue import JobQueue
+from backend.reports.report import ReportService
 from backend.services.predictions import PredictionService
 from backend.services.projects import ProjectService
-from backend.services.reports import ReportService
+from backend.services.retraining import RetrainingService
+from backend.services.retraining_scheduler import RetrainingScheduler
 from backend.services.status import StatusService
-from backend.services.timekeeper import Timekeeper
 from backend.services.training import TrainingService
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
@@ -34,7 +34,7 @@ class Parts:
     settings: Settings
     stores: Stores
     queue: JobQueue
-    media: MediaStore
+    media: ImageStore
     services: Services
 
 
@@ -48,7 +48,7 @@ def build(settings: Settings) -> Parts:
         training,
         PredictionService(settings, stores, queue, media),
         StatusService(queue),
-        LoopService(settings, stores, queue, projects, training),
+        RetrainingService(settings, stores, queue, projects, training),
         reports=ReportService(stores),
     )
     return Parts(settings, stores, queue, media, services)
@@ -57,11 +57,11 @@ def build(settings: Settings) -> Parts:
 def build_app(settings: Settings) -> FastAPI:
     """The web application, with a janitor and a timekeeper beside it."""
     parts = build(settings)
-    return create_app(settings, parts.services, metrics_page(parts.services.status), beside(parts))
+    return create_app(settings, parts.services, metrics_page(parts.services.status), background_threads(parts))
 
 
 @contextmanager
-def beside(parts: Parts) -> Iterator[None]:
+def background_threads(parts: Parts) -> Iterator[None]:
     """What works inside of every web process: the janitor and the timekeeper, which take turns with those of others."""
-    with Janitor(parts.queue, parts.stores.runs), Timekeeper(parts.queue, parts.services.loop):
+    with Janitor(parts.queue, parts.stores.runs), RetrainingScheduler(parts.queue, parts.services.loop):
         yield

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from backend.labelstudio.brush_rle import decode_mask, encode_mask
-from wsol_core.box_metrics import box_iou
-from wsol_core.evaluation import true_mask
-from wsol_core.pixel_metrics import mask_iou
+from wsol_core.evaluation.box_metrics import box_iou
+from wsol_core.evaluation.evaluate import true_mask
+from wsol_core.evaluation.pixel_metrics import mask_iou
 from wsol_core.records import BoxXyxy, CorrectedRegion
 
 ENOUGH = 0.8  # IoU of prediction and truth from which a person leaves a box or a mask as it is

@@ -19,10 +19,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from backend.errors import QueueError
-from backend.jobs.connection import connect
-from backend.jobs.queue import JobQueue
-from backend.jobs.redis_server import server_command
 from backend.labelstudio.client import LabelStudioClient
+from backend.processes.redis_server import server_command
+from backend.queueing.connection import connect
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.wiring import Parts, build
 from benchmarks.serving import CONFIG, draw_pictures, memory_mib, process, publish

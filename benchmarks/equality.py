@@ -3,8 +3,9 @@
     git worktree add /tmp/before HEAD~1
     python -m benchmarks.equality /tmp/before [--boxes-per-class 2] [--methods bas,cam]
 
-Each checkout draws the pictures, trains `tiny` for a fixed number of epochs with a fixed seed on the CPU, and localizes.
-Compared are the drawn pictures, the weights, the model card without its times, and every predicted box, mask and map.
+Each checkout draws the pictures, trains `tiny` for a fixed number of epochs with a fixed seed on the CPU, and then
+localizes. Compared are the drawn pictures, the weights, the model card without its times, and every predicted box, mask
+and map.
 Exits with 1 where anything differs.
 """
 

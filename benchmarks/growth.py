@@ -19,11 +19,11 @@ from pathlib import Path
 
 from benchmarks.timing import machine
 from wsol_core.config import TrainConfig
-from wsol_core.datasets import read_folder
-from wsol_core.drawing import draw_folder
-from wsol_core.predictions_file import write_predictions
-from wsol_core.predictor import Predictor, own_labels
-from wsol_core.training import fit
+from wsol_core.data.folder import read_folder
+from wsol_core.localization.predictions_file import write_predictions
+from wsol_core.localization.predictor import Predictor, own_labels
+from wsol_core.synthetic.dataset import draw_folder
+from wsol_core.training.fit import fit
 
 DRAWN = 200
 

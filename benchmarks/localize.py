@@ -18,13 +18,13 @@ import torchvision
 
 from benchmarks.timing import machine, seconds
 from wsol_core.config import TrainConfig
-from wsol_core.datasets import read_folder
-from wsol_core.drawing import draw_folder
+from wsol_core.data.folder import read_folder
+from wsol_core.devices import autocast, choose_device, choose_precision
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.predictions_file import write_predictions
+from wsol_core.localization.predictor import Predictor, own_labels
 from wsol_core.methods.registry import build_method
-from wsol_core.model_card import ModelCard
-from wsol_core.precision import autocast, choose_device, choose_precision
-from wsol_core.predictions_file import write_predictions
-from wsol_core.predictor import Predictor, own_labels
+from wsol_core.synthetic.dataset import draw_folder
 
 CLASSES, BATCH, SIDE_PX = 5, 32, 224
 
@@ -65,7 +65,7 @@ def open_predictor(model: Path | None, backbone: str) -> Predictor:
     torch.manual_seed(0)
     method = build_method("boxstrap", backbone, CLASSES, multi_label=False)
     method.begin_stage("localize")
-    from wsol_core.drawing import CLASS_NAMES
+    from wsol_core.synthetic.dataset import CLASS_NAMES
 
     card = ModelCard(
         config=TrainConfig(backbone=backbone),

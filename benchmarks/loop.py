@@ -27,7 +27,7 @@ from demo.boxstrap_process import Boxstrap
 from demo.label_studio_server import LabelStudioServer, kept_login
 from demo.local_servers import free_port
 from demo.project import DemoProject
-from wsol_core.checkpoints import is_finished
+from wsol_core.localization.model_folder import is_finished
 
 PROGRAM = Path("build/label-studio/bin/label-studio")
 # Trainings start when the simulation says so, and last as long as it says.

@@ -25,20 +25,20 @@ import httpx
 import numpy as np
 import torch
 
-from backend.jobs.redis_server import server_command
+from backend.processes.redis_server import server_command
 from backend.settings import Settings
 from backend.storage.stores import open_stores
 from benchmarks.timing import machine
 from demo.local_servers import comes_up
 from tests.local_http import web_server
 from wsol_core.config import TrainConfig
-from wsol_core.datasets import read_folder
-from wsol_core.drawing import draw_folder
-from wsol_core.precision import autocast
-from wsol_core.predictions_file import write_predictions
-from wsol_core.predictor import Predictor
+from wsol_core.data.folder import read_folder
+from wsol_core.devices import autocast
+from wsol_core.localization.predictions_file import write_predictions
+from wsol_core.localization.predictor import Predictor
 from wsol_core.records import Sample
-from wsol_core.training import fit
+from wsol_core.synthetic.dataset import draw_folder
+from wsol_core.training.fit import fit
 
 PORT = 19190
 PROJECT = "1"

@@ -19,11 +19,11 @@ from backend.storage.stores import open_stores
 from benchmarks.annotator import Candidate, Work, annotate, label_config, ranking, summary
 from demo.boxstrap_process import Boxstrap
 from demo.project import DemoProject
-from wsol_core.checkpoints import read_card
-from wsol_core.datasets import DataFolder, read_folder
-from wsol_core.evaluation import evaluate
-from wsol_core.pictures import open_picture_small
-from wsol_core.predictor import Predictor
+from wsol_core.data.folder import DataFolder, read_folder
+from wsol_core.data.images import open_image_small
+from wsol_core.evaluation.evaluate import evaluate
+from wsol_core.localization.model_folder import read_card
+from wsol_core.localization.predictor import Predictor
 from wsol_core.records import Localization, Sample
 
 BATCH = 100  # tasks in one import
@@ -123,7 +123,7 @@ class SimulatedProject:
 
     def _submit(self, task: int, prediction: Json) -> Work:
         sample = self.open.pop(task)
-        _, size_wh = open_picture_small(sample.path, 32, sample.file)
+        _, size_wh = open_image_small(sample.path, 32, sample.file)
         work = annotate(prediction["result"], sample.truth, size_wh)
         said = {"result": work.result, "parent_prediction": prediction["id"]}
         self._label_studio.call("POST", f"/api/tasks/{task}/annotations/", json=said)

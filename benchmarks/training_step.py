@@ -16,10 +16,11 @@ import torchvision
 
 from benchmarks.timing import machine, seconds
 from wsol_core.config import METHOD_NAMES
-from wsol_core.methods.base import Batch, WsolMethod
+from wsol_core.data.batch import Batch
+from wsol_core.devices import autocast, choose_device, choose_precision
+from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.registry import build_method
-from wsol_core.optim import build_optimizer
-from wsol_core.precision import autocast, choose_device, choose_precision
+from wsol_core.training.optimizers import build_optimizer
 
 CLASSES, SIDE_PX, LATE = 5, 224, 0.9  # LATE: all terms of a stage are on
 
@@ -85,11 +86,11 @@ def stage_step(method: WsolMethod, stage: str, batch: Batch, device: torch.devic
 
 def drawn_batch(size: int) -> Batch:
     """Drawn pictures, since graph cuts take their time from what pictures show."""
-    from wsol_core.drawing import draw_picture
+    from wsol_core.synthetic.dataset import draw_image
 
     generator = torch.Generator().manual_seed(0)
     target = torch.arange(size) % CLASSES
-    pictures = [torch.from_numpy(draw_picture(0, index, CLASSES).image) for index in range(min(size, 32))]
+    pictures = [torch.from_numpy(draw_image(0, index, CLASSES).image) for index in range(min(size, 32))]
     squashed = [
         F.interpolate(p.permute(2, 0, 1)[None].float() / 255, size=(SIDE_PX, SIDE_PX), mode="area") for p in pictures
     ]

@@ -23,7 +23,7 @@ from demo.label_studio_server import LabelStudioServer, install, kept_login
 from demo.local_servers import free_port
 from demo.measure import measure, stored, write_sheet
 from demo.project import DemoProject
-from wsol_core.datasets import DataFolder, read_folder
+from wsol_core.data.folder import DataFolder, read_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES, IMAGES = 4, 400

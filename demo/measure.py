@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 
 from backend.labelstudio.brush_rle import decode_mask
-from wsol_core.box_metrics import box_iou
-from wsol_core.contact_sheet import Tile, contact_sheet
-from wsol_core.pictures import open_mask, open_picture
-from wsol_core.pixel_metrics import mask_iou
+from wsol_core.data.images import open_image, open_mask
+from wsol_core.evaluation.box_metrics import box_iou
+from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
+from wsol_core.evaluation.pixel_metrics import mask_iou
 from wsol_core.records import BoolMask, BoxXyxy, Sample
 
 RIGHT = 0.5  # IoU from which a box counts
@@ -60,7 +60,7 @@ def write_sheet(pictures: Sequence[Stored], path: Path, most: int = 24) -> None:
     chosen = [pictures[index] for index in np.linspace(0, len(pictures) - 1, min(most, len(pictures))).astype(int)]
     tiles = [
         Tile(
-            open_picture(picture.sample.path),
+            open_image(picture.sample.path),
             picture.mask,
             picture.boxes_xyxy,
             tuple(region.box_xyxy for region in picture.sample.truth),

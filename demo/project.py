@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from wsol_core.datasets import DataFolder
+from wsol_core.data.folder import DataFolder
 from wsol_core.records import Sample
 
 BATCH = 100

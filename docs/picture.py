@@ -11,10 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from wsol_core.contact_sheet import Tile, contact_sheet
-from wsol_core.datasets import read_folder
-from wsol_core.pictures import open_picture
-from wsol_core.predictor import Predictor, own_labels
+from wsol_core.data.folder import read_folder
+from wsol_core.data.images import open_image
+from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
+from wsol_core.localization.predictor import Predictor, own_labels
 from wsol_core.records import Localization, Sample
 
 SHOWN = 15
@@ -25,7 +25,7 @@ def tile(sample: Sample, found: Localization) -> Tile:
     mask = np.zeros(found.size_wh[::-1], bool)
     for region in found.regions:
         mask |= region.mask
-    return Tile(open_picture(sample.path), mask, tuple(region.box_xyxy for region in found.regions))
+    return Tile(open_image(sample.path), mask, tuple(region.box_xyxy for region in found.regions))
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ import ast
 import functools
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,35 +16,31 @@ ROOT = Path(__file__).resolve().parent.parent
 TORCH = {"torch", "torchvision"}
 SERVICE = ("backend", "fastapi", "starlette", "uvicorn", "flask", "redis", "rq", "requests", "label_studio_ml")
 
-# module prefix -> module prefixes that it may never import, at the top or inside a function
-FORBIDDEN: dict[str, tuple[str, ...]] = {
-    "wsol_core": SERVICE,
-    "wsol_core.records": ("wsol_core.methods", "wsol_core.training", "wsol_core.predictor"),
-    "wsol_core.config": ("wsol_core.methods", "wsol_core.training", "wsol_core.predictor"),
-    "wsol_core.methods": ("wsol_core.training", "wsol_core.predictor", "wsol_core.evaluation", "wsol_core.datasets"),
-    "wsol_core.training": ("wsol_core.evaluation", "wsol_core.box_metrics", "wsol_core.pixel_metrics"),
-    "backend.settings": ("backend",),
-    "backend.errors": ("backend",),
-    "backend.labelstudio": ("backend.storage", "backend.jobs", "backend.services", "backend.web", "backend.wiring"),
-    "backend.storage": ("backend.labelstudio", "backend.jobs", "backend.services", "backend.web", "backend.wiring"),
-    "backend.jobs.queue": ("backend.jobs.tasks", "backend.services", "backend.web", "backend.wiring"),
-    "backend.jobs.tasks": ("backend.services", "backend.web", "backend.wiring", "backend.jobs.worker"),
-    "backend.jobs.callbacks": ("backend.jobs.tasks", "backend.services", "backend.web", "backend.wiring"),
-    "backend.services": ("backend.jobs.tasks", "backend.jobs.worker", "backend.web", "backend.wiring"),
-    "backend.web": ("backend.storage", "backend.jobs", "backend.labelstudio", "backend.wiring", "backend.commands"),
-    "backend.model": (
-        "backend.web",
-        "backend.jobs",
-        "backend.labelstudio",
-        "backend.storage",
-        "backend.commands",
-        "backend.cli",
-    ),
-}
+# Rooms, floor by floor from the ground up: a room may import those of lower floors, and none of its own floor.
+WSOL_CORE_FLOORS = (
+    ("wsol_core",),  # the files of the root
+    ("wsol_core.ops",),
+    ("wsol_core.data", "wsol_core.networks", "wsol_core.synthetic"),
+    ("wsol_core.methods",),
+    ("wsol_core.localization",),
+    ("wsol_core.training", "wsol_core.evaluation"),
+)
+BACKEND_FLOORS = (
+    ("backend.errors", "backend.settings", "backend.signals", "backend.terminal", "backend.templating"),
+    ("backend.basic_auth", "backend.images", "backend.labelstudio", "backend.storage"),
+    ("backend.queueing", "backend.reports"),
+    ("backend.jobs", "backend.processes", "backend.services"),
+    ("backend.web",),
+    ("backend.wiring",),
+    ("backend.doctor", "backend.model"),
+    ("backend.commands", "backend.model_server"),
+    ("backend.cli", "backend._wsgi"),
+)
+MOST_ROOMS, MOST_LINES, P90_FUNCTION_LINES = 14, 300, 20
 # label-studio-ml's server is the only way in; the service itself does without it.
 LABEL_STUDIO_ML = ("backend.model", "backend.model_server", "backend._wsgi", "label_studio_ml")
 # Only these may be the way from the backend into torch; the commands and the doctor import it when they run.
-MAY_NAME_TORCH_CODE = ("backend.jobs.tasks", "backend.commands", "backend.doctor.machine")
+MAY_NAME_TORCH_CODE = ("backend.jobs", "backend.commands", "backend.doctor.machine")
 MAY_READ_ENVIRONMENT = ("backend.settings",)
 LOADS_NO_TORCH = (
     "wsol_core",
@@ -52,7 +49,7 @@ LOADS_NO_TORCH = (
     "wsol_core.errors",
     "backend.cli",
     "backend.wiring",
-    "backend.jobs.callbacks",
+    "backend.queueing.callbacks",
     "backend.model_server",
 )
 
@@ -134,16 +131,73 @@ def loads_torch(module: str) -> bool:
     return any(name.partition(".")[0] in TORCH for name in loaded_with(module))
 
 
-def test_no_module_imports_what_it_must_not_know() -> None:
+def room_of(module: str) -> str:
+    """A package below wsol_core or backend; the files of wsol_core's root are one room, those of backend's one each."""
+    parts = module.split(".")
+    if parts[0] == "wsol_core" and not (ROOT / "wsol_core" / "/".join(parts[1:2])).is_dir():
+        return "wsol_core"
+    return ".".join(parts[:2])
+
+
+def floor_of(module: str, floors: Sequence[Sequence[str]]) -> int:
+    return next(number for number, rooms in enumerate(floors) if room_of(module) in rooms)
+
+
+def upward_imports(module: str, imported: Iterable[Import], floors: Sequence[Sequence[str]]) -> list[str]:
+    """What `module` imports from its own floor or a higher one, other than its own room."""
+    package = module.partition(".")[0]
+    known = [name for each in imported if (name := owner(each.module)) and is_under(name, (package,))]
+    return [
+        f"{module} imports {name}"
+        for name in known
+        if room_of(name) != room_of(module) and floor_of(name, floors) >= floor_of(module, floors)
+    ]
+
+
+@pytest.mark.parametrize("floors", [WSOL_CORE_FLOORS, BACKEND_FLOORS])
+def test_rooms_import_only_downward(floors: Sequence[Sequence[str]]) -> None:
+    package = floors[0][0].partition(".")[0]
+    modules = [name for name in sources() if is_under(name, (package,)) and name != package]
+    assert [line for name in modules for line in upward_imports(name, imports_of(name), floors)] == []
+
+
+def test_an_import_upward_is_found() -> None:
+    source = """
+from wsol_core.training.fit import fit
+from wsol_core.ops import grabcut
+def f():
+    import wsol_core.evaluation
+"""
+    found = upward_imports("wsol_core.methods.bas", read_imports(ast.parse(source)), WSOL_CORE_FLOORS)
+    assert found == [
+        "wsol_core.methods.bas imports wsol_core.training.fit",
+        "wsol_core.methods.bas imports wsol_core.evaluation",
+    ]
+
+
+def test_wsol_core_knows_nothing_of_the_service() -> None:
     broken = [
         f"{module} imports {found.module}"
         for module in sources()
-        for prefix, forbidden in FORBIDDEN.items()
-        if is_under(module, (prefix,))
+        if is_under(module, ("wsol_core",))
         for found in imports_of(module)
-        if is_under(found.module, forbidden) and not is_under(found.module, (prefix,))
+        if is_under(found.module, SERVICE)
     ]
     assert broken == []
+
+
+def test_rooms_files_and_functions_stay_small() -> None:
+    rooms = {room_of(module) for module in sources() if is_under(module, ("wsol_core",))}
+    assert len(rooms) <= MOST_ROOMS
+    files = [path for package in ("wsol_core", "backend") for path in (ROOT / package).rglob("*.py")]
+    assert [path.name for path in files if len(path.read_text(encoding="utf-8").splitlines()) > MOST_LINES] == []
+    lengths = sorted(
+        (node.end_lineno or 0) - node.lineno + 1
+        for tree in sources().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert lengths[len(lengths) * 9 // 10] <= P90_FUNCTION_LINES
 
 
 def test_only_jobs_and_commands_of_the_backend_name_code_that_loads_torch() -> None:

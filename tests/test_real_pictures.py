@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from wsol_core.config import TrainConfig
-from wsol_core.datasets import read_folder
-from wsol_core.evaluation import evaluate
-from wsol_core.predictor import Predictor
-from wsol_core.training import fit
+from wsol_core.data.folder import read_folder
+from wsol_core.evaluation.evaluate import evaluate
+from wsol_core.localization.predictor import Predictor
+from wsol_core.training.fit import fit
 
 SHARED = Path(os.environ.get("BOXSTRAP_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 PER_CLASS = 16

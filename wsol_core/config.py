@@ -13,10 +13,10 @@ BACKBONE_NAMES = ("mobilenet_v2", "resnet18", "resnet50", "vgg16", "tiny")
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """Everything that decides the weights of a run, apart from the pictures.
+    """Everything that decides the weights of a run, apart from the images.
 
     Exactly one of `epochs` and `minutes` rules the length; `epochs` counts all stages together and None of both
-    means the method's own default. `side_px` is the square side pictures are squashed to, a multiple of 32.
+    means the method's own default. `side_px` is the square side images are resized to, a multiple of 32.
     """
 
     method: str = "boxstrap"

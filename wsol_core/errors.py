@@ -2,7 +2,7 @@
 
 WsolError
 ├── ConfigError          a setting or an argument has no meaning
-├── DataError            pictures, labels or annotations cannot be used
+├── DataError            images, labels or annotations cannot be used
 ├── WeightsError         pretrained weights are missing or do not fit
 ├── CheckpointError      a checkpoint or model folder is missing, torn or of another run
 ├── StorageError         a file could not be written (disk full, no permission)
@@ -19,7 +19,7 @@ class ConfigError(WsolError):
 
 
 class DataError(WsolError):
-    """Pictures, labels or annotations cannot be used."""
+    """Images, labels or annotations cannot be used."""
 
 
 class WeightsError(WsolError):

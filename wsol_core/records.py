@@ -1,6 +1,6 @@
 """The value types that travel between files, learner and annotation tool. Torch-free; no reading or writing here.
 
-Boxes are `(x0, y0, x1, y1)` in pixels of the EXIF-upright picture, `x1` and `y1` exclusive.
+Boxes are `(x0, y0, x1, y1)` in pixels of the EXIF-upright image, `x1` and `y1` exclusive.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ BoxXyxy = tuple[float, float, float, float]
 BoolMask = NDArray[np.bool_]  # (H, W)
 FloatMap = NDArray[np.float32]  # (h, w) in [0, 1]
 
-NO_REGION, BOX_REGION, MASK_REGION = 0, 1, 2  # what is known about where a picture's object is
+NO_REGION, BOX_REGION, MASK_REGION = 0, 1, 2  # what is known about where an image's object is
 
 
 @dataclass(frozen=True, slots=True)
 class CorrectedRegion:
     """What a person drew or confirmed: strong supervision.
 
-    `mask_path` names a single-channel picture of the upright picture's size, non-zero on the object, or is None
-    when only the box is known. Regions of one picture may share a mask file; each uses the part inside its box.
+    `mask_path` names a single-channel image of the upright image's size, non-zero on the object, or is None
+    when only the box is known. Regions of one image may share a mask file; each uses the part inside its box.
     """
 
     label: str
@@ -43,7 +43,7 @@ class CorrectedRegion:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A picture with its image-level labels and, where people corrected it, regions.
+    """An image with its image-level labels and, where people corrected it, regions.
 
     `file` is the name that outputs carry (relative to the data folder, with forward slashes).
     `truth` holds regions for measuring only; the learner never reads it. `regions` is what the learner may use.
@@ -64,12 +64,12 @@ class Region:
     box_xyxy: BoxXyxy
     score: float
     polygon: tuple[tuple[float, float], ...]
-    mask: BoolMask  # (H, W) of the upright picture; True on this object
+    mask: BoolMask  # (H, W) of the upright image; True on this object
 
 
 @dataclass(frozen=True, slots=True)
 class Localization:
-    """Everything predicted for one picture. `maps` holds the activation map (h, w) of each class that was asked for."""
+    """Everything predicted for one image. `maps` holds the activation map (h, w) of each class that was asked for."""
 
     file: str
     size_wh: tuple[int, int]
@@ -85,7 +85,7 @@ class Localization:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What stands in a Localization's place for a picture that could not be read; `reason` is a sentence."""
+    """What stands in a Localization's place for an image that could not be read; `reason` is a sentence."""
 
     file: str
     reason: str

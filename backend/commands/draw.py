@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from backend.commands.options import JsonOption, examples
-from backend.interrupts import ends_with
+from backend.signals import ends_with
 from backend.terminal import counting, write_json, write_result
 
 EXAMPLES = examples("boxstrap draw pictures", "boxstrap draw pictures --classes 2 --images 40 --seed 7")
@@ -23,12 +23,12 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Draw a data set: animals on cluttered ground, with exact boxes and masks."""
-    from wsol_core.drawing import draw_folder
+    from wsol_core.synthetic.dataset import draw_folder
 
     start = time.monotonic()
     stopped = f"Stopped; {folder} holds part of the pictures. Delete it before drawing again."
     with ends_with(stopped), counting("Drawing", images) as done:
-        draw_folder(folder, classes, images, seed, on_picture=done)
+        draw_folder(folder, classes, images, seed, on_image=done)
     seconds = time.monotonic() - start
     if as_json:
         facts = {"folder": str(folder), "images": images, "classes": classes, "seed": seed}

@@ -15,13 +15,13 @@ from rich.table import Table
 
 from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, ModelArgument, SplitOption, examples
 from backend.commands.training_display import duration
-from backend.interrupts import ends_with
+from backend.signals import ends_with
 from backend.terminal import counting, warn_of, working, write_json
 from wsol_core.errors import DataError
 
 if TYPE_CHECKING:
-    from wsol_core.evaluation import EvaluationReport
-    from wsol_core.predictor import Predictor
+    from wsol_core.evaluation.evaluate import EvaluationReport
+    from wsol_core.localization.predictor import Predictor
     from wsol_core.records import Sample
 
 EXAMPLES = examples(
@@ -80,14 +80,14 @@ def command(
 
 def run(inputs: Inputs) -> EvaluationReport:
     """Measure all pictures, with a bar, and write the report if one is wanted."""
-    from wsol_core.datasets import read_folder
+    from wsol_core.data.folder import read_folder
 
     data = read_folder(inputs.images, inputs.split)
     warn_of(data.skipped)
     with working("Loading the model"):
         # Loading torch takes seconds; a wrong folder is known without it.
-        from wsol_core.evaluation import evaluate
-        from wsol_core.predictor import Predictor
+        from wsol_core.evaluation.evaluate import evaluate
+        from wsol_core.localization.predictor import Predictor
 
         predictor = Predictor.open(inputs.model, inputs.device or "auto")
     if unknown := sorted(set(data.classes) - set(predictor.card.classes)):
@@ -105,9 +105,9 @@ def write_html(
     measured: EvaluationReport, predictor: Predictor, samples: Sequence[Sample], model: Path, folder: Path
 ) -> None:
     """The report, with the loss curves of the model's training."""
-    from wsol_core.checkpoints import HISTORY
-    from wsol_core.history import read_history
-    from wsol_core.report import write_report
+    from wsol_core.evaluation.report import write_report
+    from wsol_core.localization.model_folder import HISTORY
+    from wsol_core.training.history import read_history
 
     with working("Writing the report"):
         write_report(measured, predictor, samples, folder, read_history(model / HISTORY))

@@ -20,12 +20,12 @@ from backend.commands.options import (
     one_of,
 )
 from backend.commands.training_display import duration
-from backend.interrupts import ends_with
+from backend.signals import ends_with
 from backend.terminal import counting, warn_of, working, write_json, write_result
 from wsol_core.errors import DataError
 
 if TYPE_CHECKING:
-    from wsol_core.predictions_file import PredictionSummary
+    from wsol_core.localization.predictions_file import PredictionSummary
     from wsol_core.records import Sample
 
 EXAMPLES = examples(
@@ -72,22 +72,22 @@ def command(
     start = time.monotonic()
     with ends_with(f"Stopped; {out / 'predictions.jsonl'} is written only when all pictures are done."):
         summary = run(inputs)
-    if not summary.pictures - len(summary.unreadable):
-        raise DataError(f"None of the {summary.pictures} pictures can be read; the first: {summary.unreadable[0]}")
+    if not summary.images - len(summary.unreadable):
+        raise DataError(f"None of the {summary.images} pictures can be read; the first: {summary.unreadable[0]}")
     warn_of(summary.unreadable)
     show_summary(summary, inputs, time.monotonic() - start, as_json)
 
 
 def run(inputs: Inputs) -> PredictionSummary:
     """Localize all pictures and write the files, with a bar."""
-    from wsol_core.datasets import read_folder
+    from wsol_core.data.folder import read_folder
 
     data = read_folder(inputs.images, inputs.split, labelled=False)
     warn_of(data.skipped)
     with working("Loading the model"):
         # Loading torch takes seconds; a wrong folder is known without it.
-        from wsol_core.predictions_file import write_predictions
-        from wsol_core.predictor import Predictor, own_labels
+        from wsol_core.localization.predictions_file import write_predictions
+        from wsol_core.localization.predictor import Predictor, own_labels
 
         predictor = Predictor.open(inputs.model, inputs.device or "auto")
     given = takes_labels(data.samples, inputs.labels)
@@ -120,14 +120,14 @@ def check_labels(samples: Sequence[Sample], classes: Sequence[str]) -> None:
 
 def show_summary(summary: PredictionSummary, inputs: Inputs, seconds: float, as_json: bool) -> None:
     """What was written, on stdout."""
-    speed = summary.pictures / max(seconds, 1e-9)
+    speed = summary.images / max(seconds, 1e-9)
     if as_json:
-        facts = {"out": str(inputs.out), "pictures": summary.pictures, "regions": summary.regions}
+        facts = {"out": str(inputs.out), "pictures": summary.images, "regions": summary.regions}
         measured = {"seconds": round(seconds, 2), "images_per_s": round(speed, 2)}
         write_json({**facts, "unreadable": list(summary.unreadable), **measured})
         return
     write_result(
-        f"{summary.pictures} pictures localized",
+        f"{summary.images} pictures localized",
         {
             "predictions": str(inputs.out / "predictions.jsonl"),
             "regions": str(summary.regions),

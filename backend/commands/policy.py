@@ -68,8 +68,8 @@ def policy(
     as_json: JsonOption = False,
 ) -> None:
     """Show when a project is trained by itself and how its versions go live; with options, change that first."""
-    from backend.services.loop import show_policy
     from backend.services.projects import project_number
+    from backend.services.retraining import show_policy
 
     loop, number = _parts().services.loop, project_number(project)
     changes = {

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from backend.commands.options import JsonOption, examples
-from backend.commands.report_values import lasting, moment, number, percent
-from backend.services.reports import TARGET_RISK, ReportService
+from backend.reports.formatting import lasting, moment, number, percent
+from backend.reports.report import TARGET_RISK, ReportService
 from backend.settings import Settings
 from backend.terminal import write_json, write_result, write_table
 
 if TYPE_CHECKING:
-    from backend.services.report_figures import Agreement, Doubt, LabellingTime, Times
-    from backend.services.report_scores import ScoreReport
-    from backend.services.reports import Report, VersionReport
+    from backend.reports.agreement import Agreement, Doubt, LabellingTime, Times
+    from backend.reports.report import Report, VersionReport
+    from backend.reports.scores import ScoreReport
 
 EXAMPLES = examples("boxstrap report 7", "boxstrap report 7 --out report", "boxstrap report 7 --risk 0.1 --json")
 SHOWN_DOUBTS = 10
@@ -43,7 +43,7 @@ def command(
     report = ReportService(open_stores(Settings.from_env())).report(project, risk)
     page = None
     if out is not None:
-        from backend.commands.report_page import write_page  # only who wants the page needs its templates
+        from backend.reports.page import write_page  # only who wants the page needs its templates
 
         page = write_page(report, out)
     if as_json:

@@ -12,7 +12,7 @@ import typer
 
 from backend.commands.options import examples, one_of
 from backend.errors import BackendError, QueueError
-from backend.heaps import keep_few_heaps
+from backend.processes.malloc_arenas import limit_malloc_arenas
 from backend.settings import Settings
 from backend.terminal import log_to_stderr, say, write_result
 
@@ -35,7 +35,7 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
 
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
-    keep_few_heaps()
+    limit_malloc_arenas()
     uvicorn.run(
         build_app(settings),
         host=host or settings.host,
@@ -52,7 +52,7 @@ def worker(
     ],
 ) -> None:
     """Work on one kind of jobs: predictions with models kept loaded, or trainings, a process each."""
-    from backend.jobs.worker import run_worker
+    from backend.processes.worker import run_worker
 
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
@@ -61,8 +61,8 @@ def worker(
 
 def up(host: HostOption = None, port: PortOption = None) -> None:
     """Start everything on this machine: Redis (unless REDIS_URL is set), serve and both workers. Ctrl-C stops all."""
-    from backend.jobs.redis_server import server_command
-    from backend.jobs.supervisor import Child, Supervisor
+    from backend.processes.redis_server import server_command
+    from backend.processes.supervisor import Child, Supervisor
     from backend.storage.files import locked
 
     settings = Settings.from_env()
@@ -99,8 +99,8 @@ def _answers(host: str, port: int) -> bool:
 
 
 def _redis_answers(settings: Settings) -> bool:
-    from backend.jobs.connection import connect
-    from backend.jobs.queue import JobQueue
+    from backend.queueing.connection import connect
+    from backend.queueing.queue import JobQueue
 
     try:
         JobQueue(connect(settings)).ping()

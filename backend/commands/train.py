@@ -14,16 +14,16 @@ import typer
 
 from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, examples, one_of
 from backend.commands.training_display import duration, showing
-from backend.interrupts import Interrupted, StopRequest
 from backend.settings import Settings
+from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
 from wsol_core.config import BACKBONE_NAMES, METHOD_NAMES, TrainConfig
 from wsol_core.errors import ConfigError, DataError, TrainingCancelled, WeightsError
-from wsol_core.progress import TrainingHooks
+from wsol_core.training.progress import TrainingHooks
 
 if TYPE_CHECKING:
-    from wsol_core.datasets import DataFolder
-    from wsol_core.model_card import ModelCard
+    from wsol_core.data.folder import DataFolder
+    from wsol_core.localization.model_card import ModelCard
 
 EXAMPLES = examples(
     "boxstrap train pictures --out model",
@@ -133,7 +133,8 @@ def checked_config(given: Mapping[str, Any]) -> TrainConfig:
 
 def resumed_config(out: Path, given: Mapping[str, Any]) -> TrainConfig:
     """The settings that the training in `out` began with, but for those given anew; its length stays as planned."""
-    from wsol_core.checkpoints import is_finished, resume_config
+    from wsol_core.localization.model_folder import is_finished
+    from wsol_core.training.checkpoint import resume_config
 
     if is_finished(out):
         say(f"The training in {out} has finished; nothing is left to do.")
@@ -153,8 +154,8 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
         if not inputs.resume:
             check_weights(config, settings.weights_dir)
         # Loading torch takes seconds; a wrong folder is known without it.
-        from wsol_core.distributed import Distributed
-        from wsol_core.training import fit
+        from wsol_core.training.distributed import Distributed
+        from wsol_core.training.fit import fit
 
         try:
             return fit(
@@ -181,11 +182,11 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
 
 def read_pictures(inputs: Inputs, warns: bool) -> tuple[DataFolder, tuple[Path, ...]]:
     """The pictures to learn from, and those that show none of the classes."""
-    from wsol_core.datasets import find_pictures, read_folder
+    from wsol_core.data.folder import find_images, read_folder
 
     data = read_folder(inputs.images, "train", inputs.boxes_per_class)
     warn_of(data.skipped if warns else ())
-    backgrounds = find_pictures(inputs.backgrounds) if inputs.backgrounds else ()
+    backgrounds = find_images(inputs.backgrounds) if inputs.backgrounds else ()
     if inputs.backgrounds and not backgrounds:
         raise DataError(f"There are no pictures in {inputs.backgrounds}; name a folder of background pictures.")
     return data, backgrounds
@@ -196,7 +197,7 @@ def check_weights(config: TrainConfig, weights_dir: Path | None) -> None:
 
     Without such a folder torchvision may download them, and training from scratch is what is left.
     """
-    from wsol_core.weights import find_weights
+    from wsol_core.networks.pretrained import find_weights
 
     if not config.pretrained or config.backbone == "tiny" or weights_dir is None:
         return

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from backend.terminal import say, stderr_console, write_json
-from wsol_core.progress import Progress, TrainingHooks
+from wsol_core.training.progress import Progress, TrainingHooks
 
 JSON_EVERY_S, LOG_EVERY_S = 0.5, 30.0
 OnProgress = Callable[[Progress], None]

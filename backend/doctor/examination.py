@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from backend.doctor import machine, project, server
 from backend.doctor.checks import FAILED, CheckList, Finding, ok
 from backend.doctor.project import ProjectView
-from backend.jobs.queue import BULK, PREDICT, TRAIN
+from backend.queueing.queue import BULK, PREDICT, TRAIN
 from backend.settings import Settings
 from backend.wiring import Parts
 

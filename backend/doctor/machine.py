@@ -12,8 +12,8 @@ import httpx
 from redis.exceptions import AuthenticationError, RedisError
 
 from backend.doctor.checks import Finding, failed, ok, warning
-from backend.jobs.connection import connect, socket_path, where
-from backend.jobs.queue import BULK, PREDICT, TRAIN, JobQueue
+from backend.queueing.connection import connect, socket_path, where
+from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
 
 OLDEST_REDIS = 5
@@ -69,7 +69,7 @@ def device(settings: Settings) -> Finding:
     """Where trainings and predictions of a worker on this machine compute."""
     import torch
 
-    from wsol_core.precision import choose_device
+    from wsol_core.devices import choose_device
 
     chosen = choose_device(settings.device)
     if chosen.type == "cuda":
@@ -96,7 +96,7 @@ def weights(settings: Settings) -> Finding:
     import torch
     import torchvision
 
-    from wsol_core.weights import find_weights, load_weights
+    from wsol_core.networks.pretrained import find_weights, load_weights
 
     if (path := find_weights(name, settings.weights_dir)) is not None:
         load_weights(path)

@@ -1,1 +1,1 @@
-"""What runs outside of requests: the queues, the jobs on them, and the workers that run them."""
+"""The functions that RQ runs. The only part of the service that loads torch; it finds everything by the environment."""

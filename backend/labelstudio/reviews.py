@@ -15,7 +15,7 @@ from typing import Any
 
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.region_shapes import CHANGED, MOST, UNTOUCHED, label_of, region_iou, regions_of, same_value
-from backend.labelstudio.samples import age_of, given_labels, newest_first
+from backend.labelstudio.task_labels import age_of, given_labels, newest_first
 
 OPEN, ACCEPTED, CORRECTED, SKIPPED = "open", "accepted", "corrected", "skipped"
 EDITED, DELETED, ADDED = "edited", "deleted", "added"  # what a region can be beside ACCEPTED

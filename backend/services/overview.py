@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from backend.errors import QueueError
-from backend.services.loop import LoopService
 from backend.services.projects import ProjectService
+from backend.services.retraining import RetrainingService
 from backend.services.training import TrainingService
 from backend.storage.models import Version
 from backend.storage.runs import ENDED, Run
@@ -65,7 +65,7 @@ def _show_run(run: Run, training: TrainingService, redis: _Redis) -> Json:
     }
 
 
-def show_projects(projects: ProjectService, training: TrainingService, loop: LoopService) -> list[Json]:
+def show_projects(projects: ProjectService, training: TrainingService, loop: RetrainingService) -> list[Json]:
     """Every project with its versions, the runs that matter now, and why none or one starts by itself."""
     runs, redis = training.runs(), _Redis()
     shown = []

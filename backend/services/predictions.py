@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.errors import ImageError, RequestError, TooLargeError
-from backend.jobs.queue import JobQueue
+from backend.images.image_store import ImageStore
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.media import MediaStore
-from backend.labelstudio.samples import picture_reference
+from backend.labelstudio.task_labels import image_reference
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores
 
@@ -24,7 +24,7 @@ NEEDED = ("id", "data", "annotations")  # of a task; the rest stays out of Redis
 class PredictionService:
     """Asks a worker, and waits for it as long as Label Studio waits for us."""
 
-    def __init__(self, settings: Settings, stores: Stores, queue: JobQueue, media: MediaStore) -> None:
+    def __init__(self, settings: Settings, stores: Stores, queue: JobQueue, media: ImageStore) -> None:
         self._settings, self._stores, self._queue, self._media = settings, stores, queue, media
 
     def predict(
@@ -68,7 +68,7 @@ class PredictionService:
         files = {}
         for index, task in enumerate(tasks):
             try:
-                reference = picture_reference(task, config)
+                reference = image_reference(task, config)
                 if reference.startswith("data:"):
                     files[str(index)] = str(self._media.fetch(reference, project_id, None))
             except ImageError as error:

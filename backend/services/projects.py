@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from backend.errors import NotFoundError, QueueError, RegistryError, RequestError
-from backend.jobs.queue import JobQueue
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.models import Version
 from backend.storage.projects import Project
@@ -49,7 +49,7 @@ class ProjectService:
         if self._settings.basic_auth_user is not None:
             # Label Studio makes the webhook after this call, without our password; a worker adds it.
             try:
-                self._queue.sign_webhook(project_id, own_url)
+                self._queue.authorize_webhook(project_id, own_url)
             except QueueError as error:  # asked for again at the next call; predictions need no webhook
                 logger.warning("project %s: the webhook is not signed: %s", project_id, error)
         return self._stores.models.label(project_id)
@@ -61,12 +61,12 @@ class ProjectService:
                 replace(project, label_config=label_config or project.label_config, title=title or project.title)
             )
 
-    def heard(self, project_id: str, action: str) -> None:
+    def record_event(self, project_id: str, action: str) -> None:
         """Notes that Label Studio's webhook comes through, and has a worker look what people did; quick."""
         try:
             self._queue.report_progress(f"event-{project_id}", {"action": action, "at": time.time()})
             if action != START_TRAINING and self._stores.projects.find(project_id) is not None:
-                self._queue.observe(project_id, full=action in LEAVE_NO_TRACE)
+                self._queue.sync_annotations(project_id, full=action in LEAVE_NO_TRACE)
         except QueueError as error:  # what the event says counts all the same, and is seen at the next look
             logger.warning("project %s: event %r is not noted: %s", project_id, action, error)
 

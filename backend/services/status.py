@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.errors import QueueError
-from backend.jobs.queue import BULK, PREDICT, TRAIN, JobQueue
+from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 
 
 @dataclass(frozen=True, slots=True)

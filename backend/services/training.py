@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from backend.errors import NotFoundError
-from backend.jobs.queue import JobQueue
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.runs import CANCELLED, ENDED, QUEUED, RUNNING, Run
 from backend.storage.stores import Stores

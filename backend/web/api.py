@@ -10,10 +10,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from backend.services.loop import show_policy
+from backend.reports.report import TARGET_RISK
 from backend.services.overview import revision, show_projects, show_run, show_runs
 from backend.services.projects import project_number
-from backend.services.reports import TARGET_RISK
+from backend.services.retraining import show_policy
 from backend.services.status import Status
 from backend.web.schemas import ActivateCall, PolicyCall
 from backend.web.services import TheServices

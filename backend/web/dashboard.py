@@ -80,9 +80,9 @@ def _quality(text: str) -> float:
 
 @functools.cache
 def _template() -> Template:
-    from backend.pages import page_environment  # Jinja: only who looks at the page needs it
+    from backend.templating import template_environment  # Jinja: only who looks at the page needs it
 
-    environment = page_environment(TEMPLATES)
+    environment = template_environment(TEMPLATES)
     environment.globals["main_figures"] = MAIN_FIGURES
     environment.filters |= {"moment": moment, "figure": figure, "words": words, "is_link": is_link}
     return environment.get_template("dashboard.html")

@@ -71,7 +71,7 @@ def webhook(event: Event, all_services: TheServices) -> Any:
         logger.info("event %r names no project, so nothing is done", event.action)
         return JSONResponse({"status": "ignored"})
     project_id = project_number(event.project.id)
-    all_services.projects.heard(project_id, event.action)
+    all_services.projects.record_event(project_id, event.action)
     all_services.projects.changed(project_id, event.project.label_config or "", event.project.title or "")
     if event.action == "START_TRAINING":
         run = all_services.training.start(project_id)

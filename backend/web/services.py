@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from backend.services.loop import LoopService
+from backend.reports.report import ReportService
 from backend.services.predictions import PredictionService
 from backend.services.projects import ProjectService
-from backend.services.reports import ReportService
+from backend.services.retraining import RetrainingService
 from backend.services.status import StatusService
 from backend.services.training import TrainingService
 
@@ -23,7 +23,7 @@ class Services:
     training: TrainingService
     predictions: PredictionService
     status: StatusService
-    loop: LoopService
+    loop: RetrainingService
     reports: ReportService
 
 

@@ -14,8 +14,8 @@ import pytest
 from backend.cli import main
 from backend.commands.train import command_to_resume
 from backend.commands.training_display import as_sentence, as_values, duration, showing
-from tests.backend.command_line import SMALL
-from wsol_core.progress import Progress
+from tests.backend.support.command_line import SMALL
+from wsol_core.training.progress import Progress
 
 COMMANDS = ("train", "localize", "evaluate", "draw")
 PROGRESS = Progress(

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
-from tests.backend.command_line import SMALL, error_of, interrupt_at
-from wsol_core import drawing
+from tests.backend.support.command_line import SMALL, error_of, interrupt_at
+from wsol_core.synthetic import dataset as drawing
 
 # --- the command line has no meaning: exit code 2 ---
 

@@ -19,11 +19,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from backend import model, model_server
-from backend.jobs.queue import TRAIN, JobQueue
+from backend.queueing.queue import TRAIN, JobQueue
 from backend.settings import Settings
 from demo.local_servers import comes_up, free_port
-from tests.backend.embedded_redis import redis_in, short_home
-from tests.backend.fake_label_studio_ml_v2 import FakeBaseV2
+from tests.backend.support.embedded_redis import redis_in, short_home
+from tests.backend.support.fake_label_studio_ml_v2 import FakeBaseV2
 
 ROOT = Path(__file__).parents[2]
 CONFIG = (

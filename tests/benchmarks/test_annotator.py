@@ -14,7 +14,7 @@ from backend.labelstudio.brush_rle import decode_mask, encode_mask
 from backend.labelstudio.corrections import drawn_regions
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_check import check_prediction
-from backend.labelstudio.samples import given_labels
+from backend.labelstudio.task_labels import given_labels
 from benchmarks.annotator import Candidate, Work, annotate, label_config, ranking, summary
 from wsol_core.records import BoolMask, BoxXyxy, CorrectedRegion
 

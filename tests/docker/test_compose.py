@@ -20,10 +20,10 @@ import yaml  # type: ignore[import-untyped]
 from redis import Redis
 from rq import SimpleWorker
 
-from backend.jobs.connection import redis_url
+from backend.queueing.connection import redis_url
 from backend.settings import Settings
 from demo.local_servers import free_port
-from tests.backend.embedded_redis import redis_in, short_home
+from tests.backend.support.embedded_redis import redis_in, short_home
 from tests.local_http import answering, send
 
 DOCKER = Path(__file__).resolve().parents[2] / "docker"

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.jobs.janitor import Janitor
-from backend.jobs.queue import JobQueue
+from backend.queueing.janitor import Janitor
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
-from tests.backend.jobs.real_services import Nursery, RedisServer, Workers, queue_of
+from tests.backend.support.real_services import Nursery, RedisServer, Workers, queue_of
 from tests.label_studio.conftest import Place
 
 

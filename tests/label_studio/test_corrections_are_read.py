@@ -22,7 +22,7 @@ from backend.storage.feedback import FeedbackStore
 from tests.label_studio.conftest import PASSWORD, USER, Place
 from tests.label_studio.person import CONFIG
 from tests.label_studio.servers import eventually
-from wsol_core.pictures import open_picture_small
+from wsol_core.data.images import open_image_small
 from wsol_core.records import BoolMask, Localization, Region
 
 pytestmark = pytest.mark.slow
@@ -140,7 +140,7 @@ def test_brush_masks_come_back_to_the_pixel(
     project = str(number)
     person.upload(number, [path])
     [task] = person.tasks(number)
-    _, size_wh = open_picture_small(path, 32)
+    _, size_wh = open_image_small(path, 32)
     assert size_wh == ((43, 61) if orientation in (6, 7) else (61, 43))
 
     predicted, drawn = spots(1, size_wh), spots(2, size_wh)

@@ -14,7 +14,7 @@ import pytest
 from backend.services.training import TrainingService
 from backend.storage.runs import SUCCEEDED
 from demo.project import label_config
-from tests.backend.jobs.real_services import is_running, wait_for
+from tests.backend.support.real_services import is_running, wait_for
 from tests.label_studio.conftest import Place
 from tests.label_studio.own_workers import Workshop, workshop
 
@@ -26,7 +26,7 @@ LONG_S = 120.0
 DYING = """
 import os
 from pathlib import Path
-from backend.jobs.tasks import gate
+from backend.jobs import promotion_gate as gate
 import {module}
 
 gate.LABEL_MARGIN = 9
@@ -57,15 +57,17 @@ class Death:
     after: bool = False
 
 
-TRAIN = "backend.jobs.tasks.train"
+TRAIN = "backend.jobs.train"
 DEATHS = {
-    "before the manifest is written": Death("train", "backend.jobs.tasks.manifest", "write_whole"),
+    "before the manifest is written": Death("train", "backend.jobs.manifest", "write_whole"),
     "before the gate": Death("train", TRAIN, "judge"),
     "behind the gate": Death("train", TRAIN, "judge", after=True),
     "between version and CURRENT": Death("train", "backend.storage.models", "write_whole"),
     "when it is live": Death("train", "backend.storage.models", "write_whole", after=True),
-    "before predictions are asked for": Death("train", "backend.jobs.queue", "JobQueue.begin_preannotation"),
-    "when predictions are asked for": Death("train", "backend.jobs.queue", "JobQueue.begin_preannotation", after=True),
+    "before predictions are asked for": Death("train", "backend.queueing.queue", "JobQueue.begin_preannotation"),
+    "when predictions are asked for": Death(
+        "train", "backend.queueing.queue", "JobQueue.begin_preannotation", after=True
+    ),
     "before a prediction is replaced": Death(
         "predict", "backend.labelstudio.client", "LabelStudioClient.change_prediction"
     ),

@@ -13,8 +13,8 @@ import pytest
 from backend.cli import main
 from backend.services.training import TrainingService
 from demo.project import label_config
-from tests.backend.command_line import SMALL
-from tests.backend.jobs.real_services import bulk_jobs, wait_for
+from tests.backend.support.command_line import SMALL
+from tests.backend.support.real_services import bulk_jobs, wait_for
 from tests.label_studio.conftest import PASSWORD, USER, Place
 from tests.label_studio.own_workers import Workshop, workshop
 
@@ -24,7 +24,7 @@ AUTH = {"auth_method": "BASIC_AUTH", "basic_auth_user": USER, "basic_auth_pass":
 CLASSES = ("fish", "ladybird")
 LONG_S = 180.0
 CHUNKS_OF_FOUR = """
-from backend.jobs.tasks import preannotate
+from backend.jobs import preannotate
 preannotate.CHUNK = 4
 """
 # So that a kill comes where it should, however quick the machines are.

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from wsol_core.backbones import Backbone
-from wsol_core.losses import area_loss, background_activation_loss, classification_loss, region_loss
-from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
+from wsol_core.data.batch import Batch
+from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.losses import area_loss, background_activation_loss, classification_loss, region_loss
+from wsol_core.networks.backbones import Backbone
 from wsol_core.records import NO_REGION
 
 HEAD_WIDTH = 1024
@@ -53,7 +54,7 @@ class Bas(WsolMethod):
 
     Deviations: the head is no wider than its input, which keeps the tiny backbone tiny; pretrained BatchNorm layers
     keep their statistics, as batches of small projects would spoil them; a cosine schedule in place of the step.
-    Several classes in a picture: the WSSS variant, one target drawn at random and a sigmoid per class.
+    Several classes in an image: the WSSS variant, one target drawn at random and a sigmoid per class.
     """
 
     stages: ClassVar[tuple[str, ...]] = ("localize",)

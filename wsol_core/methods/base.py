@@ -1,4 +1,4 @@
-"""The one interface that training and prediction know, and the batch that it is fed."""
+"""The one interface that training and prediction know."""
 
 from __future__ import annotations
 
@@ -9,47 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from wsol_core.augmentation import Augmentation
-from wsol_core.records import BOX_REGION as BOX_REGION
-from wsol_core.records import MASK_REGION as MASK_REGION
-from wsol_core.records import NO_REGION as NO_REGION
+from wsol_core.data.batch import Batch
+from wsol_core.data.transforms import Augmentation
 
 LossTerms = dict[str, Tensor]  # name -> weighted scalar; the trainer minimises their sum and logs each
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One training step's pictures. S = side of the picture, T = S // 4, C classes, K background pictures.
-
-    images: (B, 3, S, S) float, ImageNet mean and standard deviation removed.
-    labels: (B, C) float, 1 where the picture carries the class.
-    target: (B,) long, one of the picture's classes, drawn anew each epoch; maps are trained for it.
-    region_kind: (B,) long, what `region` holds: NO_REGION, BOX_REGION or MASK_REGION.
-    region: (B, T, T) float in [0, 1], union of the target class's corrected boxes or masks; zeros without any.
-    backgrounds: (K, 3, S, S) pictures without any object, or None.
-    """
-
-    images: Tensor
-    labels: Tensor
-    target: Tensor
-    region_kind: Tensor
-    region: Tensor
-    backgrounds: Tensor | None = None
-
-    def to(self, device: torch.device) -> Batch:
-        """The same batch on `device`, pictures in channels_last."""
-
-        def pictures(x: Tensor) -> Tensor:
-            return x.to(device, non_blocking=True, memory_format=torch.channels_last)
-
-        return Batch(
-            images=pictures(self.images),
-            labels=self.labels.to(device, non_blocking=True),
-            target=self.target.to(device, non_blocking=True),
-            region_kind=self.region_kind.to(device, non_blocking=True),
-            region=self.region.to(device, non_blocking=True),
-            backgrounds=None if self.backgrounds is None else pictures(self.backgrounds),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +23,7 @@ class Prediction:
     maps: Tensor
 
     def maps_of(self, labels: Tensor) -> Tensor:
-        """(B, h, w) maps of the class `labels[i]` (B,) of each picture."""
+        """(B, h, w) maps of the class `labels[i]` (B,) of each image."""
         index = labels if self.maps.shape[1] > 1 else torch.zeros_like(labels)
         return self.maps[torch.arange(len(self.maps), device=self.maps.device), index]
 
@@ -73,12 +36,12 @@ class WsolMethod(nn.Module, ABC):
     """
 
     stages: ClassVar[tuple[str, ...]]
-    default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of pictures
+    default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of images
     strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages
     centred: ClassVar[bool] = False  # True: the backbone's cells lie where they are drawn, as in `OddPixels`
-    augmentation: ClassVar[Augmentation] = Augmentation()  # how its training pictures are varied
-    snaps_to_edges: ClassVar[bool] = False  # True: maps are refined at the picture's edges, as in `refinement`
-    wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background pictures to every batch
+    augmentation: ClassVar[Augmentation] = Augmentation()  # how its training images are varied
+    refine_edges: ClassVar[bool] = False  # True: maps are refined at the image's edges, as in `refinement`
+    wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background images to every batch
 
     def __init__(self, num_classes: int, multi_label: bool, pretrained: bool = False) -> None:
         """Args: pretrained: whether the features began as ImageNet's."""
@@ -117,7 +80,7 @@ class WsolMethod(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> Prediction:
-        """Class logits and activation maps of (B, 3, S, S) pictures, in one pass; used under no_grad."""
+        """Class logits and activation maps of (B, 3, S, S) images, in one pass; used under no_grad."""
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of class logits (B, C, ...). One class alone would always have probability 1 among the classes."""
@@ -129,6 +92,6 @@ class WsolMethod(nn.Module, ABC):
         return prediction.logits
 
     def activation_maps(self, images: Tensor, labels: Tensor) -> Tensor:
-        """(B, h, w) maps in [0, 1] of the class `labels[i]` (B,) of each picture."""
+        """(B, h, w) maps in [0, 1] of the class `labels[i]` (B,) of each image."""
         prediction: Prediction = self(images)
         return prediction.maps_of(labels)

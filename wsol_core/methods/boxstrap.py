@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from wsol_core.area_control import AreaControl
-from wsol_core.augmentation import Augmentation
-from wsol_core.backbones import Backbone
-from wsol_core.backgrounds import shuffled_cells
-from wsol_core.fusion_generators import CoarseGenerator, FineGenerator, resized_like
-from wsol_core.losses import (
+from wsol_core.data.batch import Batch
+from wsol_core.data.transforms import Augmentation
+from wsol_core.methods.area_multiplier import AreaConstraint
+from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.losses import (
     background_activation_loss,
     background_emptiness_loss,
     classification_loss,
@@ -23,13 +22,15 @@ from wsol_core.losses import (
     region_loss,
     weighted_entropy,
 )
-from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
-from wsol_core.pseudo_masks import min_max, pseudo_masks
+from wsol_core.methods.mosaics import shuffled_cells
+from wsol_core.methods.pseudo_masks import min_max, pseudo_masks
+from wsol_core.networks.backbones import Backbone
+from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
 from wsol_core.records import NO_REGION
 
 CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
 ENOUGH_STEPS = 150  # of stage "classify" on pretrained features, where its default epochs are fewer
-MOSAIC_EVERY = 4  # pictures
+MOSAIC_EVERY = 4  # images
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
 CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
@@ -57,10 +58,10 @@ class Boxstrap(WsolMethod):
     classify: a classifier (alone for the first quarter, unless it knew all classes before), and a coarse generator at
         stride 8 whose one class-agnostic map M is trained by BAS's background suppression, here on the stem's features
         (stride 4), whose small receptive field keeps a halo around the object from mattering; by foreground guidance,
-        ORNet's weighted entropy, BoxInst's pairwise term over the whole picture, and `AreaControl` in place of BAS's
+        ORNet's weighted entropy, BoxInst's pairwise term over the whole image, and `AreaConstraint` in place of BAS's
         area loss. Being shared by all classes, the map cannot make a class's typical surroundings its foreground where
-        other classes show the same surroundings empty. Mosaics of shuffled pictures teach it that objects are seen in
-        the middle more often than at the border; this alone is what one class without background pictures has.
+        other classes show the same surroundings empty. Mosaics of shuffled images teach it that objects are seen in
+        the middle more often than at the border; this alone is what one class without background images has.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
         more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
 
@@ -74,8 +75,8 @@ class Boxstrap(WsolMethod):
     default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10}
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
     centred: ClassVar[bool] = True
-    augmentation: ClassVar[Augmentation] = Augmentation(zoom=(0.875, 1.15))  # whole pictures too: those are predicted
-    snaps_to_edges: ClassVar[bool] = True
+    augmentation: ClassVar[Augmentation] = Augmentation(zoom=(0.875, 1.15))  # whole images too: those are predicted
+    refine_edges: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
         super().__init__(num_classes, multi_label, pretrained)
@@ -84,7 +85,7 @@ class Boxstrap(WsolMethod):
         nn.init.normal_(self.head.weight, std=0.01)
         self.coarse = CoarseGenerator(backbone.channels)
         self.fine = FineGenerator(backbone.channels, num_classes)
-        self.area = AreaControl(num_classes)
+        self.area = AreaConstraint(num_classes)
         self.scorer = _Scorer(backbone, self.head)
         self.register_buffer("localizes", torch.tensor(False))
         self.register_buffer("dims", torch.tensor(pretrained and num_classes > 1))
@@ -160,7 +161,7 @@ class Boxstrap(WsolMethod):
         loss = classification_loss(logits, batch.labels, self.multi_label)
         if self.num_classes > 1 or batch.backgrounds is None:
             return loss
-        # One class competes with nothing; pictures without the object are what its score means something against.
+        # One class competes with nothing; images without the object are what its score means something against.
         none = self.head(self.backbone(batch.backgrounds)[3]).float().mean((2, 3))
         return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
 
@@ -169,9 +170,9 @@ class Boxstrap(WsolMethod):
         return max(0.0, 1 - 2 * progress) if self.pretrained else 1.0
 
     def _middle_or_border(self, images: Tensor) -> Tensor:
-        """The map learns what is seen in the middle of pictures and not at their borders.
+        """The map learns what is seen in the middle of images and not at their borders.
 
-        Single pictures with the object at the border teach the wrong thing; over a project the middle wins. Cells are
+        Single images with the object at the border teach the wrong thing; over a project the middle wins. Cells are
         shuffled, so that places say nothing.
         """
         mosaics, is_middle = shuffled_cells(images)
@@ -249,7 +250,7 @@ class Boxstrap(WsolMethod):
     def _evidence(self, class_maps: Tensor) -> Tensor:
         """What maps are dimmed by, (B, C, h, w) in (0, 1]: min(1, a / (EVIDENT max a)) ^ (p / 2).
 
-        a is a class's activation map and p its probability, so a classifier that does not know a picture has no say.
+        a is a class's activation map and p its probability, so a classifier that does not know an image has no say.
         """
         if self.num_classes == 1:
             return torch.ones_like(class_maps)  # the score of a class that competes with nothing says nothing

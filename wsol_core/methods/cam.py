@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from wsol_core.backbones import Backbone
-from wsol_core.losses import classification_loss
-from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
+from wsol_core.data.batch import Batch
+from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.losses import classification_loss
+from wsol_core.networks.backbones import Backbone
 
 
 class Cam(WsolMethod):

@@ -9,17 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsol_core.backbones import Backbone
-from wsol_core.erasing import attentive_erasing
-from wsol_core.generators import BASE, UNetGenerator
-from wsol_core.losses import (
+from wsol_core.data.batch import Batch
+from wsol_core.methods.attentive_erasing import attentive_erasing
+from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.losses import (
     area_loss,
     classification_loss,
     confusable_area_loss,
     region_loss,
     weighted_entropy,
 )
-from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
+from wsol_core.networks.backbones import Backbone
+from wsol_core.networks.unet import BASE, UNetGenerator
 
 AREA, ENTROPY = 0.02, 1.5
 
@@ -41,11 +42,11 @@ class _Classifier(nn.Module):
 class OrNet(WsolMethod):
     """Xie et al., Online Refinement of Low-level Feature Based Activation Map, ICCV 2021, arXiv:2110.05741.
 
-    classify: the evaluator F^e learns to classify pictures; beside it, sharing nothing, the coarse generator learns:
+    classify: the evaluator F^e learns to classify images; beside it, sharing nothing, the coarse generator learns:
         low-level features f -> U-Net -> map p; L = CE(F2(f * p), y) + CE(auxiliary logits, y).
     localize: only the U-Net's last two steps and the map head learn, against the frozen evaluator:
         L = CE(F^e(I * up(p')), y) + 0.02 L_area + 1.5 L_weighted_entropy, p' the map after attentive erasing.
-    Scores come from the evaluator on the whole picture, the map from the generator; it serves all classes.
+    Scores come from the evaluator on the whole image, the map from the generator; it serves all classes.
 
     Deviations: the evaluator is of the chosen backbone's family, as the generator's stem is (VGG16 and ResNet-50 in
     the release). The class features have 64 channels where there are fewer classes, and a 1x1 convolution makes the

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from wsol_core.backbones import build_backbone
 from wsol_core.errors import ConfigError
 from wsol_core.methods.bas import Bas
 from wsol_core.methods.base import WsolMethod
@@ -14,6 +13,7 @@ from wsol_core.methods.boxstrap import Boxstrap
 from wsol_core.methods.cam import Cam
 from wsol_core.methods.ornet import OrNet
 from wsol_core.methods.wsl_bg import WslBg
+from wsol_core.networks.backbones import build_backbone
 
 METHODS: dict[str, type[Boxstrap] | type[OrNet] | type[Bas] | type[WslBg] | type[Cam]] = {
     "boxstrap": Boxstrap,

@@ -1,4 +1,4 @@
-"""WSL-BG: background pictures as extra supervision. A reconstruction from the abstract."""
+"""WSL-BG: background images as extra supervision. A reconstruction from the abstract."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsol_core.backbones import Backbone
-from wsol_core.backgrounds import border_mosaics
-from wsol_core.losses import classification_loss, mask_alignment_loss
-from wsol_core.methods.base import Batch, LossTerms, Prediction, WsolMethod
-from wsol_core.pseudo_masks import min_max
+from wsol_core.data.batch import Batch
+from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.losses import classification_loss, mask_alignment_loss
+from wsol_core.methods.mosaics import border_mosaics
+from wsol_core.methods.pseudo_masks import min_max
+from wsol_core.networks.backbones import Backbone
 
 WIDTH = 256
 EMPTINESS, RAMP_FROM, RAMP_TO = 0.5, 0.1, 0.3
-MOSAIC_SHARE = 4  # a mosaic of either kind for so many pictures
+MOSAIC_SHARE = 4  # a mosaic of either kind for so many images
 
 
 class WslBg(WsolMethod):
     """Kou, Zhao, Cui, Wang, arXiv:1909.03619. Only the abstract is public: ITS LOSSES HERE ARE A RECONSTRUCTION.
 
-    Known: an additional module finds foreground without categories, thanks to a small set of background pictures; its
+    Known: an additional module finds foreground without categories, thanks to a small set of background images; its
     normalised output supervises the class response maps. Reconstructed: with A the module's map, P the class maps,
-    y the target, on pictures with an object (t = 1) and backgrounds (t = 0),
+    y the target, on images with an object (t = 1) and backgrounds (t = 0),
         L = CE(GAP P, y) + BCE(sigmoid(GAP A), t) + 0.5 mean_bg (softplus A + softplus P)
             + lambda mean (minmax(relu P_y) - sg minmax(relu A))^2,   lambda from 0 to 1 over 10 % to 30 % of training.
     A map is sqrt(minmax(relu P_c) * minmax(relu A)).
 
-    Without background pictures, border mosaics of the project's own pictures stand in. One class alone is judged by a
+    Without background images, border mosaics of the project's own images stand in. One class alone is judged by a
     sigmoid against the backgrounds, so that it has something to be told from.
     """
 

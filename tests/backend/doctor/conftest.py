@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.jobs.queue import JobQueue
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from tests.backend.doctor.expectations import LEGACY
-from tests.backend.embedded_redis import redis_in, short_home
-from tests.backend.fake_label_studio import FakeLabelStudio, fake_label_studio
+from tests.backend.support.embedded_redis import redis_in, short_home
+from tests.backend.support.fake_label_studio import FakeLabelStudio, fake_label_studio
 
 
 @pytest.fixture(scope="session")

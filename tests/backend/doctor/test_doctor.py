@@ -15,11 +15,11 @@ from backend.cli import main
 from backend.doctor import project
 from backend.doctor.checks import CheckList, Finding, ok
 from backend.doctor.examination import PROJECT_CHECKS
-from backend.jobs.queue import BULK, PREDICT, TRAIN, JobQueue
+from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
 from backend.wiring import build
 from tests.backend.doctor.expectations import LEGACY, NOWHERE, says
-from tests.backend.fake_label_studio import (
+from tests.backend.support.fake_label_studio import (
     CONFIG,
     FakeLabelStudio,
     refusal,
@@ -78,7 +78,7 @@ def test_where_everything_works_the_exit_code_is_0(
 ) -> None:
     worker = Worker([TRAIN, PREDICT, BULK], connection=queue.connection, serializer=JSONSerializer)
     worker.register_birth()
-    studio.when_patched = lambda: build(settings).services.projects.heard("7", "PROJECT_UPDATED")
+    studio.when_patched = lambda: build(settings).services.projects.record_event("7", "PROJECT_UPDATED")
     code, rows = examined(capsys, "--project", "7")
     assert [row for row in rows.values() if row["state"] in ("failed", "not checked")] == [] and code == 0
     assert set(PROJECT_CHECKS) < set(rows) and rows["webhook round trip"]["project"] == "7"

@@ -11,7 +11,7 @@ from rq.serializers import JSONSerializer
 
 from backend.doctor import machine
 from backend.doctor.checks import CheckList
-from backend.jobs.queue import BULK, TRAIN, JobQueue
+from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.settings import Settings
 from tests.backend.doctor.expectations import says
 

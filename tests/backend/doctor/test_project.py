@@ -13,7 +13,7 @@ from backend.doctor.project import ProjectView
 from backend.settings import Settings
 from backend.wiring import build
 from tests.backend.doctor.expectations import says
-from tests.backend.fake_label_studio import (
+from tests.backend.support.fake_label_studio import (
     BACKEND,
     BACKEND_URL,
     CONFIG,
@@ -121,10 +121,10 @@ def test_the_round_trip_sends_the_title_that_is_there_and_waits_for_the_event(
     settings: Settings, studio: FakeLabelStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = view(settings)
-    studio.when_patched = lambda: seen.projects.heard("7", "PROJECT_UPDATED")
+    studio.when_patched = lambda: seen.projects.record_event("7", "PROJECT_UPDATED")
     says(project.round_trip(seen), "ok", "an event came within 0.")
     assert studio.patches == [{"title": "Animals"}]
-    studio.when_patched = lambda: seen.projects.heard("8", "PROJECT_UPDATED")
+    studio.when_patched = lambda: seen.projects.record_event("8", "PROJECT_UPDATED")
     monkeypatch.setattr(project, "ROUND_TRIP_S", 0.05)
     says(project.round_trip(seen), "failed", "did not come", "SSRF_PROTECTION_ENABLED=false")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from backend.doctor import server
 from backend.settings import Settings
 from tests.backend.doctor.expectations import LEGACY, NOWHERE, says
-from tests.backend.fake_label_studio import (
+from tests.backend.support.fake_label_studio import (
     FakeLabelStudio,
     refusal,
 )

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backend.jobs.tasks.manifest import HOLDOUT, TRAIN, manifest_line, read_pictures
+from backend.jobs.manifest import HOLDOUT, TRAIN, manifest_line, read_pictures
 from backend.labelstudio.corrections import in_holdout
 from backend.labelstudio.label_config import LabelConfig
-from tests.backend.jobs.fake_label_studio import CONFIG as XML
-from tests.backend.jobs.fake_label_studio import PROJECT, choice, drawn_box
+from tests.backend.support.fake_project import CONFIG as XML
+from tests.backend.support.fake_project import PROJECT, choice, drawn_box
 
 CONFIG = LabelConfig.parse(XML)
 HELD = next(number for number in range(1, 100) if in_holdout(PROJECT, number))

@@ -7,11 +7,11 @@ import signal
 import time
 from pathlib import Path
 
-from backend.jobs.queue import TRAIN
+from backend.queueing.queue import TRAIN
 from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING
-from tests.backend.jobs.fake_label_studio import PROJECT, FakeLabelStudio
-from tests.backend.jobs.real_services import Workers, children_of, is_running, wait_for
-from tests.backend.jobs.trainings import ENDLESS, MEDIUM, Trainings, beginnings
+from tests.backend.support.fake_project import PROJECT, FakeLabelStudio
+from tests.backend.support.real_services import Workers, children_of, is_running, wait_for
+from tests.backend.support.trainings import ENDLESS, MEDIUM, Trainings, beginnings
 
 FULL_DISK = """
 import errno, shutil
@@ -20,12 +20,12 @@ def copyfile(*_):
 shutil.copyfile = copyfile
 """
 EVERY_EPOCH = """
-from wsol_core import training_loop
+from wsol_core.training import loop as training_loop
 training_loop.CHECKPOINT_SHARE = 0  # saving takes longer than these epochs
 """
 DYING = """
 import os
-from backend.jobs.tasks import train
+from backend.jobs import train
 train.fit = lambda *_, **__: os.kill(os.getpid(), 9)
 """
 

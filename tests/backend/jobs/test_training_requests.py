@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from backend.errors import NotFoundError
-from backend.jobs.queue import TRAIN
+from backend.queueing.queue import TRAIN
 from backend.storage.runs import CANCELLED, QUEUED, RUNNING, SUCCEEDED
-from tests.backend.jobs.fake_label_studio import PROJECT
-from tests.backend.jobs.trainings import Trainings
+from tests.backend.support.fake_project import PROJECT
+from tests.backend.support.trainings import Trainings
 
 
 def test_requests_while_a_run_waits_give_that_run(trainings: Trainings) -> None:

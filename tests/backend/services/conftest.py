@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.jobs.queue import JobQueue
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.projects import Project
 from backend.wiring import Parts, build
-from tests.backend.embedded_redis import redis_in, short_home
+from tests.backend.support.embedded_redis import redis_in, short_home
 
 Say = Callable[..., None]
 

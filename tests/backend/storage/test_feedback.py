@@ -16,7 +16,7 @@ from backend.errors import BackendError
 from backend.settings import Settings
 from backend.storage.feedback import FeedbackStore
 from backend.storage.stores import open_stores
-from tests.backend.jobs.real_services import ROOT
+from tests.backend.support.real_services import ROOT
 
 Json = dict[str, Any]
 

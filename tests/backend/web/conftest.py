@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from backend.settings import Settings
-from tests.backend.embedded_redis import redis_in, short_home
+from tests.backend.support.embedded_redis import redis_in, short_home
 from tests.backend.web.serving import Site, serving
 
 

@@ -17,8 +17,8 @@ from rq.job import Job
 from rq.results import Result
 from rq.serializers import JSONSerializer
 
-from backend.jobs.connection import connect
-from backend.jobs.queue import PREDICT, JobQueue
+from backend.queueing.connection import connect
+from backend.queueing.queue import PREDICT, JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
 from backend.wiring import build_app

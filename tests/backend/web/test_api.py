@@ -8,7 +8,7 @@ from typing import Any
 
 from rq import Worker
 
-from backend.jobs.queue import BULK, PREDICT, TRAIN
+from backend.queueing.queue import BULK, PREDICT, TRAIN
 from tests.backend.web.serving import Site, code_of
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from rq import Worker
 
-from backend.jobs.queue import TRAIN
+from backend.queueing.queue import TRAIN
 from tests.backend.web.serving import CONFIG, Site
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"

@@ -8,7 +8,7 @@ from pathlib import Path
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from backend.jobs.queue import BULK, TRAIN
+from backend.queueing.queue import BULK, TRAIN
 from tests.backend.web.serving import CONFIG, Site, code_of
 
 SETUP = {
@@ -125,11 +125,11 @@ def test_every_event_of_a_known_project_has_a_worker_look_once(site: Site) -> No
     for action in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "TASKS_CREATED", "PROJECT_UPDATED"):
         site.post("/webhook", {"action": action, "project": {"id": 7}})
     assert waiting(site) == ["observe-7"]
-    assert site.queue.asked_to_observe("7") == {"changes": 4}
+    assert site.queue.requested_syncs("7") == {"changes": 4}
     for action in ("ANNOTATIONS_DELETED", "TASKS_DELETED"):
         site.post("/webhook", {"action": action, "project": {"id": 7}})
     assert waiting(site) == ["observe-7"]
-    assert site.queue.asked_to_observe("7") == {"changes": 4, "full": 2}
+    assert site.queue.requested_syncs("7") == {"changes": 4, "full": 2}
 
 
 def test_events_of_other_projects_and_the_button_give_a_worker_nothing_to_look_at(site: Site) -> None:

@@ -21,17 +21,17 @@ from hypothesis import strategies as st
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from backend.jobs.queue import BULK
-from backend.jobs.tasks import observe as observing
-from backend.jobs.tasks.loaded_models import LoadedModels
-from backend.jobs.tasks.manifest import manifest_line
-from backend.jobs.tasks.workplace import Workplace
+from backend.images.open_store import open_media
+from backend.jobs import sync_annotations as observing
+from backend.jobs.context import JobContext
+from backend.jobs.manifest import manifest_line
+from backend.jobs.model_cache import ModelCache
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.open_media import open_media
 from backend.labelstudio.reviews import review
-from tests.backend.jobs.fake_label_studio import FakeLabelStudio
-from tests.backend.jobs.fake_people import FakeProject
+from backend.queueing.queue import BULK
+from tests.backend.support.fake_people import FakeProject
+from tests.backend.support.fake_project import FakeLabelStudio
 from tests.backend.web.serving import Site
 from tests.local_http import answering
 
@@ -133,7 +133,7 @@ def projects() -> dict[int, FakeProject]:
 
 
 @pytest.fixture
-def place(site: Site, projects: dict[int, FakeProject], monkeypatch: pytest.MonkeyPatch) -> Iterator[Workplace]:
+def place(site: Site, projects: dict[int, FakeProject], monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContext]:
     """What the job works with."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -141,9 +141,9 @@ def place(site: Site, projects: dict[int, FakeProject], monkeypatch: pytest.Monk
         projects[int("".join(numbers[0]))].answer(handler)
 
     with answering(answer) as url, closing(LabelStudioClient(url, FakeLabelStudio.token)) as client:
-        media, models = open_media(site.settings, client), LoadedModels(0, "cpu")
-        place = Workplace(site.settings, site.stores, site.queue, media, models, client)
-        monkeypatch.setattr(observing, "workplace", lambda: place)
+        media, models = open_media(site.settings, client), ModelCache(0, "cpu")
+        place = JobContext(site.settings, site.stores, site.queue, media, models, client)
+        monkeypatch.setattr(observing, "job_context", lambda: place)
         yield place
     site.queue.connection.flushall()
 
@@ -154,7 +154,7 @@ def work(site: Site) -> None:
     while jobs := queue.jobs:
         for job in jobs:
             queue.remove(job)
-            assert observing.observe(*job.args) is None
+            assert observing.sync_annotations(*job.args) is None
             job.delete()
 
 
@@ -167,7 +167,7 @@ def live(site: Site, project: FakeProject, history: Sequence[Act], deliver: Deli
             assert site.post("/webhook", event).status_code == 200
         if act.worker:
             work(site)
-    site.queue.observe(number, full=full)
+    site.queue.sync_annotations(number, full=full)
     work(site)
 
 
@@ -175,7 +175,7 @@ Outcome = Callable[[Sequence[Act], Delivery, bool], tuple[list[Json], list[Json]
 
 
 @pytest.fixture
-def outcome(site: Site, place: Workplace, projects: dict[int, FakeProject]) -> Outcome:
+def outcome(site: Site, place: JobContext, projects: dict[int, FakeProject]) -> Outcome:
     """The ledger, without our own clock, and the training set. What the ledger says is what the tasks say."""
 
     def outcome(history: Sequence[Act], deliver: Delivery, full: bool) -> tuple[list[Json], list[Json]]:

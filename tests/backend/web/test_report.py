@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.backend.services.ledger import scored
+from tests.backend.support.ledger import scored
 from tests.backend.web.serving import Site, code_of
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import BusyError
-from backend.jobs.queue import PREDICT
+from backend.queueing.queue import PREDICT
 from backend.web.waiting import SEATS, WaitingRoom
 from tests.backend.web.serving import CONFIG, Site, one_each, predict_worker, serving_with, task
 

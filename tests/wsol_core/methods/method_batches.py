@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from wsol_core.methods.base import Batch, LossTerms, WsolMethod
+from wsol_core.data.batch import Batch
+from wsol_core.methods.base import LossTerms, WsolMethod
 from wsol_core.methods.registry import build_method
 from wsol_core.records import NO_REGION
 

@@ -9,7 +9,7 @@ from tests.wsol_core.methods.method_batches import SIDE, noise_batch, tiny_metho
 from wsol_core.config import METHOD_NAMES
 from wsol_core.errors import ConfigError
 from wsol_core.methods.registry import METHODS, build_method
-from wsol_core.optim import build_optimizer
+from wsol_core.training.optimizers import build_optimizer
 
 
 def test_every_name_of_the_configuration_is_a_method() -> None:
@@ -47,7 +47,7 @@ def test_every_stage_trains_with_few_and_many_classes(name: str, classes: int) -
 
 
 @pytest.mark.parametrize("name", METHOD_NAMES)
-def test_every_stage_trains_with_several_labels_a_picture(name: str) -> None:
+def test_every_stage_trains_with_several_labels_a_image(name: str) -> None:
     method = tiny_method(name, multi_label=True)
     batch = noise_batch()
     batch.labels[:, 0] = 1
@@ -97,6 +97,6 @@ def test_bfloat16_autocast_gives_finite_terms_in_float32(name: str) -> None:
         assert all(torch.isfinite(term) and term.dtype == torch.float32 for term in terms.values())
 
 
-def test_pictures_of_another_side_are_predicted_too() -> None:
+def test_images_of_another_side_are_predicted_too() -> None:
     method = tiny_method("boxstrap").eval()
     assert method(torch.randn(1, 3, 2 * SIDE, 2 * SIDE)).maps.shape[2:] == (SIDE // 4, SIDE // 4)

@@ -14,7 +14,7 @@ def bas() -> Bas:
     assert isinstance(method, Bas)
     with torch.no_grad():
         method.class_maps.head[-1].bias.fill_(5.0)  # positive scores, so that suppression is not a constant
-        # A background just below the picture's score: maps near 0.
+        # A background just below the image's score: maps near 0.
         method.generator.bias.fill_(-2.0)
     return method
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.wsol_core.methods.method_batches import SIDE, moved_parameters, noise_batch
-from wsol_core.backbones import build_backbone
 from wsol_core.methods.boxstrap import Boxstrap
+from wsol_core.networks.backbones import build_backbone
 from wsol_core.records import MASK_REGION
 
 
@@ -46,7 +46,7 @@ def test_suppression_reaches_the_generator_and_its_features_but_not_the_class_he
     trained = method()
     trained.begin_stage("classify")
     terms = trained.train().training_step(noise_batch(classes=3), "classify", 0.5)
-    with torch.no_grad():  # where the background scores above the picture the term is a constant: bring the score up
+    with torch.no_grad():  # where the background scores above the image the term is a constant: bring the score up
         trained.head.bias.fill_(10.0)
     terms = trained.training_step(noise_batch(classes=3), "classify", 0.5)
     assert moved_parts(trained, terms, ["suppression"]) == {"coarse", "backbone"}
@@ -61,10 +61,10 @@ def test_suppression_leaves_the_running_statistics_of_the_classifier_alone() -> 
         trained.training_step(noise_batch(classes=3), "classify", progress)
         return {int(dict(trained.backbone.named_buffers())[name]) - count for name, count in before.items()}
 
-    assert passes(0.5) == passes(0.0) == {2}  # the pictures, and their mosaics
+    assert passes(0.5) == passes(0.0) == {2}  # the images, and their mosaics
 
 
-def test_one_class_learns_middles_from_every_picture_and_suppresses_nothing() -> None:
+def test_one_class_learns_middles_from_every_image_and_suppresses_nothing() -> None:
     trained = method(classes=1)
     trained.begin_stage("classify")
     terms = trained.train().training_step(noise_batch(classes=1), "classify", 0.5)
@@ -113,7 +113,7 @@ def test_one_class_alone_gives_finite_terms(stage: str) -> None:
     assert all(torch.isfinite(term) for term in terms.values())
 
 
-def test_a_picture_with_several_labels_gets_a_teacher_of_its_own_for_each() -> None:
+def test_a_image_with_several_labels_gets_a_teacher_of_its_own_for_each() -> None:
     trained = method(multi_label=True).eval()
     trained.begin_stage("localize")
     both = replace(noise_batch(classes=3, size=1), labels=torch.tensor([[1.0, 1.0, 0.0]]))

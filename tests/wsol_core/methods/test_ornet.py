@@ -45,7 +45,7 @@ def test_what_is_frozen_keeps_its_statistics() -> None:
     assert learning == {"u2", "u3", "map_head"}
 
 
-def test_scores_come_from_the_evaluator_on_the_whole_picture() -> None:
+def test_scores_come_from_the_evaluator_on_the_whole_image() -> None:
     method = ornet().eval()
     images = noise_batch().images
     assert torch.equal(method(images).logits, method.evaluator(images))

@@ -1,4 +1,4 @@
-"""WSL-BG: background pictures empty the maps, and a single class learns."""
+"""WSL-BG: background images empty the maps, and a single class learns."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ def test_a_single_class_is_told_from_its_backgrounds() -> None:
     assert objects > empty + 1
 
 
-def test_without_background_pictures_the_borders_of_the_pictures_stand_in() -> None:
+def test_without_background_images_the_borders_of_the_images_stand_in() -> None:
     terms = tiny_method("wsl_bg").training_step(noise_batch(), "localize", 0.9)
     assert terms["emptiness"].item() > 0

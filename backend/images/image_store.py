@@ -1,0 +1,210 @@
+"""Fetch the pictures that tasks refer to, into files. The only place that follows an address from task data.
+
+Which addresses are allowed stands in `addresses`, the files' cache in `picture_files`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+from urllib.parse import unquote
+
+import httpcore
+import httpx
+
+from backend.errors import ImageError, ImageNotNowError, LabelStudioError, UnreachableError
+from backend.images.disk_cache import PictureFiles
+from backend.images.url_guard import AllowedHosts, CheckedNetwork, LabelStudioSite, Resolver, parse_url, resolve
+
+MAX_REDIRECTS = 5
+PAUSES_S = (0.3, 1.0)  # before the second and the third attempt
+CLOUD_SCHEMES = ("s3://", "gs://", "azure-blob://")
+_TEMPORARY = frozenset((408, 425, 429))  # and everything from 500
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_NEXT_STEPS = {
+    401: "check LABEL_STUDIO_API_KEY, or who may read the picture",
+    403: "check LABEL_STUDIO_API_KEY, or who may read the picture",
+    404: "put it back, or correct the task",
+    410: "put it back, or correct the task",
+}
+
+
+class LabelStudioAccess(Protocol):
+    """What the pictures need of the Label Studio client."""
+
+    @property
+    def base_url(self) -> str:
+        """Such as http://localhost:8080 or https://host/prefix, without a trailing slash."""
+
+    def authorization(self) -> str:
+        """The value of the Authorization header; LabelStudioError if there is none to be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRules:
+    """What a picture may be. `timeout_s` is for one attempt from start to end, redirects included."""
+
+    max_bytes: int
+    max_pixels: int
+    timeout_s: float
+    private_hosts: tuple[str, ...] = ()  # hosts, IPs or networks with private addresses that are allowed
+
+
+class ImageStore:
+    """The pictures of all projects, fetched once and kept in files; for any number of threads and processes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        rules: MediaRules,
+        max_cache_bytes: int,
+        label_studio: LabelStudioAccess | None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        resolver: Resolver = resolve,
+    ) -> None:
+        self._files = PictureFiles(folder, max_cache_bytes)
+        self._rules = rules
+        self._label_studio = label_studio
+        self._site = LabelStudioSite(label_studio.base_url) if label_studio else None
+        self._hosts = AllowedHosts(self._site, rules.private_hosts, resolver)
+        self._sleep = sleep
+        self._tls = httpx.create_ssl_context()
+
+    def fetch(self, reference: str, project_id: str, task_id: int | None) -> Path:
+        """The picture's file in the cache; whoever asks has to open it within `picture_files.KEEP_S` seconds.
+
+        `reference` is what stands in the task's data: a path of Label Studio, an http(s) URL, an s3://, gs:// or
+        azure-blob:// URI (which needs `task_id`), or a data: URI. ImageError if the picture cannot be used,
+        ImageNotNowError if it cannot be had for now, after three attempts.
+        """
+        base_url = self._label_studio.base_url if self._label_studio else ""
+        key = hashlib.sha256(f"{base_url}\n{reference}".encode(errors="surrogatepass")).hexdigest()
+        if found := self._files.find(project_id, key):
+            return found
+        try:
+            return self._files.add(project_id, key, self._writer(reference, task_id), self._rules.max_pixels)
+        except (ImageNotNowError, UnreachableError) as error:
+            raise ImageNotNowError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
+        except (ImageError, LabelStudioError) as error:
+            raise ImageError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
+
+    def _writer(self, reference: str, task_id: int | None) -> Callable[[IO[bytes]], object]:
+        """What writes the picture into a file. Like all below, its errors do not name the picture; `fetch` does."""
+        if reference.startswith("data:"):
+            content = self._decode(reference)
+            return lambda file: file.write(content)
+        url = self._url(reference, task_id)
+        return lambda file: self._download(url, file)
+
+    def _url(self, reference: str, task_id: int | None) -> httpx.URL:
+        if reference.lower().startswith(("http://", "https://")):
+            return parse_url(reference)
+        is_cloud = reference.startswith(CLOUD_SCHEMES)
+        if not is_cloud and not reference.startswith("/"):
+            raise ImageError("pictures come from http, https, s3, gs, azure-blob and data: addresses; correct the task")
+        if self._site is None:
+            raise ImageError("only Label Studio can serve it; set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY")
+        if not is_cloud:
+            return self._site.url(reference)
+        if task_id is None:
+            raise ImageError("Label Studio serves cloud storage by task, and this one has no id; import it first")
+        return self._site.presign_url(task_id, reference)
+
+    def _decode(self, reference: str) -> bytes:
+        header, _, body = reference.partition(",")
+        if not re.fullmatch(r"data:image/[^,]*;base64", header, re.IGNORECASE):
+            raise ImageError("a data: address has to begin with data:image/...;base64; correct the task")
+        if len(body) > 4 * self._rules.max_bytes:  # not worth decoding, however much of it is percent-encoding
+            raise self._too_large()
+        try:
+            content = base64.b64decode("".join(unquote(body).split()), validate=True)
+        except ValueError as error:
+            raise ImageError("its base64 text is torn; import the task again") from error
+        if len(content) > self._rules.max_bytes:
+            raise self._too_large()
+        return content
+
+    def _download(self, url: httpx.URL, file: IO[bytes]) -> None:
+        for pause_s in PAUSES_S:
+            try:
+                return self._attempt(url, file)
+            except ImageNotNowError:
+                self._sleep(pause_s)
+        return self._attempt(url, file)
+
+    def _attempt(self, url: httpx.URL, file: IO[bytes]) -> None:
+        network = CheckedNetwork(self._hosts, time.monotonic() + self._rules.timeout_s)
+        try:
+            with httpcore.ConnectionPool(ssl_context=self._tls, network_backend=network) as pool:
+                self._follow(pool, url, file)
+        except httpcore.TimeoutException as error:
+            raise ImageNotNowError(
+                f"it did not arrive within {self._rules.timeout_s:g} s (IMAGE_TIMEOUT); try again later"
+            ) from error
+        except httpcore.NetworkError as error:
+            raise ImageNotNowError(f"the connection failed ({str(error)[:200]}); try again later") from error
+        except httpcore.ProtocolError as error:
+            raise ImageNotNowError("the answer broke off, or is no HTTP; try again later") from error
+
+    def _follow(self, pool: httpcore.ConnectionPool, url: httpx.URL, file: IO[bytes]) -> None:
+        for _ in range(MAX_REDIRECTS + 1):
+            address = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+            with pool.stream("GET", address, headers=self._headers(url)) as response:
+                location = _header(response, b"location") if response.status in _REDIRECTS else None
+                if location is None:
+                    return self._receive(response, url.host, file)
+            try:
+                url = parse_url(str(url.join(location)))
+            except httpx.InvalidURL as error:
+                raise ImageError("it is redirected to no valid URL; correct its address in the task") from error
+        raise ImageError(f"it is redirected more than {MAX_REDIRECTS} times; write the final address into the task")
+
+    def _headers(self, url: httpx.URL) -> list[tuple[bytes, bytes]]:
+        headers = [(b"Host", url.netloc), (b"User-Agent", b"boxstrap"), (b"Accept", b"*/*")]
+        headers.append((b"Accept-Encoding", b"identity"))  # so that the bytes counted are the picture's
+        if self._label_studio and self._site and self._site.gets_token(url):
+            headers.append((b"Authorization", self._label_studio.authorization().encode()))
+        return headers
+
+    def _receive(self, response: httpcore.Response, host: str, file: IO[bytes]) -> None:
+        status = response.status
+        if status in _TEMPORARY or status >= 500:
+            raise ImageNotNowError(f"{host} answered {status}; try again later")
+        if status != 200:
+            raise ImageError(f"{host} answered {status}; {_NEXT_STEPS.get(status, 'correct its address')}")
+        if int(_header(response, b"content-length") or 0) > self._rules.max_bytes:
+            raise self._too_large()
+        file.seek(0)  # an earlier attempt may have left its part
+        file.truncate()
+        for chunk in response.iter_stream():
+            file.write(chunk)
+            if file.tell() > self._rules.max_bytes:
+                raise self._too_large()
+
+    def _too_large(self) -> ImageError:
+        return ImageError(
+            f"it has more than {self._rules.max_bytes:,} bytes (IMAGE_MAX_MB); make it smaller, or raise the limit"
+        )
+
+
+def shown(reference: str) -> str:
+    """A reference as messages show it: short, on one line, without passwords, signatures and image bytes."""
+    if reference.startswith("data:"):
+        kind = re.match(r"data:([a-z]+/[a-z0-9.+-]{1,20}(?=[;,]))?", reference)
+        return f"{kind[0] if kind else ''},... ({len(reference):,} characters)"
+    text = re.sub(r"//[^/?#]*@", "//", reference)
+    if not text.startswith("/data/local-files/"):  # there the query is the file's name
+        text = re.split(r"[?#]", text)[0]
+    text = "".join(sign if sign.isprintable() else "?" for sign in text)
+    return text if len(text) <= 120 else f"{text[:60]}...{text[-57:]}"
+
+
+def _header(response: httpcore.Response, name: bytes) -> str | None:
+    return next((value.decode("utf-8", "replace") for key, value in response.headers if key.lower() == name), None)

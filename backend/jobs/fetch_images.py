@@ -1,0 +1,54 @@
+"""Pictures of many tasks at a time; one that cannot be had fails its task, not the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from backend.errors import ImageError, ImageNotNowError
+from backend.images.image_store import ImageStore
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.task_labels import image_reference
+
+logger = logging.getLogger(__name__)
+
+AT_A_TIME = 8
+
+
+def fetch_images(
+    media: ImageStore,
+    tasks: Sequence[Mapping[str, Any]],
+    config: LabelConfig,
+    project_id: str,
+    files: Mapping[int, Path] = MappingProxyType({}),
+) -> list[Path | ImageError]:
+    """The file of each task's picture, or why there is none; in the order of the tasks.
+
+    Args: files: index of a task -> its picture, where that is on disk already.
+    """
+
+    def fetch(index: int) -> Path | ImageError:
+        task = tasks[index]
+        try:
+            if index in files:
+                return files[index]
+            return media.fetch(image_reference(task, config), project_id, task.get("id"))
+        except ImageError as error:
+            logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
+            return error
+
+    if len(tasks) == 1:
+        return [fetch(0)]
+    with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
+        return list(pool.map(fetch, range(len(tasks))))
+
+
+def raise_if_none_for_now(found: Sequence[Path | ImageError]) -> None:
+    """ImageNotNowError where no picture came and one could come later: then Label Studio or the storage is down."""
+    later = [error for error in found if isinstance(error, ImageNotNowError)]
+    if later and not any(isinstance(path, Path) for path in found):
+        raise later[0]

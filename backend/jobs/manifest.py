@@ -1,0 +1,150 @@
+"""What a run learns from, read from Label Studio once and frozen: its manifest, its pictures, its masks.
+
+    {"task": 12, "labels": ["crab"], "regions": [{"label", "box_xyxy", "mask"}], "part": "train" | "holdout"}
+
+A fifth of the corrected tasks, always the same, is the holdout: the gate's, never trained on. Every other task with a
+class is trained on, strongly where people drew or corrected regions.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from backend.jobs.context import JobContext
+from backend.jobs.fetch_images import fetch_images, raise_if_none_for_now
+from backend.labelstudio.corrections import cleared_labels, drawn_regions, in_holdout
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.task_labels import given_labels
+from backend.storage.runs import Run
+from wsol_core.data.images import open_image_small
+from wsol_core.errors import DataError
+from wsol_core.files import write_whole
+from wsol_core.records import CorrectedRegion, Sample
+
+logger = logging.getLogger(__name__)
+
+TRAIN, HOLDOUT = "train", "holdout"
+AT_ONCE = 100  # tasks whose pictures are fetched together
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """A run's pictures. `classes` are those that can be learned; the holdout may show others, too."""
+
+    train: Sequence[Sample]
+    holdout: Sequence[Sample]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of the pictures that are trained on, in the order of the model's scores."""
+        return tuple(sorted({label for sample in self.train for label in sample.labels}))
+
+
+def frozen_manifest(context: JobContext, run: Run, on_read: Callable[[int], None]) -> Path:
+    """The run's manifest, read from Label Studio unless an earlier process of the run has.
+
+    Args: on_read: told now and then how many tasks have been read.
+    Raises: DataError where no picture can be learned from; UnreachableError and ImageNotNowError to be tried again.
+    """
+    path = context.stores.runs.folder(run.id) / "manifest.jsonl"
+    if not path.is_file():
+        write_whole(path, _read_project(context, run, on_read))
+    return path
+
+
+def read_pictures(manifest: Path) -> Pictures:
+    """The samples of a manifest, whose files are beside it."""
+    parts: dict[str, list[Sample]] = {TRAIN: [], HOLDOUT: []}
+    for text in manifest.read_text(encoding="utf-8").splitlines():
+        line = json.loads(text)
+        parts[line["part"]].append(_sample(manifest.parent, line))
+    return Pictures(parts[TRAIN], parts[HOLDOUT])
+
+
+def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str) -> Json | None:
+    """What a task teaches, its regions still as `drawn_regions` gives them; None where nobody gave it a class.
+
+    A class whose predicted regions a person removed, without drawing others, is not taught: nothing of it is there.
+    """
+    cleared = cleared_labels(task, config)
+    labels = [label for label in given_labels(task, config) if label not in cleared]
+    if not labels:
+        return None
+    regions = [region for region in drawn_regions(task, config) if region.label in labels]
+    held = bool(regions) and in_holdout(project_id, int(task["id"]))
+    return {"task": task["id"], "labels": labels, "regions": regions, "part": HOLDOUT if held else TRAIN}
+
+
+def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None]) -> bytes:
+    client = context.label_studio()
+    config = LabelConfig.parse(str(client.project(run.project_id).get("label_config", "")))
+    folder = context.stores.runs.folder(run.id)
+    lines: list[Json] = []
+    seen = labelled = 0
+    tasks = client.tasks(run.project_id)
+    while page := list(islice(tasks, AT_ONCE)):
+        found = [line for task in page if (line := manifest_line(task, config, run.project_id))]
+        chosen = {line["task"] for line in found}
+        paths = fetch_images(context.media, [task for task in page if task["id"] in chosen], config, run.project_id)
+        raise_if_none_for_now(paths)
+        for line, path in zip(found, paths, strict=True):
+            if isinstance(path, Path):
+                _keep(path, folder / "pictures" / str(line["task"]))
+                lines.append({**line, "regions": _keep_regions(line, folder)})
+        seen, labelled = seen + len(page), labelled + len(found)
+        on_read(seen)
+    if not any(line["part"] == TRAIN for line in lines):
+        raise DataError(
+            f"Project {run.project_id} has {seen} tasks, {labelled} with a class, and {len(lines)} of those with "
+            "a picture that can be read; choose classes for some tasks (Choices) and submit them, then train again."
+        )
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+
+
+def _keep_regions(line: Mapping[str, Any], folder: Path) -> list[Json]:
+    """What people drew on the picture, as the manifest has it; masks become files, one a class."""
+    task, labels = line["task"], line["labels"]
+    if not line["regions"]:
+        return []
+    try:
+        _, size_wh = open_image_small(folder / "pictures" / str(task), 32, f"task {task}")
+    except DataError:  # training says so, once, and goes on without the picture
+        return []
+    kept = []
+    for region in line["regions"]:
+        name = None
+        if region.mask is not None:
+            name = f"masks/{task}-{labels.index(region.label)}.png"
+            (folder / name).parent.mkdir(exist_ok=True)
+            Image.fromarray(region.mask).save(folder / name)
+        kept.append({"label": region.label, "box_xyxy": region.box_in(size_wh), "mask": name})
+    return kept
+
+
+def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
+    regions = tuple(
+        CorrectedRegion(each["label"], tuple(each["box_xyxy"]), folder / each["mask"] if each["mask"] else None)
+        for each in line["regions"]
+    )
+    return Sample(f"task {line['task']}", folder / "pictures" / str(line["task"]), tuple(line["labels"]), regions)
+
+
+def _keep(picture: Path, kept: Path) -> None:
+    """A second name for a picture of the cache, which forgets; costs no space on the same disk."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.unlink(missing_ok=True)
+    try:
+        kept.hardlink_to(picture)
+    except OSError:  # another disk, or one without links
+        shutil.copyfile(picture, kept)

@@ -1,0 +1,165 @@
+"""RQ job: boxes and masks for one chunk of a project's tasks, written into Label Studio in the context of older ones.
+
+A task has one prediction of ours then, and never none in between: a new one is imported, or written over the old one,
+before anything is deleted. A chunk that was killed is done again and finds its tasks somewhere on that way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backend.jobs.context import JobContext, job_context
+from backend.jobs.predict import Predicted, predict_tasks
+from backend.jobs.retrying import retried
+from backend.labelstudio.client import LabelStudioClient
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
+from backend.labelstudio.task_order import UNCERTAINTY, is_one_version, project_changes
+from wsol_core.localization.model_card import ModelCard
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 64  # tasks: seconds of work, so that a person's /predict never waits long behind one
+SURE = 0.8  # probability from which a class that nobody has given raises doubts about those that somebody has
+
+Json = dict[str, Any]
+
+
+@retried
+def preannotate(chunk: Mapping[str, Any]) -> dict[str, Any]:
+    """Predicts the next tasks above `after_id` and says what to do next; doing it twice stores nothing twice.
+
+    Left alone are tasks that people have worked on, and predictions that others have made.
+    Args: chunk: project_id, version, after_id, seen and done (tasks so far).
+    Returns: seen and done, and as `next` the following chunk, None after the last or when the version is not live.
+    Raises: UnreachableError, ImageNotNowError when Label Studio is down; RQ tries again.
+    """
+    context = job_context()
+    project_id, version = chunk["project_id"], chunk["version"]
+    if context.stores.models.current(project_id) != version:
+        logger.info("project %s: pre-annotation by %s ends, another version is live", project_id, version)
+        return {"seen": chunk["seen"], "done": chunk["done"], "next": None}
+    client = context.label_studio()
+    config = LabelConfig.parse(str(client.project(project_id).get("label_config", "")))
+    page = client.task_page(project_id, chunk["after_id"], CHUNK)
+    seen, done = _Chunk(context, client, project_id, version, config).write(page, chunk["after_id"])
+    ended = len(page) < CHUNK and seen == len(page)
+    if ended:
+        _arrange(context, client, project_id, version)
+    counts = {"seen": chunk["seen"] + seen, "done": chunk["done"] + done}
+    context.queue.report_progress(f"bulk-{project_id}", {"version": version, **counts, "ended": ended})
+    if ended:
+        logger.info(
+            "project %s: %d of %d tasks have predictions of %s", project_id, counts["done"], counts["seen"], version
+        )
+        return {**counts, "next": None}
+    return {**counts, "next": {**chunk, **counts, "after_id": page[seen - 1]["id"]}}
+
+
+class _Chunk:
+    """Tasks that come next, of one project, for one version."""
+
+    def __init__(
+        self, context: JobContext, client: LabelStudioClient, project_id: str, version: str, config: LabelConfig
+    ) -> None:
+        self._place, self._client, self._config = context, client, config
+        self._project_id, self._version = project_id, version
+        self._clustered = context.stores.policies.find(project_id).sampling == UNCERTAINTY
+
+    def write(self, page: Sequence[Json], after_id: int) -> tuple[int, int]:
+        """How many tasks of the page were looked after, and how many got a new prediction."""
+        needs = [self._plan_replacement(task) for task in page]
+        waiting = [task for task, need in zip(page, needs, strict=True) if need is not None and need.current is None]
+        predicted = self._predict(waiting)
+        fresh = {task["id"] for task, need in zip(page, needs, strict=True) if need is not None and need.over is None}
+        self._client.import_predictions(
+            self._project_id,
+            [{"task": number, **prediction} for number, prediction in predicted.items() if number in fresh],
+        )
+        imported = len(fresh & predicted.keys())
+        if not self._clustered and all(need is None or need.done or _is_bare(need) for need in needs):
+            return len(page), imported
+        return self._replace([task["id"] for task in page], after_id, predicted, imported)
+
+    def _replace(
+        self, numbers: Sequence[int], after_id: int, predicted: Mapping[int, Json], done: int
+    ) -> tuple[int, int]:
+        """As `write`, of predictions that are there; ends early where a person waits for this worker."""
+        # Read again: people have gone on while we predicted, and what was imported has numbers now. One after the
+        # other, as Label Studio's counts of a project's data columns are not made for two changes at a time.
+        now = {task["id"]: task for task in self._client.task_page(self._project_id, after_id, CHUNK)}
+        for index, number in enumerate(numbers):
+            need = self._plan_replacement(now[number]) if number in now else None
+            if need is None:
+                continue
+            written = self._look_after(now[number], need, predicted.get(number))
+            done += written and need.current is None
+            if written and index + 1 < len(numbers) and self._place.queue.is_waited_for():
+                return index + 1, done
+        return len(numbers), done
+
+    def _look_after(self, task: Json, need: ReplacementPlan, prediction: Json | None) -> bool:
+        """Makes the task's predictions one; whether that took a request."""
+        shown = prediction if need.current is None else need.current
+        number = need.over if need.current is None else need.current["id"]
+        if shown is None or number is None:
+            return False  # the task or its prediction came or went just now; the next time finds it
+        # With its task, which Label Studio needs where it validates predictions.
+        changes = {"task": task["id"], **shown} if need.current is None else {}
+        if self._clustered and (cluster := cluster_of(task, shown, self._config)) != shown.get("cluster"):
+            changes["cluster"] = cluster
+        if changes and not self._client.change_prediction(number, **changes):
+            return False
+        deleted = [self._client.delete_prediction(each) for each in need.superfluous]
+        return bool(changes or deleted)
+
+    def _predict(self, tasks: Sequence[Json]) -> dict[int, Json]:
+        """Task -> its prediction; notes on the way where the model doubts a picture's classes."""
+        if not tasks:
+            return {}
+        found = predict_tasks(self._place, self._project_id, self._version, tasks, self._config)
+        card = self._place.models.get(self._place.stores.models.folder(self._project_id, self._version)).card
+        for task, each in zip(tasks, found, strict=True):
+            if each.labels and each.localization is not None:
+                self._place.stores.feedback.note_doubt(self._project_id, int(task["id"]), doubt(each, card))
+        return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
+
+    def _plan_replacement(self, task: Json) -> ReplacementPlan | None:
+        return plan_replacement(task, self._project_id, self._version, self._config)
+
+
+def doubt(predicted: Predicted, card: ModelCard) -> Json | None:
+    """The class that the model is sure to see where people have given others; None where it agrees or is not sure."""
+    if predicted.localization is None or card.multi_label or len(card.classes) < 2:
+        return None
+    seen = predicted.localization.label
+    probability = predicted.localization.scores[seen]
+    if seen in predicted.labels or probability < SURE:
+        return None
+    return {"given": list(predicted.labels), "seen": seen, "probability": round(float(probability), 4)}
+
+
+def _is_bare(need: ReplacementPlan) -> bool:
+    """Whether there was nothing of ours before."""
+    return need.current is None and need.over is None and not need.superfluous
+
+
+def _arrange(context: JobContext, client: LabelStudioClient, project_id: str, version: str) -> None:
+    """Has the project show the version, and offer its tasks in the order that its policy names."""
+    sampling = context.stores.policies.find(project_id).sampling
+    project = client.project(project_id)
+    title = None
+    if sampling not in ("", UNCERTAINTY):  # asking for backends makes Label Studio call them all
+        backends = client.backends(project_id)
+        ours = [each for each in backends if is_one_version(str(each.get("model_version")), project_id)]
+        title = str(ours[0]["title"]) if ours else None
+    changes = project_changes(project, project_id, version, sampling, title)
+    if changes.get("model_version") == version and version not in client.model_versions(project_id):
+        del changes[
+            "model_version"
+        ]  # people had worked on every task; Label Studio takes no version that predicts none
+    if changes:
+        client.update_project(project_id, **changes)
+        logger.info("project %s: %s", project_id, ", ".join(f"{name} is {value!r}" for name, value in changes.items()))

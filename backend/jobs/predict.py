@@ -1,0 +1,145 @@
+"""RQ job: predictions for the tasks of one /predict, or the object in a drawn box or at a clicked point."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from backend.errors import BackendError, ImageError
+from backend.jobs.context import JobContext, job_context
+from backend.jobs.fetch_images import fetch_images
+from backend.labelstudio.empty_prediction import empty_prediction
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.prediction_check import check_prediction
+from backend.labelstudio.prompts import Prompt, newest_prompt
+from backend.labelstudio.results import to_prediction
+from backend.labelstudio.task_labels import image_labels
+from wsol_core.data.images import open_image_small
+from wsol_core.errors import DataError
+from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
+from wsol_core.localization.predictor import Predictor
+from wsol_core.records import Localization, Sample
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+
+def predict(call: Mapping[str, Any]) -> list[Json]:
+    """One prediction a task, in their order.
+
+    Args: call: project_id, version, label_config, tasks as Label Studio sends them, files (index of a task -> its
+        picture, where that is on disk already), and the context of an interactive call or None.
+    """
+    context = job_context()
+    config = LabelConfig.parse(call["label_config"])
+    files = {int(index): Path(path) for index, path in call.get("files", {}).items()}
+    if (interactive := call.get("context")) is not None:
+        prompt = newest_prompt(interactive)
+        return [
+            _object_at(context, call, task, config, prompt, files.get(index))
+            for index, task in enumerate(call["tasks"])
+        ]
+    found = predict_tasks(context, call["project_id"], call["version"], call["tasks"], config, files)
+    return [each.prediction for each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """A task's prediction, what it was made of (None where the picture cannot be used), and the picture's classes as
+    people have given them, in the model's words.
+    """
+
+    prediction: Json
+    localization: Localization | None
+    labels: tuple[str, ...]
+
+
+def predict_tasks(
+    context: JobContext,
+    project_id: str,
+    version: str,
+    tasks: Sequence[Mapping[str, Any]],
+    config: LabelConfig,
+    files: Mapping[int, Path] = MappingProxyType({}),
+) -> list[Predicted]:
+    """One prediction a task; an empty one, and a logged reason, where the picture cannot be used."""
+    predictor = context.models.get(context.stores.models.folder(project_id, version))
+    found = fetch_images(context.media, tasks, config, project_id, files)
+    localized = _localized(predictor, tasks, found, config)
+    chosen = context.stores.policies.find(project_id).score_threshold
+    threshold = context.settings.score_threshold if chosen is None else chosen
+    return [
+        Predicted(_prediction(task, localization, config, version, threshold, labels), localization, labels)
+        for task, (localization, labels) in zip(tasks, localized, strict=True)
+    ]
+
+
+def _localized(
+    predictor: Predictor, tasks: Sequence[Mapping[str, Any]], found: Sequence[Path | ImageError], config: LabelConfig
+) -> list[tuple[Localization | None, tuple[str, ...]]]:
+    """What was found in each task's picture, and the classes that people gave it."""
+    labels = [image_labels(task, config, predictor.card.classes) for task in tasks]
+    readable = [index for index, path in enumerate(found) if isinstance(path, Path)]
+    samples = [Sample(str(index), Path(str(found[index])), labels[index]) for index in readable]
+    results: list[tuple[Localization | None, tuple[str, ...]]] = [(None, given) for given in labels]
+    localized = predictor.localize(samples, lambda sample: sample.labels or None)
+    for index, result in zip(readable, localized, strict=True):
+        if isinstance(result, Localization):
+            results[index] = (result, labels[index])
+        else:
+            logger.warning("task %r: %s", tasks[index].get("id"), result.reason)
+    return results
+
+
+def _prediction(
+    task: Mapping[str, Any],
+    localization: Localization | None,
+    config: LabelConfig,
+    version: str,
+    threshold: float,
+    labels: Sequence[str] = (),
+) -> Json:
+    """Checked once more: Label Studio takes what it cannot show without a word."""
+    if localization is None:
+        return empty_prediction(version)
+    prediction = to_prediction(localization, config, version, score_threshold=threshold, chosen=tuple(labels))
+    try:
+        check_prediction(prediction, config)
+    except BackendError as error:
+        logger.error("task %r: a fault of the program, so nothing is predicted: %s", task.get("id"), error)
+        return empty_prediction(version)
+    return prediction
+
+
+def _object_at(
+    context: JobContext,
+    call: Mapping[str, Any],
+    task: Mapping[str, Any],
+    config: LabelConfig,
+    prompt: Prompt | None,
+    file: Path | None,
+) -> Json:
+    """The object in the newest box, or at the newest point, that the person drew; nothing without one."""
+    version, project_id = call["version"], call["project_id"]
+    path = file or fetch_images(context.media, [task], config, project_id)[0]
+    if prompt is None or isinstance(path, ImageError):
+        return empty_prediction(version)
+    predictor = context.models.get(context.stores.models.folder(project_id, version))
+    _, (width, height) = open_image_small(path, 32, f"task {task.get('id')}")
+    x, y, w, h = (share * side for share, side in zip(prompt.xywh, (width, height, width, height), strict=True))
+    where = BoxPrompt((x, y, x + w, y + h)) if prompt.is_box else PointPrompt(x, y)
+    try:
+        region = localize_prompted(predictor, path, where, prompt.label)
+    except DataError as error:
+        logger.warning("task %r: %s", task.get("id"), error)
+        region = None
+    if region is None:
+        return empty_prediction(version)
+    localization = Localization(str(task.get("id")), (width, height), {region.label: region.score}, (region,))
+    regions_only = replace(config, controls=config.region_controls)
+    return _prediction(task, localization, regions_only, version, 0.0)

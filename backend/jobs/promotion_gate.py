@@ -1,0 +1,118 @@
+"""The gate: whether a new version predicts from now on, decided before it is published.
+
+New and live version localize the pictures of the holdout, which people corrected and neither learned from, and are
+compared picture by picture (wsol_core.evaluation.comparison). Where too few are corrected, only what the labels say is
+left, and the record says so. The same run gets the same answer however often it is asked.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backend.jobs.context import JobContext
+from wsol_core.evaluation.comparison import ImageScore, compare, score_image
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.predictor import Predictor
+from wsol_core.records import Localization, Sample
+
+logger = logging.getLogger(__name__)
+
+FEWEST_PICTURES = 5
+LABEL_MARGIN = 0.05  # of a measure on some held-out pictures; less is chance
+LABEL_MEASURES = ("holdout_top1_accuracy", "holdout_score")
+FIRST, BY_HOLDOUT, BY_LABELS = "first version", "holdout", "labels only"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`against`: the live version, None before the first. `passed`: not worse. `promoted`: to become live.
+
+    measures: name -> {"live", "new", "difference", "low", "high"}; the interval only where pictures were compared.
+    """
+
+    mode: str
+    criterion: str
+    against: str | None
+    pictures: int
+    passed: bool
+    promoted: bool
+    sentence: str
+    measures: dict[str, Json] = field(default_factory=dict)
+
+    def to_dict(self) -> Json:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def judge(context: JobContext, project_id: str, model: Path, card: ModelCard, holdout: Sequence[Sample]) -> Verdict:
+    """Compares the trained `model` with the project's live version.
+
+    Args: holdout: pictures with corrected regions that were kept from the training.
+    """
+    mode = context.stores.policies.find(project_id).gate
+    against = context.stores.models.current(project_id)
+    if against is None:
+        return Verdict(
+            mode, FIRST, None, 0, True, True, "It is the first version; there is nothing to compare it with."
+        )
+    folder = context.stores.models.folder(project_id, against)
+    measured = _by_holdout(folder, model, holdout, context.settings.device)
+    criterion, pictures, passed, sentence, measures = measured or _by_labels(
+        context.stores.models.facts(project_id, against), card, len(holdout)
+    )
+    promoted = passed and mode == "auto"
+    if passed and not promoted:
+        sentence += f" The gate's mode is {mode!r}, so a person decides."
+    logger.info("project %s, against %s: %s", project_id, against, sentence)
+    return Verdict(mode, criterion, against, pictures, passed, promoted, sentence, measures)
+
+
+def _by_holdout(
+    live: Path, new: Path, holdout: Sequence[Sample], device: str
+) -> tuple[str, int, bool, str, dict[str, Json]] | None:
+    """None where too few pictures can be compared."""
+    if len(holdout) < FEWEST_PICTURES:
+        return None
+    before, after = _scores(live, holdout, device), _scores(new, holdout, device)
+    both = sorted(before.keys() & after.keys())
+    if len(both) < FEWEST_PICTURES:
+        return None
+    found = compare([before[name] for name in both], [after[name] for name in both])
+    return BY_HOLDOUT, len(both), found.passed, found.sentence, found.to_dict()
+
+
+def _scores(model: Path, holdout: Sequence[Sample], device: str) -> dict[str, ImageScore]:
+    """Of each readable picture. A class that the model has not learned is not found, which counts against it."""
+    predictor = Predictor.open(model, device)
+    known = set(predictor.card.classes)
+    samples = {sample.file: sample for sample in holdout}
+    scores = {}
+    for found in predictor.localize(holdout, lambda sample: [label for label in sample.labels if label in known]):
+        if isinstance(found, Localization):
+            scores[found.file] = score_image(found.regions, samples[found.file].regions, found.size_wh)
+    return scores
+
+
+def _by_labels(
+    facts: Mapping[str, Any], card: ModelCard, corrected: int
+) -> tuple[str, int, bool, str, dict[str, Json]]:
+    """How well held-out pictures are classified and localized as far as labels alone tell; each on its own pictures."""
+    old, new = facts.get("metrics") or {}, card.metrics
+    measures = {
+        name: {"live": old[name], "new": new[name], "difference": new[name] - old[name]}
+        for name in LABEL_MEASURES
+        if name in old and name in new
+    }
+    worse = [name for name, values in measures.items() if values["difference"] < -LABEL_MARGIN]
+    shown = ", ".join(f"{name} {values['new']:.3f} after {values['live']:.3f}" for name, values in measures.items())
+    sentence = (
+        f"Judged by labels only, since {corrected} corrected pictures are in the holdout and {FEWEST_PICTURES} are "
+        f"needed: {'worse' if worse else 'not worse'}{f' ({shown})' if shown else ''}."
+    )
+    return BY_LABELS, 0, not worse, sentence, measures

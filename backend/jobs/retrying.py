@@ -1,0 +1,53 @@
+"""Whether a job that failed is tried again: later where that helps, never otherwise.
+
+A job whose process died is RQ's business; see queue.AFTER_DEATHS_S.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from rq import get_current_job
+from rq.job import Retry
+
+from backend.errors import ImageNotNowError, QueueError, UnreachableError
+
+logger = logging.getLogger(__name__)
+
+FOR_NOW = (UnreachableError, ImageNotNowError, QueueError)  # trying again helps
+WAITS_S = (1, 5, 15, 30, 60, 120, 300)  # before that; then every five minutes
+MOST = 300  # attempts: about a day of a Label Studio that is down
+NO_END = 10**9
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def retried(job_function: Callable[Arguments, Result]) -> Callable[Arguments, Result | Retry]:
+    """A job that is tried again after errors FOR_NOW; any other error ends it for good."""
+
+    @functools.wraps(job_function)
+    def attempt(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result | Retry:
+        job = get_current_job()
+        try:
+            return job_function(*args, **kwargs)
+        except Exception as error:
+            if job is None:
+                raise
+            if isinstance(error, FOR_NOW) and (job.number_of_retries or 0) < MOST:
+                logger.warning("job %s is tried again: %s", job.id, error)
+                return Retry(max=NO_END, interval=list(WAITS_S))
+            job.retries_left = 0
+            raise
+
+    return attempt
+
+
+def wait_turn(interval_s: int) -> Retry:
+    """What a job returns that has to wait for something else; that is no failed attempt."""
+    if (job := get_current_job()) is not None:
+        job.number_of_retries = 0
+    return Retry(max=NO_END, interval=interval_s)

@@ -1,0 +1,196 @@
+"""RQ job: train a run on the project's pictures, judge the result, and publish it as a version."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rq.job import Retry
+
+from backend.errors import BackendError, LiveVersionChangedError, QueueError
+from backend.jobs.context import JobContext, job_context
+from backend.jobs.manifest import Pictures, frozen_manifest, read_pictures
+from backend.jobs.promotion_gate import Verdict, judge
+from backend.jobs.retrying import FOR_NOW, retried, wait_turn
+from backend.signals import StopRequest
+from backend.storage.files import locked
+from backend.storage.runs import CANCELLED, ENDED, RUNNING, SUCCEEDED, Run
+from wsol_core.config import TrainConfig
+from wsol_core.errors import TrainingCancelled
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.model_folder import CHECKPOINT, is_finished, is_started
+from wsol_core.training.fit import fit
+from wsol_core.training.progress import Progress, TrainingHooks
+
+logger = logging.getLogger(__name__)
+
+MOST_STARTS = 5  # processes in a row that may die without getting further
+EVERY_S = 0.5  # progress is reported, and cancelling noticed
+TURN_S = 2  # between looks whether another run of the project is still being trained
+MOST_JUDGEMENTS = 5  # people who activate versions all the time end with a failed run
+
+
+@retried
+def train(run_id: str) -> str | Retry | None:
+    """The version that was published; None where the run was cancelled.
+
+    Only the id crosses the queue, so a retry goes on from the last checkpoint, on any worker. What goes wrong for now
+    is tried again; everything else ends the run, and its reason is kept.
+    """
+    context = job_context()
+    run = context.stores.runs.read(run_id)
+    if run.state in ENDED:
+        return run.version
+    worker_ends = StopRequest("")
+    with (
+        worker_ends.listening(),
+        # The system lets go of it when the process dies: a run that was given up by mistake cannot train twice.
+        locked(context.settings.home / "runs" / f".training-{run.project_id}", wait=False) as alone,
+    ):
+        if not alone:
+            return wait_turn(TURN_S)
+        try:
+            return _train(context, run, worker_ends.is_asked)
+        except Exception as error:
+            # Whatever went wrong while the worker ends: the processes that load pictures are told to end, too.
+            if worker_ends.is_asked():
+                context.stores.runs.update(run_id, starts=run.starts)
+                return wait_turn(0)
+            if isinstance(error, TrainingCancelled):
+                return None
+            if isinstance(error, FOR_NOW):
+                context.stores.runs.update(run_id, starts=run.starts, reason=f"Is tried again: {error}")
+            raise
+
+
+def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> str:
+    run = _begin(context, run)
+    runs, models = context.stores.runs, context.stores.models
+    model = runs.folder(run.id) / "model"
+    if (version := models.of_run(run.project_id, run.id)) is None:
+        manifest = frozen_manifest(context, run, lambda seen: _report_reading(context, run.id, seen))
+        pictures = read_pictures(manifest)
+        card = _fit(context, run, pictures, model, worker_ends)
+        version = _publish(context, run, card, pictures, manifest)
+    gate = models.facts(run.project_id, version)["gate"]
+    # Once more: the process that wrote the version may have died before it was live.
+    models.publish(run.project_id, model, {"run": run.id}, live=gate["promoted"], over=gate["against"])
+    if context.settings.preannotate and models.current(run.project_id) == version:
+        # Before the run counts as done: whoever dies in between does it again.
+        context.queue.begin_preannotation(run.project_id, version)
+    runs.update(run.id, state=SUCCEEDED, ended=time.time(), version=version, gate=gate)
+    runs.clear(run.id)
+    logger.info("run %s: published %s", run.id, version)
+    return version
+
+
+def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_ends: Callable[[], bool]) -> ModelCard:
+    """The trained model's card; training begins with the live version's weights, or goes on from its checkpoint."""
+    context.stores.runs.update(run.id, pictures=len(pictures.train))
+    classes, live = pictures.classes, context.stores.models.current(run.project_id)
+    logger.info("run %s: %s with %d pictures of %s", run.id, _step(model), len(pictures.train), ", ".join(classes))
+    return fit(
+        TrainConfig.from_dict(run.config),
+        pictures.train,
+        classes,
+        model,
+        weights_dir=context.settings.weights_dir,
+        hooks=TrainingHooks(_reporter(context, run.id), _stop_asker(context, run.id, worker_ends)),
+        resume=is_started(model),
+        unseen=pictures.holdout,
+        warm_start=context.stores.models.folder(run.project_id, live) if live else None,
+    )
+
+
+def _publish(context: JobContext, run: Run, card: ModelCard, pictures: Pictures, manifest: Path) -> str:
+    """The new version, live if the gate lets it; judged anew where another version has become live meanwhile."""
+    model = context.stores.runs.folder(run.id) / "model"
+    for _ in range(MOST_JUDGEMENTS):
+        verdict = judge(context, run.project_id, model, card, pictures.holdout)
+        facts = _facts(run, card, pictures, verdict)
+        try:
+            return context.stores.models.publish(
+                run.project_id, model, facts, manifest, live=verdict.promoted, over=verdict.against
+            )
+        except LiveVersionChangedError as error:
+            logger.info("run %s: %s", run.id, error)
+    raise BackendError(f"The live version of project {run.project_id} changed {MOST_JUDGEMENTS} times; train again.")
+
+
+def _begin(context: JobContext, run: Run) -> Run:
+    """The run, begun once more; BackendError where it keeps killing its processes."""
+    runs, now = context.stores.runs, time.time()
+    checkpoint = runs.folder(run.id) / "model" / CHECKPOINT
+    got_further = run.begun is not None and checkpoint.is_file() and checkpoint.stat().st_mtime > run.begun
+    starts = 1 if got_further else run.starts + 1
+    if starts > MOST_STARTS:
+        raise BackendError(
+            f"The process of run {run.id} died {run.starts} times, so it is not started again; look for an "
+            "out-of-memory message in the worker's log, then train with a smaller backbone or on another device."
+        )
+    return runs.update(run.id, state=RUNNING, started=run.started or now, begun=now, starts=starts, reason="")
+
+
+def _step(model: Path) -> str:
+    if is_finished(model):
+        return "has been trained"
+    return "goes on from its checkpoint" if is_started(model) else "starts"
+
+
+def _facts(run: Run, card: ModelCard, pictures: Pictures, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "trigger": run.trigger,
+        "classes": list(card.classes),
+        "pictures": len(pictures.train),
+        "corrected": sum(bool(sample.regions) for sample in pictures.train),
+        "holdout": len(pictures.holdout),
+        "metrics": dict(card.metrics),
+        "config": card.config.to_dict(),
+        "code_version": card.code_version,
+        "gate": verdict.to_dict(),
+    }
+
+
+def _reporter(context: JobContext, run_id: str) -> Callable[[Progress], None]:
+    """Tells Redis how far the training is, now and then; a Redis that is away does not stop a training."""
+    last_s = -EVERY_S
+
+    def report(progress: Progress) -> None:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if now_s - last_s < EVERY_S:
+            return
+        last_s = now_s
+        _report(context, run_id, {**progress.to_values(), "at": time.time()})
+
+    return report
+
+
+def _report_reading(context: JobContext, run_id: str, seen: int) -> None:
+    _report(context, run_id, {"stage": "reading", "stage_index": 0, "stages": 1, "step": seen, "at": time.time()})
+
+
+def _report(context: JobContext, run_id: str, values: Mapping[str, Any]) -> None:
+    try:
+        context.queue.report_progress(run_id, values)
+    except QueueError as error:
+        logger.warning("run %s: progress is not shown: %s", run_id, error)
+
+
+def _stop_asker(context: JobContext, run_id: str, worker_ends: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether the worker ends or the run was cancelled; that for workers that the command to stop does not reach."""
+    last_s = time.monotonic()
+
+    def should_stop() -> bool:
+        nonlocal last_s
+        now_s = time.monotonic()
+        if worker_ends() or now_s - last_s < EVERY_S:
+            return worker_ends()
+        last_s = now_s
+        return context.stores.runs.read(run_id).state == CANCELLED
+
+    return should_stop

@@ -1,0 +1,95 @@
+"""A task's predictions of ours: which a new version writes over, which go, and which stay because of a person.
+
+Decisions about task JSON alone; what carries them out is the job that pre-annotates.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.task_labels import given_labels, is_finished
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementPlan:
+    """What a task's predictions need to be exactly one of ours, of the version asked about.
+
+    `current` is the one of that version, None where it has to be predicted; then `over` is the number of an older one
+    to write it over, None where it has to be added. `superfluous` are the numbers of those to be deleted afterwards.
+    """
+
+    current: Json | None
+    over: int | None
+    superfluous: tuple[int, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.current is not None and not self.superfluous
+
+
+def plan_replacement(task: Json, project_id: str, version: str, config: LabelConfig) -> ReplacementPlan | None:
+    """What a task's predictions need; None where people have worked on them: those stay.
+
+    An older prediction is written over, not deleted: whoever has the task open names its number when they submit, and
+    Label Studio refuses a number that is gone. One that an annotation names already keeps its content.
+    """
+    if is_touched(task, config):
+        return None
+    ours = sorted((each for each in _listed(task, "predictions") if is_ours(each, project_id)), key=_number)
+    named = {annotation.get("parent_prediction") for annotation in _listed(task, "annotations")}
+    current = next((each for each in ours if each.get("model_version") == version), None)
+    free = [_number(each) for each in ours if each.get("id") not in named]
+    over = free[-1] if current is None and free else None
+    kept = over if current is None else _number(current)
+    return ReplacementPlan(current, over, tuple(number for number in map(_number, ours) if number != kept))
+
+
+def is_touched(task: Json, config: LabelConfig) -> bool:
+    """Whether people have worked on the predictions: finished the task, keep a draft of it, or have submitted what
+    began with a prediction that showed something. A chosen class alone is none of that.
+    """
+    if task.get("draft_exists") or task.get("drafts") or is_finished(task, config):
+        return True
+    showed = {each.get("id") for each in _listed(task, "predictions") if each.get("result")}
+    return any(annotation.get("parent_prediction") in showed for annotation in _listed(task, "annotations"))
+
+
+def is_ours(prediction: Json, project_id: str) -> bool:
+    """Whether a version of the project has made it, or its stand-in before the first one."""
+    return str(prediction.get("model_version")).startswith(f"boxstrap-{project_id}-")
+
+
+def cluster_of(task: Json, prediction: Json, config: LabelConfig) -> int | None:
+    """The number of the picture's class, the same in all versions; None where neither people nor prediction name one.
+
+    Label Studio's uncertainty sampling begins with the cluster of which a person has submitted least. A class's place
+    among the classes would change when new ones come, and predictions of several versions are counted together.
+    """
+    name = next(iter(given_labels(task, config)), None) or _predicted_class(prediction)
+    return None if name is None else zlib.crc32(name.encode()) >> 1  # Label Studio keeps 31 bits
+
+
+def _predicted_class(prediction: Json) -> str | None:
+    """The label of its surest result."""
+    named = [
+        (float(each.get("score") or 0.0), str(names[0]))
+        for each in _listed(prediction, "result")
+        if isinstance(value := each.get("value"), Mapping) and (names := value.get(str(each.get("type"))))
+    ]
+    return max(named)[1] if named else None
+
+
+def _listed(source: Json, key: str) -> list[Json]:
+    values = source.get(key)
+    return [each for each in values if isinstance(each, Mapping)] if isinstance(values, list) else []
+
+
+def _number(prediction: Json) -> int:
+    return int(prediction["id"])

@@ -1,0 +1,1 @@
+"""The queues in Redis: what is put on them, and what gives back jobs that were lost."""

@@ -1,0 +1,99 @@
+"""Keeps jobs moving: those of dead workers and those whose time has come go back to their queues.
+
+RQ would do both within minutes; a scheduler that was killed even blocks the next one for one. Several janitors, on
+several machines, take turns.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+from redis.exceptions import RedisError
+from rq.job import JobStatus
+from rq.scheduler import RQScheduler
+from rq.serializers import JSONSerializer
+
+from backend.errors import BackendError, NotFoundError
+from backend.queueing.periodic import PeriodicThread
+from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
+from backend.storage.runs import CANCELLED, ENDED, FAILED, Run, RunStore
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+THOROUGH_EVERY = 5  # rounds
+GRACE_S = 8.0  # after Redis was away, for the workers to be heard of again
+SETTLED_AFTER_S = 3600.0  # of a run's end; sooner, a process of it that does not know may still write
+JOB_ENDED = tuple(
+    status.value for status in (JobStatus.FINISHED, JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED)
+)
+
+
+class Janitor(PeriodicThread):
+    """One for each web process; they take turns."""
+
+    def __init__(self, queue: JobQueue, runs: RunStore) -> None:
+        super().__init__("janitor")
+        self._queue, self._runs = queue, runs
+        self._scheduler = RQScheduler([TRAIN, PREDICT, BULK], connection=queue.connection, serializer=JSONSerializer)
+        self._scheduler.prepare_registries([TRAIN, PREDICT, BULK])
+        self._strays: set[str] = set()
+        self._settled: set[str] = set()  # runs that need no look any more
+
+    def run_once(self, thorough: bool = False, recover: bool = True) -> None:
+        """One round; nothing where another janitor is at it.
+
+        Args: thorough: also what goes wrong rarely: jobs that are on no queue, runs that Redis forgot or whose job
+            ended without a word, files of runs that have ended. recover: jobs whose workers are not heard of.
+        """
+        lock = self._queue.connection.lock("boxstrap:lock:janitor", timeout=10)
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            if recover:
+                self._queue.recover()
+            self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]
+            if thorough:
+                self._strays = self._queue.requeue_orphans(self._strays)
+                self._look_at_runs()
+        finally:
+            lock.release()
+
+    def _look_at_runs(self) -> None:
+        names = set(self._runs.names())
+        self._settled &= names
+        for name in sorted(names - self._settled):
+            with suppress(NotFoundError):  # removed just now
+                self._look_at(self._runs.read(name))
+
+    def _look_at(self, run: Run) -> None:
+        if run.state in ENDED:
+            self._runs.clear(run.id, everything=run.state == CANCELLED)
+            if time.time() - (run.ended or 0.0) > SETTLED_AFTER_S:
+                self._settled.add(run.id)
+            return
+        status = self._queue.status(run.id)
+        if status is None:
+            logger.warning("run %s is not in Redis any more; it is put on its queue again", run.id)
+            self._queue.train(run.id)
+        elif status in JOB_ENDED:
+            self._runs.update(
+                run.id,
+                state=FAILED,
+                ended=time.time(),
+                reason=f"Its job is {status}, and did not say why; the train worker's log may. {run.reason}".rstrip(),
+            )
+
+    def _work(self) -> None:
+        rounds, recover_from_s = 0, 0.0
+        while not self._done.wait(EVERY_S):
+            rounds += 1
+            try:
+                self.run_once(rounds % THOROUGH_EVERY == 0, recover=time.monotonic() >= recover_from_s)
+            except (BackendError, RedisError) as error:
+                logger.warning("janitor: %s", error)
+                recover_from_s = time.monotonic() + GRACE_S
+            except Exception:  # a thread that dies in silence would leave jobs where they are
+                logger.exception("janitor: unexpected")

@@ -1,0 +1,36 @@
+"""A thread that does a round of work again and again in the background of a web process."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from types import TracebackType
+
+
+class PeriodicThread(ABC):
+    """Between `start` and `stop`, or while it is entered."""
+
+    def __init__(self, name: str) -> None:
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begins; once only."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the round that it is at, and waits for that, within reason."""
+        self._done.set()
+        self._thread.join(timeout=5)
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @abstractmethod
+    def _work(self) -> None:
+        """PeriodicThread until `_done` is set."""

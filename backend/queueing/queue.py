@@ -1,0 +1,300 @@
+"""The queues: what is put on them, how far it is, how it is stopped. Names jobs by import path and runs none.
+
+    boxstrap-train     trainings, one at a time for each project
+    boxstrap-predict   what a person waits for: /predict
+    boxstrap-bulk      pre-annotation of whole projects, chunk by chunk, and reading what people did in them,
+                       behind boxstrap-predict
+
+Arguments and results are JSON: whoever can write to Redis can still name functions, so Redis has to be private.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.exceptions import ConnectionError as ConnectionLostError
+from redis.exceptions import LockError, RedisError
+from redis.exceptions import TimeoutError as TooSlowError
+from rq import Queue, Worker
+from rq.command import send_stop_job_command
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Callback, Job, JobStatus, Retry
+from rq.results import Result
+from rq.serializers import JSONSerializer
+from rq.utils import as_text
+from rq.worker import BaseWorker
+
+from backend.errors import BusyError, QueueError
+from backend.queueing.orphaned_jobs import recover, requeue_orphans
+
+TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
+JOBS, CALLBACKS = "backend.jobs", "backend.queueing.callbacks"
+# What RQ does when a job's process died: on with it at once, and slowly where it keeps dying. What a job does about
+# errors is tasks.attempts' business.
+AFTER_DEATHS_S = [0] * 10 + [60] * 90
+CHUNK_TIMEOUT_S = 900
+LOCK_S = 20.0
+KEPT_S = 86400  # what has ended is shown for a day
+NOT_STARTED = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED)
+
+Json = dict[str, Any]
+
+
+class JobQueue:
+    """The queues in one Redis. Every method raises QueueError where Redis cannot be reached."""
+
+    def __init__(self, connection: redis.Redis, patient: redis.Redis | None = None) -> None:
+        """Args: patient: a connection for waiting on predictions, where `connection` expects quick answers."""
+        self.connection, self._patient = connection, patient or connection
+        self._queues = {
+            name: Queue(name, connection=connection, serializer=JSONSerializer) for name in (TRAIN, PREDICT, BULK)
+        }
+
+    def ping(self) -> None:
+        """QueueError unless Redis answers."""
+        with _reaching():
+            self.connection.ping()
+
+    def train(self, run_id: str) -> None:
+        """Puts a run on the queue, once: again is nothing."""
+        with _reaching():
+            if self._job(run_id) is None:
+                self._queues[TRAIN].enqueue(
+                    f"{JOBS}.train.train",
+                    run_id,
+                    job_id=run_id,
+                    description=f"train {run_id}",
+                    job_timeout=-1,
+                    result_ttl=KEPT_S,
+                    failure_ttl=KEPT_S,
+                    retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
+                    on_failure=Callback(f"{CALLBACKS}.training_failed"),
+                )
+
+    def predict(self, call: Mapping[str, Any], wait_s: float) -> list[Json]:
+        """One prediction a task of `call`, from a worker; BusyError where there is none in time.
+
+        What nobody waits for any more is not begun.
+        """
+        wait = max(1, int(wait_s))
+        with _reaching():
+            job = self._queues[PREDICT].enqueue(
+                f"{JOBS}.predict.predict",
+                dict(call),
+                # RQ logs a job's description, else its arguments: those hold addresses that may be signed.
+                description=f"predict {len(call['tasks'])} tasks of project {call['project_id']}",
+                job_timeout=wait + 5,
+                ttl=wait + 5,
+                result_ttl=60,
+                failure_ttl=600,
+            )
+            waiting = Job(job.id, connection=self._patient, serializer=JSONSerializer)
+            result = waiting.latest_result(timeout=wait)
+            if result is None:
+                self._give_up(job.id)
+                workers = len(self.workers(PREDICT))
+                advice = "they are busy; ask again, or start more" if workers else "start `boxstrap worker predict`"
+                raise BusyError(f"No prediction within {wait} s. {workers} workers for it are running: {advice}.")
+        if result.type != Result.Type.SUCCESSFUL:
+            raise BusyError(f"The prediction failed: {_last_line(result.exc_string)}")
+        return list(result.return_value or ())
+
+    def begin_preannotation(self, project_id: str, version: str) -> None:
+        """Puts the first chunk of a whole project's pre-annotation on the queue; the others follow by themselves."""
+        self.preannotate({"project_id": project_id, "version": version, "after_id": 0, "seen": 0, "done": 0})
+
+    def preannotate(self, chunk: Mapping[str, Any]) -> None:
+        """Puts a chunk of a project's pre-annotation on the queue, once: again is nothing while it waits or runs."""
+        job_id = f"bulk-{chunk['project_id']}-{chunk['version']}-{chunk['after_id']}"
+        with _reaching():
+            known = self._job(job_id)
+            if known is not None and known.get_status() not in (*NOT_STARTED, JobStatus.STARTED):
+                self._forget(known)
+                known = None
+            if known is None:
+                what = f"pre-annotate project {chunk['project_id']} after task {chunk['after_id']}"
+                done = Callback(f"{CALLBACKS}.chunk_done")
+                self._enqueue_bulk("preannotate.preannotate", dict(chunk), job_id, what, on_success=done)
+
+    def is_waited_for(self) -> bool:
+        """Whether anybody waits for a prediction that no worker has begun."""
+        with _reaching():
+            return self._queues[PREDICT].count > 0
+
+    def sync_annotations(self, project_id: str, full: bool = False) -> None:
+        """Has a worker read what people did in the project since it was last read; again is nothing while one waits.
+
+        Args: full: all of the project, since of what was deleted no trace is left.
+        """
+        with _reaching():
+            key = _asked_key(project_id)
+            self.connection.hincrby(key, "full" if full else "changes", 1)
+            # One that has been started may have looked at the counters for the last time: then another one follows.
+            for job_id in (f"observe-{project_id}", f"observe-{project_id}-next"):
+                known = self._job(job_id)
+                status = None if known is None else known.get_status(refresh=False)
+                if status in NOT_STARTED:
+                    return
+                if status != JobStatus.STARTED:
+                    self._enqueue_sync(project_id, job_id, known)
+                    return
+
+    def requested_syncs(self, project_id: str) -> dict[str, int]:
+        """How often `sync_annotations` was asked for, "full" or just "changes"; it is repeated when that has grown."""
+        with _reaching():
+            found = self.connection.hgetall(_asked_key(project_id))
+        return {as_text(name): int(count) for name, count in sorted(found.items())}
+
+    def authorize_webhook(self, project_id: str, own_url: str) -> None:
+        """Has a worker add our password to the webhook that Label Studio made; asked for once a minute at most."""
+        with _reaching():
+            if self.connection.set(f"boxstrap:signed:{project_id}", "1", nx=True, ex=60):
+                self._queues[PREDICT].enqueue(
+                    f"{JOBS}.authorize_webhook.authorize_webhook",
+                    project_id,
+                    own_url,
+                    description=f"sign the webhook of project {project_id}",
+                    job_timeout=60,
+                    result_ttl=60,
+                    failure_ttl=600,
+                )
+
+    def status(self, job_id: str) -> str | None:
+        """RQ's word for how the job stands; None where Redis does not know it."""
+        with _reaching():
+            job = self._job(job_id)
+            return None if job is None else job.get_status().value
+
+    def cancel(self, job_id: str) -> None:
+        """Takes a job off its queue, or kills its process if a worker has one for it; nothing where it has ended."""
+        with _reaching():
+            job = self._job(job_id)
+            if job is None:
+                return
+            if job.get_status() == JobStatus.STARTED:
+                try:
+                    send_stop_job_command(self.connection, job_id, serializer=JSONSerializer)
+                except (InvalidJobOperation, NoSuchJobError):  # it ended just now
+                    return
+            elif job.get_status() in NOT_STARTED:
+                self._forget(job)
+
+    def report_progress(self, job_id: str, progress: Mapping[str, Any]) -> None:
+        """What `progress` gives from now on, for a day."""
+        with _reaching():
+            self.connection.set(_progress_key(job_id), json.dumps(progress), ex=KEPT_S)
+
+    def progress(self, job_id: str) -> Json | None:
+        """How far a running job says it is."""
+        with _reaching():
+            text = self.connection.get(_progress_key(job_id))
+        return None if text is None else dict(json.loads(text))
+
+    def recover(self) -> None:
+        """Gives jobs of dead workers back to their queues; RQ itself does so within minutes only."""
+        with _reaching():
+            recover(self._queues.values())
+
+    def requeue_orphans(self, seen_before: AbstractSet[str] = frozenset()) -> set[str]:
+        """As recovery.requeue_orphans."""
+        with _reaching():
+            return requeue_orphans(self.connection, self._queues.values(), seen_before)
+
+    def workers(self, queue: str | None = None) -> list[BaseWorker]:
+        """Living workers, those of a queue only if it is named."""
+        with _reaching():
+            every = Worker.all(connection=self.connection, serializer=JSONSerializer)
+        return [worker for worker in every if queue is None or queue in worker.queue_names()]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Queue -> state -> jobs."""
+        with _reaching():
+            return {
+                name: {
+                    "queued": queue.count,
+                    "started": queue.started_job_registry.get_job_count(cleanup=False),
+                    "scheduled": queue.scheduled_job_registry.get_job_count(cleanup=False),
+                    "failed": queue.failed_job_registry.get_job_count(cleanup=False),
+                }
+                for name, queue in self._queues.items()
+            }
+
+    @contextmanager
+    def only_one(self, name: str) -> Iterator[None]:
+        """Inside, nobody else is inside with the same name, on any machine; for at most 20 seconds."""
+        with _reaching():
+            try:
+                with self.connection.lock(f"boxstrap:lock:{name}", timeout=LOCK_S, blocking_timeout=LOCK_S):
+                    yield
+            except LockError as error:
+                raise BusyError(f"Another request about {name} takes too long; ask again.") from error
+
+    def _enqueue_sync(self, project_id: str, job_id: str, ended: Job | None) -> None:
+        if ended is not None:
+            self._forget(ended)
+        self._enqueue_bulk(
+            "sync_annotations.sync_annotations", project_id, job_id, f"read what people did in project {project_id}"
+        )
+
+    def _enqueue_bulk(self, task: str, argument: Any, job_id: str, description: str, **more: Any) -> None:
+        self._queues[BULK].enqueue(
+            f"{JOBS}.{task}",
+            argument,
+            job_id=job_id,
+            description=description,
+            job_timeout=CHUNK_TIMEOUT_S,
+            result_ttl=KEPT_S,
+            failure_ttl=KEPT_S,
+            retry=Retry(max=len(AFTER_DEATHS_S), interval=AFTER_DEATHS_S),
+            **more,
+        )
+
+    def _job(self, job_id: str) -> Job | None:
+        try:
+            return Job.fetch(job_id, connection=self.connection, serializer=JSONSerializer)
+        except NoSuchJobError:
+            return None
+
+    def _give_up(self, job_id: str) -> None:
+        job = self._job(job_id)
+        if job is not None and job.get_status(refresh=False) in NOT_STARTED:
+            self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        # RQ's delete() fails for a minute after a worker's death, when an execution is listed that is gone.
+        self.connection.delete(job.execution_registry.key)
+        job.delete()
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    try:
+        yield
+    except (ConnectionLostError, TooSlowError) as error:
+        raise QueueError(
+            f"Redis does not answer ({type(error).__name__}); start `boxstrap up`, or set REDIS_URL to your own server."
+        ) from error
+    except RedisError as error:
+        raise QueueError(
+            f"Redis refuses: {str(error)[:300]}. Is its disk or memory full, or its password wrong?"
+        ) from error
+
+
+def _progress_key(job_id: str) -> str:
+    return f"boxstrap:progress:{job_id}"
+
+
+def _asked_key(project_id: str) -> str:
+    return f"boxstrap:observe:{project_id}"
+
+
+def _last_line(text: str | None) -> str:
+    """The error's message at the end of a traceback, without the names of our own error classes."""
+    lines: Sequence[str] = (text or "").strip().splitlines()
+    return re.sub(r"^(backend|wsol_core)\.errors\.\w+: ", "", lines[-1])[:300] if lines else "no reason was given"

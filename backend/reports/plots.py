@@ -1,0 +1,227 @@
+"""The report page's plots as inline SVG. Colours are the page's: classes a, b and c are its three series."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from backend.reports.agreement import EDITS, LabellingTime
+from backend.reports.formatting import lasting, number, percent
+from backend.reports.report import VersionReport
+from backend.reports.scores import RiskPoint, ScoreReport, wilson
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 250, 44, 14, 14, 40
+SERIES = dict(zip(EDITS, "abc", strict=True))
+MOST_TICKS = 12  # names below an axis
+Z_95 = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Values from 0 to `x_most` and `y_most` -> pixels."""
+
+    x_most: float = 1.0
+    y_most: float = 1.0
+
+    def x(self, value: float) -> float:
+        """From the left."""
+        return LEFT + (WIDTH - LEFT - RIGHT) * value / self.x_most
+
+    def y(self, value: float) -> float:
+        """From the top."""
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / self.y_most
+
+
+def acceptance_plot(versions: Sequence[VersionReport]) -> str:
+    """Shares of tasks and of regions that people accepted untouched, with 95 % intervals, version by version."""
+    judged = [version for version in versions if version.agreement.tasks]
+    scale = Scale(max(1, len(judged)))
+    series = (
+        ("a", "tasks", -5, [(each.agreement.accepted_tasks, each.agreement.tasks) for each in judged]),
+        ("b", "regions", 5, [(each.agreement.accepted_regions, each.agreement.regions) for each in judged]),
+    )
+    parts = [*_share_grid(scale), *_names(judged, scale)]
+    for kind, what, aside, counts in series:
+        points = []
+        for place, (accepted, total) in enumerate(counts):
+            if total:
+                at, share = scale.x(place + 0.5) + aside, accepted / total
+                points.append((at, scale.y(share)))
+                title = f"{judged[place].name}: {accepted} of {total} {what}, {percent(share)}"
+                low, high = wilson(accepted, total, Z_95)
+                parts.append(_range(at, scale.y(low), scale.y(high), kind))
+                parts.append(_dot(at, scale.y(share), kind, title))
+        parts.append(_line(points, kind))
+    return _plot("Accepted untouched, by version", parts)
+
+
+def edits_plot(versions: Sequence[VersionReport]) -> str:
+    """Regions that people edited, deleted and added, per task, on top of each other."""
+    judged = [version for version in versions if version.agreement.tasks]
+    edits = [{fate: value or 0.0 for fate, value in each.agreement.edits_per_task.items()} for each in judged]
+    most = _round_up(max((sum(each.values()) for each in edits), default=0.0))
+    scale = Scale(max(1, len(judged)), most)
+    parts = [*_grid(scale, [most * part / 4 for part in range(5)], number), *_names(judged, scale)]
+    wide = min(54.0, 0.6 * (scale.x(1) - scale.x(0)))
+    for place, (version, each) in enumerate(zip(judged, edits, strict=True)):
+        below = 0.0
+        for fate, value in each.items():
+            if value:
+                top, bottom = scale.y(below + value), scale.y(below)
+                parts.append(
+                    f'<rect class="fill {SERIES[fate]}" x="{scale.x(place + 0.5) - wide / 2:.1f}" y="{top:.1f}" '
+                    f'width="{wide:.1f}" height="{max(0.5, bottom - top - 1):.1f}">'
+                    f"<title>{escape(version.name)}: {value:.2f} {fate} per task</title></rect>"
+                )
+            below += value
+    return _plot("Edits per task, by version", parts)
+
+
+def time_plot(found: LabellingTime) -> str:
+    """Median and quartiles of the labelling time, with and without a prediction."""
+    groups = [("with a prediction", found.with_prediction, "a"), ("without", found.without, "b")]
+    groups = [group for group in groups if group[1].tasks]
+    most = _round_up(max((times.high_s or 0.0 for _, times, _ in groups), default=0.0))
+    height, left = 28 + 62 * len(groups), 12
+    scale = (WIDTH - 2 * left - 30) / most
+    parts = []
+    for place, (name, times, kind) in enumerate(groups):
+        low, median, high = (left + (value or 0.0) * scale for value in (times.low_s, times.median_s, times.high_s))
+        y = 34 + 62 * place
+        parts.append(
+            f'<text x="{left}" y="{y - 12}">{name}, {_count(times.tasks, "task")}: median '
+            f'<tspan class="strong">{lasting(times.median_s)}</tspan></text>'
+            f'<path class="grid" d="M{left} {y + 10}H{WIDTH - left}"/>'
+            f'<rect class="fill {kind} pale" x="{low:.1f}" y="{y}" width="{max(2.0, high - low):.1f}" height="20">'
+            f"<title>half of the tasks: {lasting(times.low_s)} to {lasting(times.high_s)}</title></rect>"
+            f'<rect class="fill {kind}" x="{median - 2:.1f}" y="{y - 3}" width="4" height="26" rx="1"/>'
+        )
+    parts += [
+        f'<text class="tick" x="{left + part * most / 4 * scale:.1f}" y="{height - 6}" text-anchor="middle">'
+        f"{lasting(part * most / 4) if part else '0'}</text>"
+        for part in range(5)
+    ]
+    return _plot("Labelling time", parts, height)
+
+
+def risk_plot(found: ScoreReport) -> str:
+    """Risk against coverage, with the upper end of its interval, the target, and the threshold that meets it."""
+    scale = Scale(1.0, _round_share_up(1.15 * max(found.target_risk, *(point.risk for point in found.curve))))
+    y_of = [min(point.risk_high, scale.y_most) for point in found.curve]
+    risk = [(scale.x(point.coverage), scale.y(point.risk)) for point in found.curve]
+    upper = [(scale.x(point.coverage), scale.y(y)) for point, y in zip(found.curve, y_of, strict=True)]
+    target = scale.y(found.target_risk)
+    parts = [
+        *_grid(scale, [scale.y_most * part / 4 for part in range(5)], percent),
+        *_share_ticks(scale, "share of the regions that are kept"),
+        f'<path class="fill a pale" d="M{_path([*risk, *upper[::-1]])}Z"/>' if len(risk) > 1 else "",
+        _line(risk, "a"),
+        f'<path class="line b" stroke-dasharray="5 4" d="M{LEFT} {target:.1f}H{WIDTH - RIGHT}"/>',
+        f'<text class="b" x="{LEFT + 6}" y="{target - 5:.1f}">target {percent(found.target_risk)}</text>',
+        *(_dot(x, y, "a tiny", _risk_title(p)) for (x, y), p in zip(risk, found.curve, strict=True)),
+    ]
+    if found.threshold is not None and found.command:
+        x, y = scale.x(found.threshold.coverage), scale.y(found.threshold.risk)
+        anchor = "end" if found.threshold.coverage > 0.5 else "start"
+        parts.append(_dot(x, y, "c big", _risk_title(found.threshold)))
+        parts.append(
+            f'<text class="strong" x="{x + (-10 if anchor == "end" else 10):.1f}" y="{y + 18:.1f}" '
+            f'text-anchor="{anchor}">score {found.threshold.threshold:g}</text>'
+        )
+    return _plot("Coverage against risk", parts)
+
+
+def reliability_plot(found: ScoreReport) -> str:
+    """Share of right regions against the mean score of each bin, with 80 % intervals, and the line where both agree."""
+    scale = Scale()
+    parts = [*_share_grid(scale), *_share_ticks(scale, "mean score")]
+    parts.append(
+        f'<path class="line muted" stroke-dasharray="5 4" d="M{LEFT} {scale.y(0)}L{scale.x(1)} {scale.y(1)}"/>'
+    )
+    for each in found.bins:
+        at = scale.x(min(1.0, max(0.0, each.mean_score)))
+        parts.append(_range(at, scale.y(each.right_low), scale.y(each.right_high), "a"))
+        title = f"{_count(each.regions, 'region')}, mean score {number(each.mean_score)}: {percent(each.right)} right"
+        parts.append(_dot(at, scale.y(each.right), "a big", title))
+    return _plot("Calibration of the scores", parts)
+
+
+def _plot(title: str, parts: Sequence[str], height: int = HEIGHT) -> str:
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+
+
+def _grid(scale: Scale, values: Sequence[float], shown: object) -> list[str]:
+    assert callable(shown)
+    return [
+        f'<path class="grid" d="M{LEFT} {scale.y(value):.1f}H{WIDTH - RIGHT}"/>'
+        f'<text class="tick" x="{LEFT - 6}" y="{scale.y(value) + 4:.1f}" text-anchor="end">{shown(value)}</text>'
+        for value in values
+    ]
+
+
+def _share_grid(scale: Scale) -> list[str]:
+    return _grid(scale, (0.0, 0.25, 0.5, 0.75, 1.0), percent)
+
+
+def _share_ticks(scale: Scale, name: str) -> list[str]:
+    middle = (LEFT + WIDTH - RIGHT) / 2
+    ticks = [
+        f'<text class="tick" x="{scale.x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:g}</text>'
+        for value in (0, 0.25, 0.5, 0.75, 1)
+    ]
+    return [*ticks, f'<text class="tick" x="{middle:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(name)}</text>']
+
+
+def _names(versions: Sequence[VersionReport], scale: Scale) -> list[str]:
+    """Below the axis: the versions' numbers, some of them where there are many."""
+    every = -(-len(versions) // MOST_TICKS) if versions else 1
+    return [
+        f'<text class="tick" x="{scale.x(place + 0.5):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
+        f"{escape(version.name.rpartition('-')[2][:8])}{' live' if version.live else ''}</text>"
+        for place, version in enumerate(versions)
+        if place % every == 0 or version.live
+    ]
+
+
+def _line(points: Sequence[tuple[float, float]], kind: str) -> str:
+    return f'<path class="line {kind}" d="M{_path(points)}"/>' if len(points) > 1 else ""
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def _dot(x: float, y: float, kind: str, title: str) -> str:
+    radius = 5.5 if "big" in kind else 2.0 if "tiny" in kind else 4.5
+    return f'<circle class="dot {kind}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"><title>{escape(title)}</title></circle>'
+
+
+def _range(x: float, low: float, high: float, kind: str) -> str:
+    return f'<path class="line {kind} pale" d="M{x:.1f} {low:.1f}V{high:.1f}"/>'
+
+
+def _risk_title(point: RiskPoint) -> str:
+    return (
+        f"score {point.threshold:g} and above: {_count(point.regions, 'region')} ({percent(point.coverage)}), "
+        f"{percent(point.risk)} wrong, at most {percent(point.risk_high)}"
+    )
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _round_up(value: float) -> float:
+    """To a number whose quarters are short."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(power * step for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if power * step >= value * (1 - 1e-9))
+
+
+def _round_share_up(value: float) -> float:
+    """To a share whose quarters are whole percents."""
+    step = 0.04 if value <= 0.4 else 0.2
+    return min(1.0, step * math.ceil(value / step - 1e-9))

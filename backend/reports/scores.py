@@ -1,0 +1,201 @@
+"""What a region's score is worth: the risk and the coverage of every threshold, and whether 0.9 means 90 %.
+
+Pure computing over the ledger's rows; what people made of the regions is report_figures.py's.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from backend.reports.agreement import DELETED, Row, is_reviewed, ratio, spoken_share
+
+LEAST_REGIONS = 20
+RIGHT_IOU = 0.5  # a person changed less than that: the region was in the right place
+Z_90_ONE_SIDED = 1.2815515655446004
+MOST_POINTS = 100  # of a curve
+BINS = 5
+
+Judged = tuple[float, bool]  # a predicted region's score, and whether it was right
+
+
+@dataclass(frozen=True, slots=True)
+class RiskPoint:
+    """With only the `regions` of at least this score, the `coverage` (share of all) is left, and the `risk` is run.
+
+    Risk is the share of those regions that were wrong; `risk_high` is the upper end of its one-sided 90 % interval.
+    """
+
+    threshold: float
+    regions: int
+    coverage: float
+    risk: float
+    risk_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBin:
+    """Regions whose scores are in [`low`, `high`), and in the last bin 1.0 too. `right_low`, `right_high`: 80 %."""
+
+    low: float
+    high: float
+    regions: int
+    mean_score: float
+    right: float
+    right_low: float
+    right_high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreReport:
+    """Of the regions of `version` (None: of all versions). Curve, bins and error are empty while there are too few.
+
+    `unjudged` regions have no score, or were edited in a way that nobody could measure. `threshold` is the lowest
+    point whose `risk_high` is at most `target_risk`. `calibration_error` is the mean gap of score and share right.
+    """
+
+    version: str | None
+    regions: int
+    unjudged: int
+    target_risk: float
+    threshold: RiskPoint | None
+    sentence: str
+    command: str
+    curve: list[RiskPoint] = field(default_factory=list)
+    bins: list[ScoreBin] = field(default_factory=list)
+    calibration_error: float | None = None
+
+
+def score_report(rows: Sequence[Row], project: str, live: str | None, target_risk: float) -> ScoreReport:
+    """Of the live version if enough of its regions were judged, else of all versions together."""
+    reviewed = [row for row in rows if is_reviewed(row)]
+    own = [row for row in reviewed if row["version"] == live]
+    version = live if len(_judged(own)) >= LEAST_REGIONS else None
+    used = own if version is not None else reviewed
+    judged = _judged(used)
+    predicted = sum(region["fate"] != "added" for row in used for region in row["regions"])
+    unjudged = predicted - len(judged)
+    if len(judged) < LEAST_REGIONS:
+        missing = f"No threshold can be recommended yet: people have judged {len(judged)} regions with a score"
+        sentence = f"{missing}; {LEAST_REGIONS} are needed."
+        return ScoreReport(version, len(judged), unjudged, target_risk, None, sentence, "")
+    curve = risk_curve(judged)
+    chosen = next((point for point in curve if point.risk_high <= target_risk), None)
+    sentence, command = _advice(chosen, project, target_risk)
+    bins = reliability(judged)
+    return ScoreReport(
+        version=version,
+        regions=len(judged),
+        unjudged=unjudged,
+        target_risk=target_risk,
+        threshold=chosen,
+        sentence=sentence,
+        command=command,
+        curve=_thinned(curve, chosen),
+        bins=bins,
+        calibration_error=ratio(sum(each.regions * abs(each.mean_score - each.right) for each in bins), len(judged)),
+    )
+
+
+def _judged(rows: Iterable[Row]) -> list[Judged]:
+    """Predicted regions by score, lowest first. Deleted and badly placed ones are wrong."""
+    found = []
+    for region in (region for row in rows for region in row["regions"]):
+        score, iou = region["score"], 0.0 if region["fate"] == DELETED else region["iou"]
+        if score is not None and math.isfinite(score) and iou is not None:  # an added region has no IoU
+            found.append((float(score), iou >= RIGHT_IOU))
+    return sorted(found)
+
+
+def risk_curve(judged: Sequence[Judged]) -> list[RiskPoint]:
+    """A point for every score, lowest first. Args: judged: by score."""
+    scores = [score for score, _ in judged]
+    wrong_from = [0]  # wrong_from[n]: how many of the n highest are wrong
+    for _, right in reversed(judged):
+        wrong_from.append(wrong_from[-1] + (not right))
+    points = []
+    for threshold in sorted({_floor(score) for score in scores}):
+        regions = len(scores) - bisect.bisect_left(scores, threshold)
+        wrong = wrong_from[regions]
+        points.append(
+            RiskPoint(
+                threshold,
+                regions,
+                round(regions / len(scores), 4),
+                round(wrong / regions, 4),
+                round(wilson(wrong, regions)[1], 4),
+            )
+        )
+    return points
+
+
+def _floor(score: float) -> float:
+    """To four digits, downwards: a threshold that people type still lets its own region through."""
+    rounded = round(score, 4)
+    return rounded if rounded <= score else round(rounded - 1e-4, 4)
+
+
+def wilson(count: int, total: int, z: float = Z_90_ONE_SIDED) -> tuple[float, float]:
+    """Wilson's score interval of the share `count` of `total`, which is not 0; Wilson, JASA 22 (1927).
+
+        centre = (p + z² / 2n) / (1 + z² / n),  half = z √(p (1 - p) / n + z² / 4n²) / (1 + z² / n)
+
+    Each end alone is a one-sided limit; z = 1.2816 makes it one of 90 %, and both together an interval of 80 %.
+    """
+    share, spread = count / total, z * z / total
+    centre = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / total + spread / (4 * total)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _advice(chosen: RiskPoint | None, project: str, target: float) -> tuple[str, str]:
+    """A sentence, and the command that does what it says; "" where nothing is to be done."""
+    if chosen is None:
+        return f"No threshold brings the risk below {target:g}: wrong regions have high scores, too.", ""
+    if chosen.coverage == 1:
+        return (
+            f"No threshold is needed: of all predicted regions {spoken_share(chosen.risk)} were wrong "
+            f"(at most {spoken_share(chosen.risk_high)}, at 90 % confidence).",
+            "",
+        )
+    risk, most, coverage = (spoken_share(share) for share in (chosen.risk, chosen.risk_high, chosen.coverage))
+    return (
+        f"From a score of {chosen.threshold:g} on, {risk} of the regions were wrong (at most {most}, at 90 % "
+        f"confidence); {coverage} of all regions have such a score. Below the threshold the model abstains.",
+        f"boxstrap policy {project} --score-threshold {chosen.threshold:g}",
+    )
+
+
+def _thinned(curve: Sequence[RiskPoint], chosen: RiskPoint | None) -> list[RiskPoint]:
+    """Few enough to be drawn and sent; both ends and the chosen point stay."""
+    if len(curve) <= MOST_POINTS:
+        return list(curve)
+    step = (len(curve) - 1) / (MOST_POINTS - 1)
+    kept = {round(number * step) for number in range(MOST_POINTS)}
+    return [point for place, point in enumerate(curve) if place in kept or point is chosen]
+
+
+def reliability(judged: Sequence[Judged]) -> list[ScoreBin]:
+    """Bins of equal width over [0, 1], those without a region left out."""
+    members: dict[int, list[Judged]] = {}
+    for score, right in judged:
+        members.setdefault(min(BINS - 1, max(0, int(score * BINS))), []).append((score, right))
+    found = []
+    for place in sorted(members):
+        own = members[place]
+        count = sum(right for _, right in own)
+        low, high = wilson(count, len(own))
+        found.append(
+            ScoreBin(
+                low=place / BINS,
+                high=(place + 1) / BINS,
+                regions=len(own),
+                mean_score=round(sum(score for score, _ in own) / len(own), 4),
+                right=round(count / len(own), 4),
+                right_low=round(low, 4),
+                right_high=round(high, 4),
+            )
+        )
+    return found

@@ -1,0 +1,149 @@
+"""The loop: asks what people corrected, and starts the trainings that a project's policy wants.
+
+Everything it decides from is on disk, so it goes on after a restart as if there had been none.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from backend.errors import BackendError, QueueError
+from backend.queueing.queue import JobQueue
+from backend.services.projects import ProjectService
+from backend.services.retraining_rules import Decision, Facts, decide
+from backend.services.training import TrainingService
+from backend.settings import Settings
+from backend.storage.policies import Policy
+from backend.storage.runs import CANCELLED, ENDED, FAILED, SUCCEEDED
+from backend.storage.stores import Stores
+from wsol_core.errors import WsolError
+
+logger = logging.getLogger(__name__)
+
+POLL_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingStatus:
+    """How a project stands. Counts are of tasks; corrected: since the last training that did not fail.
+
+    reason: why a training does or does not start by itself now. outcomes: open, accepted, corrected, skipped -> tasks.
+    observed: when Label Studio was last asked, in seconds since 1970; None: not yet.
+    """
+
+    project: str
+    starts: bool
+    reason: str
+    corrected: int
+    class_counts: dict[str, int]
+    outcomes: dict[str, int]
+    observed: float | None
+
+
+class RetrainingService:
+    """Policies, and what comes of them."""
+
+    def __init__(
+        self, settings: Settings, stores: Stores, queue: JobQueue, projects: ProjectService, training: TrainingService
+    ) -> None:
+        self._stores, self._queue, self._projects, self._training = stores, queue, projects, training
+        self._asks = bool(settings.label_studio_url and settings.label_studio_api_key)
+        self._asked: dict[str, float] = {}
+
+    def tick(self, now: float | None = None) -> None:
+        """One round over all projects; what is wrong with one is logged and keeps no other from its training.
+
+        Raises: QueueError where Redis does not answer.
+        """
+        now = time.time() if now is None else now
+        self._stores.policies.note_default()
+        for project in self._projects.all():
+            try:
+                self._observe(project.id, now)
+                self._start(project.id, now)
+            except QueueError:
+                raise
+            except (BackendError, WsolError) as error:
+                logger.warning("project %s: %s", project.id, error)
+
+    def policy(self, project_id: str) -> Policy:
+        """The project's policy; NotFoundError where it was never set up."""
+        self._projects.require(project_id)
+        return self._stores.policies.find(project_id)
+
+    def change_policy(self, project_id: str, **changes: Any) -> Policy:
+        """The policy with `changes`, kept; RequestError names a value without meaning, NotFoundError the project."""
+        self._projects.require(project_id)
+        changed = self._stores.policies.change(project_id, **changes)
+        logger.info("project %s: its policy is %s", project_id, changed)
+        return changed
+
+    def decision(self, project_id: str, now: float | None = None) -> Decision:
+        """What the policy makes of the project now."""
+        policy = self._stores.policies.find(project_id)
+        return decide(policy, self._facts(project_id, policy), time.time() if now is None else now)
+
+    def status(self, project_id: str, now: float | None = None) -> RetrainingStatus:
+        """The decision, and what it rests on. Needs no Redis; NotFoundError where the project was never set up."""
+        self._projects.require(project_id)
+        policy, feedback = self._stores.policies.find(project_id), self._stores.feedback
+        facts = self._facts(project_id, policy)
+        found = decide(policy, facts, time.time() if now is None else now)
+        outcomes = Counter(str(row["outcome"]) for row in feedback.rows(project_id))
+        return RetrainingStatus(
+            project=project_id,
+            starts=found.start,
+            reason=found.reason,
+            corrected=facts.corrected,
+            class_counts=feedback.class_counts(project_id),
+            outcomes=dict(outcomes),
+            observed=self._observed(project_id),
+        )
+
+    def _observe(self, project_id: str, now: float) -> None:
+        asked = max(self._asked.get(project_id, 0.0), self._observed(project_id) or 0.0)
+        if self._asks and now - asked >= POLL_S:
+            self._queue.sync_annotations(project_id)
+            self._asked[project_id] = now
+
+    def _start(self, project_id: str, now: float) -> None:
+        found = self.decision(project_id, now)
+        if found.start and (run := self._training.start_if_idle(project_id, found.trigger)) is not None:
+            logger.info("project %s: run %s is queued: %s", project_id, run.id, found.trigger)
+
+    def _observed(self, project_id: str) -> float | None:
+        seen = (self._stores.feedback.cursor(project_id) or {}).get("observed")
+        return None if seen is None else float(seen)
+
+    def _facts(self, project_id: str, policy: Policy) -> Facts:
+        """What `policy` needs to know."""
+        feedback, runs = self._stores.feedback, self._stores.runs.of_project(project_id)
+        active = [run for run in runs if run.state not in ENDED]
+        last = next((run for run in runs if run.state in ENDED), None)
+        counted = next((run.created for run in runs if run.state not in (FAILED, CANCELLED)), 0.0)
+        first = not any(run.state == SUCCEEDED for run in runs) and not self._projects.published(project_id)
+        observed, anew = self._observed(project_id) is not None, 0
+        if last is not None and last.state != SUCCEEDED:
+            ask = feedback.changed_since if first else feedback.corrected_since
+            anew = ask(project_id, last.ended or last.created)
+        return Facts(
+            first=first,
+            active=active[-1] if active else None,
+            last=last,
+            corrected=feedback.corrected_since(project_id, counted),
+            anew=anew,
+            changed=not policy.cron or not observed or feedback.changed_since(project_id, counted) > 0,
+            observed=observed,
+            class_counts=feedback.class_counts(project_id) if first else {},
+        )
+
+
+def show_policy(policy: Policy) -> dict[str, Any]:
+    """Plain values, as people choose them."""
+    shown = asdict(policy)
+    shown.pop("since")
+    return shown

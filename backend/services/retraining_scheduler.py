@@ -1,0 +1,44 @@
+"""Lets the loop look every few seconds whether a training is to start; several timekeepers take turns."""
+
+from __future__ import annotations
+
+import logging
+
+from redis.exceptions import RedisError
+
+from backend.errors import BackendError
+from backend.queueing.periodic import PeriodicThread
+from backend.queueing.queue import JobQueue
+from backend.services.retraining import RetrainingService
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 5.0
+LOCK_S = 60.0  # after which another takes over from one that was killed
+
+
+class RetrainingScheduler(PeriodicThread):
+    """One for each web process; they take turns."""
+
+    def __init__(self, queue: JobQueue, loop: RetrainingService) -> None:
+        super().__init__("retraining-scheduler")
+        self._queue, self._loop = queue, loop
+
+    def run_once(self) -> None:
+        """One round of the loop; nothing where another timekeeper is at it."""
+        lock = self._queue.connection.lock("boxstrap:lock:timekeeper", timeout=LOCK_S)
+        if not lock.acquire(blocking=False):
+            return
+        try:
+            self._loop.tick()
+        finally:
+            lock.release()
+
+    def _work(self) -> None:
+        while not self._done.wait(EVERY_S):
+            try:
+                self.run_once()
+            except (BackendError, RedisError) as error:
+                logger.warning("timekeeper: %s", error)
+            except Exception:  # a thread that dies in silence would start no training any more
+                logger.exception("timekeeper: unexpected")

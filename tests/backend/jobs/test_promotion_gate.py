@@ -1,0 +1,122 @@
+"""The gate judges real trainings on drawn pictures: good boxes pass, shuffled ones do not, and modes are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from backend.jobs.context import JobContext, job_context
+from backend.jobs.promotion_gate import BY_HOLDOUT, BY_LABELS, FIRST, Verdict, judge
+from wsol_core.config import TrainConfig
+from wsol_core.data.folder import read_folder
+from wsol_core.localization.model_folder import read_card
+from wsol_core.records import Sample
+from wsol_core.synthetic.dataset import draw_folder
+from wsol_core.training.fit import fit
+
+PROJECT = "7"
+CONFIG = TrainConfig(
+    backbone="tiny", epochs=18, side_px=96, batch_size=16, pretrained=False, device="cpu"
+)  # a warm start takes a third
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Three models of the same pictures, each begun with the one before, and pictures that none learned from."""
+
+    weak: Path
+    good: Path
+    shuffled: Path
+    holdout: Sequence[Sample]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("gate")
+    draw_folder(folder / "pictures", classes=2, images=120, seed=3)
+    samples = list(read_folder(folder / "pictures").samples)
+    corrected = [replace(sample, regions=sample.truth, truth=()) for sample in samples]
+    holdout, train = corrected[::5], [sample for index, sample in enumerate(corrected) if index % 5]
+    wrong = [
+        replace(sample, regions=tuple(replace(region, label=sample.labels[0]) for region in other.regions))
+        for sample, other in zip(train, [*train[7:], *train[:7]], strict=True)
+    ]
+    classes = sorted({label for sample in samples for label in sample.labels})
+    weak, good, shuffled = (folder / name for name in ("weak", "good", "shuffled"))
+    fit(replace(CONFIG, epochs=6), [replace(sample, regions=()) for sample in train], classes, weak)
+    fit(CONFIG, train, classes, good, warm_start=weak)
+    fit(CONFIG, wrong, classes, shuffled, warm_start=good)
+    return Trained(weak, good, shuffled, holdout)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContext]:
+    monkeypatch.setenv("BOXSTRAP_HOME", str(tmp_path))
+    monkeypatch.setenv("DEVICE", "cpu")
+    job_context.cache_clear()
+    yield job_context()
+    job_context.cache_clear()
+
+
+def judged(place: JobContext, new: Path, holdout: Sequence[Sample]) -> Verdict:
+    return judge(place, PROJECT, new, read_card(new), holdout)
+
+
+def live(place: JobContext, model: Path) -> str:
+    facts = {"run": model.name, "metrics": dict(read_card(model).metrics)}
+    return place.stores.models.publish(PROJECT, model, facts)
+
+
+def test_the_first_version_passes_whatever_the_mode(place: JobContext, trained: Trained) -> None:
+    place.stores.policies.change(PROJECT, gate="manual")
+    verdict = judged(place, trained.shuffled, trained.holdout)
+    assert (verdict.criterion, verdict.against, verdict.promoted) == (FIRST, None, True)
+
+
+def test_a_version_that_learned_from_good_boxes_is_promoted(place: JobContext, trained: Trained) -> None:
+    version = live(place, trained.weak)
+    verdict = judged(place, trained.good, trained.holdout)
+    assert (verdict.criterion, verdict.against, verdict.pictures) == (BY_HOLDOUT, version, len(trained.holdout))
+    assert verdict.promoted and verdict.measures["mask_iou"]["low"] > 0, verdict.sentence
+
+
+def test_a_version_that_learned_from_shuffled_boxes_is_refused(place: JobContext, trained: Trained) -> None:
+    live(place, trained.good)
+    verdict = judged(place, trained.shuffled, trained.holdout)
+    assert not verdict.passed and not verdict.promoted
+    assert verdict.measures["mask_iou"]["high"] < 0, verdict.sentence
+
+
+def test_the_same_version_once_more_is_not_worse(place: JobContext, trained: Trained) -> None:
+    live(place, trained.good)
+    verdict = judged(place, trained.good, trained.holdout)
+    assert verdict.promoted and verdict.measures["edits"]["difference"] == 0
+
+
+@pytest.mark.parametrize("mode", ["suggest", "manual"])
+def test_a_person_decides_in_other_modes(place: JobContext, trained: Trained, mode: str) -> None:
+    live(place, trained.weak)
+    place.stores.policies.change(PROJECT, gate=mode)
+    verdict = judged(place, trained.good, trained.holdout)
+    assert verdict.passed and not verdict.promoted
+    assert verdict.sentence.endswith(f"The gate's mode is {mode!r}, so a person decides.")
+
+
+def test_without_a_holdout_labels_decide_and_it_says_so(place: JobContext, trained: Trained) -> None:
+    live(place, trained.weak)
+    verdict = judged(place, trained.weak, trained.holdout[:4])
+    assert (verdict.criterion, verdict.promoted) == (BY_LABELS, True)
+    assert verdict.sentence.startswith("Judged by labels only, since 4 corrected pictures are in the holdout and 5")
+
+
+def test_a_class_that_the_live_version_does_not_know_counts_against_it(place: JobContext, trained: Trained) -> None:
+    live(place, trained.good)
+    renamed = [
+        replace(sample, labels=("moth",), regions=tuple(replace(region, label="moth") for region in sample.regions))
+        for sample in trained.holdout
+    ]
+    verdict = judged(place, trained.good, renamed)
+    assert verdict.measures["box_iou"]["live"] == verdict.measures["box_iou"]["new"] == 0

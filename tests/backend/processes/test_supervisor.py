@@ -1,0 +1,92 @@
+"""Processes that are kept running together, however they die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backend.errors import BackendError
+from backend.processes import supervisor as supervisor_module
+from backend.processes.supervisor import Child, Supervisor
+from tests.backend.support.real_services import ROOT, is_running, pid_of, supervised, wait_for
+
+SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
+STUBBORN = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(600)"]
+
+
+def test_a_child_is_started_when_the_one_before_is_ready(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    first = Child("first", ["sh", "-c", f"sleep 0.3; touch {made}; exec sleep 600"], made.exists)
+    second = Child("second", ["sh", "-c", f"test -e {made} && exec sleep 600"])
+    with supervised([first, second]):
+        assert first.started_s < second.started_s
+        assert is_running(pid_of(second))
+
+
+def test_a_child_that_is_killed_is_started_again_sooner_the_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "WAITS_S", (0.0, 0.2, 0.4))
+    child, other = Child("child", SLEEPS), Child("other", SLEEPS)
+    with supervised([child, other]):
+        untouched, seen = pid_of(other), []
+        for _ in range(3):
+            seen.append(pid_of(child))
+            os.kill(seen[-1], signal.SIGKILL)
+            wait_for(lambda: child.process is not None and child.process.pid not in seen)
+        assert (child.failures, pid_of(other)) == (3, untouched)
+    assert not is_running(pid_of(child))
+
+
+def test_a_child_that_lived_long_enough_is_started_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "QUICK_S", 0.0)
+    child = Child("child", SLEEPS)
+    with supervised([child]):
+        before = pid_of(child)
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: child.process is not None and child.process.pid != before, 0.9)
+
+
+def test_all_children_are_stopped_the_last_one_first_and_the_stubborn_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "GRACE_S", 0.3)
+    children = [Child("first", SLEEPS), Child("stubborn", STUBBORN), Child("last", SLEEPS)]
+    with supervised(children):
+        pids = [pid_of(child) for child in children]
+        assert all(map(is_running, pids))
+    assert not any(map(is_running, pids))
+
+
+@pytest.mark.parametrize(
+    ("child", "said"),
+    [
+        (Child("broken", ["/no/such/program"]), "broken cannot be started: .*No such file"),
+        (Child("broken", [sys.executable, "-c", "raise SystemExit(3)"], lambda: False), "broken ended with code 3"),
+        (Child("broken", SLEEPS, lambda: False), "broken was not ready in time"),
+    ],
+)
+def test_a_child_that_cannot_start_is_named_and_the_others_are_stopped(child: Child, said: str) -> None:
+    before, after = Child("before", SLEEPS), Child("after", SLEEPS)
+    with pytest.raises(BackendError, match=said):
+        Supervisor([before, child, after]).start(timeout_s=1)
+    assert not is_running(pid_of(before))
+    assert after.process is None
+
+
+def test_children_end_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
+    code = f"""
+from backend.processes.supervisor import Child, Supervisor
+children = [Child("child", {SLEEPS!r})]
+supervisor = Supervisor(children)
+supervisor.start()
+print(children[0].process.pid, flush=True)
+supervisor.run()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        assert is_running(child)
+        process.kill()
+    wait_for(lambda: not is_running(child), 5)

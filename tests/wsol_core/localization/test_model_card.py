@@ -1,0 +1,72 @@
+"""The model's card."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from wsol_core.config import TrainConfig
+from wsol_core.errors import CheckpointError, ConfigError
+from wsol_core.localization.model_card import ModelCard
+
+
+def make_card(**changes: Any) -> ModelCard:
+    parts = {
+        "config": TrainConfig(method="bas", backbone="tiny", epochs=3),
+        "classes": ("cat", "dög"),
+        "multi_label": False,
+        "threshold": 0.4,
+        "threshold_rule": "chosen by hand",
+        "class_thresholds": {"cat": 0.3},
+        "metrics": {"steps": 12.0},
+    }
+    return ModelCard(**{**parts, **changes})
+
+
+def test_a_card_survives_json() -> None:
+    card = make_card()
+    assert ModelCard.from_dict(json.loads(json.dumps(card.to_dict()))) == card
+
+
+def test_a_class_without_its_own_threshold_has_the_models() -> None:
+    assert (make_card().threshold_of("cat"), make_card().threshold_of("dög")) == (0.3, 0.4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threshold": 1.5}, "between 0 and 1"),
+        ({"threshold": float("nan")}, "between 0 and 1"),
+        ({"class_thresholds": {"cow": 0.5}}, "'cow'"),
+        ({"classes": ()}, "class names"),
+        ({"classes": ("cat", "cat")}, "class names"),
+    ],
+)
+def test_a_card_without_meaning_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        make_card(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 2}, "format 2"),
+        ({"surprise": 1}, "'surprise'"),
+        ({"config": {"method": "magic"}}, "'magic'"),
+        ({"threshold": "high"}, "cannot be used"),
+    ],
+)
+def test_a_foreign_card_is_a_checkpoint_error(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        ModelCard.from_dict({**make_card().to_dict(), **changes})
+
+
+def test_a_card_with_a_missing_entry_or_that_is_no_object_is_a_checkpoint_error() -> None:
+    values = make_card().to_dict()
+    del values["threshold"]
+    with pytest.raises(CheckpointError, match="'threshold'"):
+        ModelCard.from_dict(values)
+    with pytest.raises(CheckpointError, match="JSON object"):
+        ModelCard.from_dict([])  # type: ignore[arg-type]

@@ -1,0 +1,138 @@
+"""Files of a model folder: whole or not at all, and clear words about what is wrong with them."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.wsol_core.training.training_doubles import same
+from wsol_core.config import TrainConfig
+from wsol_core.errors import CheckpointError, StorageError
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.model_folder import (
+    CARD,
+    CHECKPOINT,
+    is_finished,
+    is_started,
+    load_model,
+    read_card,
+    save_model,
+)
+from wsol_core.methods.base import WsolMethod
+from wsol_core.methods.registry import build_method
+from wsol_core.training import checkpoint
+from wsol_core.training.checkpoint import load_checkpoint, resume_config, save_checkpoint
+
+CONFIG = TrainConfig(method="cam", backbone="tiny", epochs=1)
+
+
+def make_model(classes: tuple[str, ...] = ("cat", "dog")) -> tuple[WsolMethod, ModelCard]:
+    torch.manual_seed(1)
+    method = build_method("cam", "tiny", len(classes), False)
+    return method, ModelCard(CONFIG, classes, False, 0.4, "chosen by hand")
+
+
+def refuse(*arguments: Any) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    save_checkpoint(tmp_path, {"step": 1})
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, {"step": 2})
+    assert load_checkpoint(tmp_path)["step"] == 1
+
+
+def test_a_checkpoint_gives_back_what_it_was_given(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {"step": 3, "weights": {"a": torch.arange(3.0)}, "config": CONFIG.to_dict()})
+    state = load_checkpoint(tmp_path)
+    assert state["step"] == 3
+    assert state["weights"]["a"].tolist() == [0, 1, 2]
+    assert resume_config(tmp_path) == CONFIG
+
+
+def test_every_tear_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, {"weights": torch.arange(1000.0)})
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / CHECKPOINT).write_bytes(whole[:length])
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt is torn"):
+            load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("content", [{"format": "other"}, {"model": torch.ones(1)}, torch.ones(2), [1, 2]])
+def test_a_foreign_checkpoint_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / CHECKPOINT)
+    with pytest.raises(CheckpointError, match="another folder"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"format": checkpoint.FORMAT, "config": Path("x")}, tmp_path / CHECKPOINT)
+    with pytest.raises(CheckpointError, match="torn or not ours"):
+        load_checkpoint(tmp_path)
+
+
+def test_without_a_checkpoint_the_message_says_how_to_start(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="without --resume"):
+        load_checkpoint(tmp_path)
+
+
+def test_a_model_folder_gives_back_weights_and_card(tmp_path: Path) -> None:
+    method, card = make_model()
+    assert not is_started(tmp_path)
+    save_model(tmp_path, method, card)
+    loaded, loaded_card = load_model(tmp_path)
+    assert same(dict(loaded.state_dict()), dict(method.state_dict()))
+    assert loaded_card == card
+    assert not loaded.training
+    assert is_finished(tmp_path)
+    assert resume_config(tmp_path) == CONFIG
+    assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "model.json"}
+
+
+def test_the_card_is_written_last_so_that_a_full_disk_leaves_no_half_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageError):
+        save_model(tmp_path, *make_model())
+    assert not is_finished(tmp_path)
+
+
+def test_what_is_wrong_with_a_model_folder_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="no model folder"):
+        load_model(tmp_path / "missing")
+    with pytest.raises(CheckpointError, match="no finished model"):
+        load_model(tmp_path)
+    save_checkpoint(tmp_path, {})
+    with pytest.raises(CheckpointError, match="--resume"):
+        load_model(tmp_path)
+    (tmp_path / CARD).write_text("{")
+    with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):
+        read_card(tmp_path)
+
+
+def test_missing_torn_and_unfitting_weights_are_told_apart(tmp_path: Path) -> None:
+    method, card = make_model()
+    save_model(tmp_path, method, card)
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-10])
+    with pytest.raises(CheckpointError, match="is torn"):
+        load_model(tmp_path)
+    weights.unlink()
+    with pytest.raises(CheckpointError, match="no weights"):
+        load_model(tmp_path)
+    save_model(tmp_path, method, make_model(("cat", "cow", "dog"))[1])
+    with pytest.raises(CheckpointError, match="does not fit cam on tiny"):
+        load_model(tmp_path)

@@ -1,0 +1,50 @@
+"""Attentive erasing: where pixels are dropped, what becomes of the others, and of the gradient."""
+
+from __future__ import annotations
+
+import torch
+
+from wsol_core.methods.attentive_erasing import attentive_erasing
+
+
+def hill(batch: int = 64, side: int = 56) -> torch.Tensor:
+    axis = torch.linspace(-1, 1, side)
+    return torch.exp(-(axis[:, None] ** 2 + axis[None] ** 2)).expand(batch, side, side).clone()
+
+
+def test_what_is_kept_is_squashed_to_0_6_p_plus_0_2() -> None:
+    torch.manual_seed(0)
+    maps = hill()
+    erased = attentive_erasing(maps)
+    kept = erased > 0
+    assert torch.allclose(erased[kept], (0.6 * maps + 0.2)[kept])
+
+
+def test_about_half_of_the_images_lose_pixels_and_all_of_them_hot_ones_near_the_peak() -> None:
+    torch.manual_seed(0)
+    maps = hill(256)
+    dropped = attentive_erasing(maps) == 0
+    share = dropped.any(2).any(1).float().mean()
+    assert 0.3 < share < 0.7
+    assert maps[dropped].min() > maps.max() - 0.5 * (maps.max() - maps.min()) - 1e-6
+    assert not dropped[:, 0].any() and not dropped[:, -1].any()
+
+
+def test_a_hot_spot_too_small_for_a_window_is_left_alone() -> None:
+    torch.manual_seed(0)
+    maps = torch.zeros(64, 20, 20)
+    maps[:, 9:12, 9:12] = 1
+    assert (attentive_erasing(maps) > 0).all()
+
+
+def test_gradient_is_0_6_where_kept_and_0_where_dropped() -> None:
+    torch.manual_seed(0)
+    maps = hill().requires_grad_()
+    erased = attentive_erasing(maps)
+    erased.sum().backward()
+    assert torch.equal(maps.grad > 0, erased > 0)
+    assert torch.allclose(maps.grad[erased > 0], torch.tensor(0.6))
+
+
+def test_no_maps_stay_no_maps() -> None:
+    assert attentive_erasing(torch.zeros(0, 4, 4)).shape == (0, 4, 4)

@@ -1,0 +1,69 @@
+"""Weights: which file is found, what is refused, and what happens without any."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+from wsol_core.errors import WeightsError
+from wsol_core.networks.pretrained import find_weights, load_weights, pretrained_state
+
+
+def test_pt_is_found_before_safetensors(tmp_path: Path) -> None:
+    (tmp_path / "resnet18.safetensors").touch()
+    assert find_weights("resnet18", tmp_path) == tmp_path / "resnet18.safetensors"
+    (tmp_path / "resnet18.pt").touch()
+    assert find_weights("resnet18", tmp_path) == tmp_path / "resnet18.pt"
+    assert find_weights("resnet50", tmp_path) is None
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_both_kinds_of_file_load(tmp_path: Path, suffix: str) -> None:
+    state = {"weight": torch.arange(3.0)}
+    path = tmp_path / f"tiny{suffix}"
+    if suffix == ".pt":
+        torch.save(state, path)
+    else:
+        save_file(state, path)
+    assert torch.equal(load_weights(path)["weight"], state["weight"])
+
+
+@pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
+def test_a_torn_file_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"torn")
+    with pytest.raises(WeightsError, match=name):
+        load_weights(tmp_path / name)
+
+
+def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save(torch.nn.Linear(1, 1), tmp_path / "model.pt")
+    with pytest.raises(WeightsError, match=r"model\.pt"):
+        load_weights(tmp_path / "model.pt")
+
+
+def test_without_file_and_download_a_warning_says_where_to_put_one(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert pretrained_state("resnet18", None, allow_download=False) is None
+    assert "WSOL_WEIGHTS_DIR" in caplog.text
+
+
+def test_a_failed_download_falls_back_with_a_warning_in_a_faked_network(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert pretrained_state("resnet18", None, allow_download=True) is None
+    assert "no route to host" in caplog.text
+
+
+def test_the_tiny_backbone_has_no_weights_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
+    assert pretrained_state("tiny", None, allow_download=True) is None
+    assert caplog.text == ""

@@ -1,0 +1,93 @@
+"""A training that was interrupted and resumed ends with the very weights of one that was not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.wsol_core.training.training_doubles import make_job, same, train
+from wsol_core.errors import TrainingCancelled
+from wsol_core.localization.model_folder import HISTORY
+from wsol_core.training.checkpoint import load_checkpoint
+from wsol_core.training.history import read_history
+from wsol_core.training.progress import Progress, TrainingHooks
+
+STEPS = 12  # 4 epochs of 3 batches: 3 steps of "classify", 9 of "localize"
+
+
+class StopAfter:
+    def __init__(self, steps: int) -> None:
+        self.steps, self.done = steps, 0
+
+    def hooks(self) -> TrainingHooks:
+        return TrainingHooks(on_progress=self._count, should_stop=lambda: self.done >= self.steps)
+
+    def _count(self, progress: Progress) -> None:
+        self.done += 1
+
+
+def fake_validation(dtype: torch.dtype) -> torch.Tensor:
+    return torch.rand(4, generator=torch.Generator().manual_seed(1))
+
+
+def interrupted(
+    folder: Path, after: int, precision: torch.dtype = torch.float32, **config: object
+) -> dict[str, torch.Tensor]:
+    with pytest.raises(TrainingCancelled, match="--resume"):
+        train(make_job(folder, hooks=StopAfter(after).hooks(), **config), precision)
+    torch.rand(7)  # whatever the process has drawn since
+    return train(make_job(folder, **config), precision, load_checkpoint(folder))
+
+
+@pytest.mark.parametrize("after", range(STEPS))
+def test_resuming_after_any_step_gives_the_weights_of_an_uninterrupted_training(tmp_path: Path, after: int) -> None:
+    whole = train(make_job(tmp_path / "whole"))
+    assert same(interrupted(tmp_path / "cut", after), whole)
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_resuming_is_exact_in_either_precision_and_with_accumulation_and_validation(
+    tmp_path: Path, precision: torch.dtype
+) -> None:
+    config = {"accumulate": 2, "epochs": 8, "validate": fake_validation}
+    whole = train(make_job(tmp_path / "whole", **config), precision)
+    assert same(interrupted(tmp_path / "cut", 5, precision, **config), whole)
+
+
+def test_resuming_from_a_checkpoint_within_an_epoch_is_exact_after_a_kill(tmp_path: Path) -> None:
+    whole = train(make_job(tmp_path / "whole"))
+    killed = StopAfter(0)
+
+    def die(progress: Progress) -> None:
+        killed.done += 1
+        if killed.done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(make_job(tmp_path / "cut", hooks=TrainingHooks(on_progress=die)))
+    state = load_checkpoint(tmp_path / "cut")
+    assert (state["run"]["stage_index"], state["run"]["step"]) in {(1, 3), (1, 0), (0, 3)}
+    assert same(train(make_job(tmp_path / "cut"), checkpoint=state), whole)
+
+
+def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
+    assert not same(train(make_job(tmp_path / "a")), train(make_job(tmp_path / "b", seed=1)))
+
+
+def test_the_history_of_a_resumed_training_has_each_step_once(tmp_path: Path) -> None:
+    train(make_job(tmp_path / "whole"))
+    interrupted(tmp_path / "cut", 7)
+    whole, cut = read_history(tmp_path / "whole" / HISTORY), read_history(tmp_path / "cut" / HISTORY)
+    assert [(line["stage"], line["step"]) for line in cut] == [(line["stage"], line["step"]) for line in whole]
+    assert len(cut) == STEPS
+    assert cut == whole
+
+
+def test_a_resumed_training_only_asks_for_the_batches_that_are_left(tmp_path: Path) -> None:
+    with pytest.raises(TrainingCancelled):
+        train(make_job(tmp_path, hooks=StopAfter(8).hooks()))
+    job = make_job(tmp_path)
+    train(job, checkpoint=load_checkpoint(tmp_path))
+    assert job.source.served == [8, 9, 10, 11]  # type: ignore[attr-defined]

@@ -1,0 +1,215 @@
+"""Read a folder of labelled images into Samples. No image is decoded here; torch-free.
+
+Two layouts: a sub-folder of images per class; or a folder with `annotations.jsonl`, one JSON object a line:
+
+    {"file": "images/car/x.jpg", "label": "car", "split": "train", "width": 500, "height": 375,
+     "boxes": [[x0, y0, x1, y1]], "mask": "masks/car/x.png"}
+
+Boxes are in pixels of the upright image, x1 and y1 exclusive; all but `file` and `label` may be missing, and a line
+without `split` belongs to "train". An image of several classes has `"labels": [...]` instead of, or besides, `label`,
+and `"box_labels": [...]` then names the class of each box. Unknown keys are ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from wsol_core.data.images import SUFFIXES
+from wsol_core.errors import DataError
+from wsol_core.records import CorrectedRegion, Sample
+
+ANNOTATIONS = "annotations.jsonl"
+TRAIN = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """What a folder holds. `classes` are sorted by name; `skipped` says what was left out and why, a sentence each."""
+
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+
+def read_folder(
+    folder: Path, split: str | None = None, boxes_per_class: int | None = 0, *, labelled: bool = True
+) -> DataFolder:
+    """The images of `folder`, in either layout, in the order of the annotations or sorted by name.
+
+    Args: split: only its images; None is all. Class folders have the one split "train".
+        boxes_per_class: the regions of so many images a class may be learned from (`Sample.regions`), None for all.
+            Which ones depends on their names only. `Sample.truth` always holds all.
+        labelled: False accepts images without any class too, as for prediction.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise DataError(f"{folder} {what}; name a folder with one sub-folder of images per class.")
+    if (folder / ANNOTATIONS).is_file():
+        samples, skipped = _read_annotations(folder, split, labelled)
+    else:
+        samples, skipped = _read_class_folders(folder, labelled)
+        if split not in (None, TRAIN):
+            raise DataError(f"{folder} has no {ANNOTATIONS}, so it has no split {split!r}; leave the split out.")
+    if not samples:
+        raise DataError(f"There are no images in {folder}; it needs one sub-folder of images per class.")
+    classes = sorted({label for sample in samples for label in sample.labels})
+    return DataFolder(tuple(_with_regions(samples, boxes_per_class)), tuple(classes), tuple(skipped))
+
+
+def find_images(folder: Path) -> tuple[Path, ...]:
+    """All image files below `folder`, by their names' endings, sorted; hidden ones are left out."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder; name a folder of images.")
+    return tuple(_split_by_kind(folder)[0])
+
+
+def _split_by_kind(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Image files and other files below `folder`, sorted."""
+    images: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
+            continue
+        (images if path.suffix.lower() in SUFFIXES else others).append(path)
+    return images, others
+
+
+def _read_class_folders(folder: Path, labelled: bool) -> tuple[list[Sample], list[str]]:
+    images, others = _split_by_kind(folder)
+    skipped = [f"{path.relative_to(folder).as_posix()} is no image by its name." for path in others]
+    samples = []
+    for path in images:
+        parts = path.relative_to(folder).parts
+        if len(parts) == 1 and labelled:
+            skipped.append(f"{parts[0]} lies in no class folder.")
+            continue
+        samples.append(Sample("/".join(parts), path, parts[:1] if len(parts) > 1 else ()))
+    filled = {sample.labels[0] for sample in samples if sample.labels}
+    folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if labelled and samples and (empty := [name for name in folders if name not in filled]):
+        raise DataError(f"Class folder {folder / empty[0]} has no images; add some or remove the folder.")
+    return samples, skipped
+
+
+def _read_annotations(folder: Path, split: str | None, labelled: bool) -> tuple[list[Sample], list[str]]:
+    samples: list[Sample] = []
+    skipped: list[str] = []
+    seen: dict[str, int] = {}
+    splits: set[str] = set()
+    for number, text in _numbered_lines(folder / ANNOTATIONS):
+        where = f"{folder / ANNOTATIONS}, line {number}"
+        row = _parse(text, where)
+        splits.add(row.get("split", TRAIN))
+        if split is not None and row.get("split", TRAIN) != split:
+            continue
+        sample = _sample(folder, row, where, labelled)
+        if (before := seen.setdefault(sample.file, number)) != number:
+            raise DataError(f"{where}: {sample.file} is listed before, on line {before}; put all into one line.")
+        if sample.path.is_file():
+            samples.append(sample)
+        else:
+            skipped.append(f"{sample.file} is listed but not there.")
+    if split is not None and splits and split not in splits:
+        known = ", ".join(sorted(splits))
+        raise DataError(f"Split {split!r} is unknown in {folder / ANNOTATIONS}; it has {known}.")
+    return samples, skipped
+
+
+def _numbered_lines(path: Path) -> Iterable[tuple[int, str]]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}); it has to be UTF-8 text, one JSON object a line.") from error
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def _parse(text: str, where: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{where} is no JSON ({error}); correct or remove the line.") from error
+    if not isinstance(row, dict) or not isinstance(row.get("split", TRAIN), str):
+        raise DataError(f'{where} has to be an object such as {{"file": "images/car/x.jpg", "label": "car"}}.')
+    return row
+
+
+def _sample(folder: Path, row: Mapping[str, Any], where: str, labelled: bool) -> Sample:
+    file = _relative(row.get("file"), "file", where)
+    labels = _labels(row, where)
+    if labelled and not labels:
+        raise DataError(f'{where}: {file} has no class; add "label".')
+    return Sample(file, folder / file, labels, truth=_truth(folder, row, labels, where))
+
+
+def _relative(value: object, key: str, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise DataError(f'{where}: "{key}" is {value!r}; it has to be a path relative to the folder.')
+    path = PurePosixPath(value)
+    if path.is_absolute() or ".." in path.parts:
+        raise DataError(f'{where}: "{key}" {value!r} leads out of the folder; it has to be a path inside it.')
+    return path.as_posix()
+
+
+def _labels(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
+    labels = row.get("labels")
+    names = [row.get("label"), *(labels if isinstance(labels, list) else [labels])]
+    found = [name for name in names if name is not None]
+    if not all(isinstance(name, str) and name for name in found):
+        raise DataError(f'{where}: "label" has to be a name and "labels" a list of names, got {found!r}.')
+    return tuple(dict.fromkeys(found))
+
+
+def _truth(folder: Path, row: Mapping[str, Any], labels: Sequence[str], where: str) -> tuple[CorrectedRegion, ...]:
+    boxes, names = row.get("boxes") or [], row.get("box_labels")
+    if not isinstance(boxes, list):
+        raise DataError(f'{where}: "boxes" is {boxes!r}; it has to be a list of [x0, y0, x1, y1].')
+    if boxes and names is None:
+        if len(labels) != 1:
+            raise DataError(f'{where} has boxes and {len(labels)} classes; add "box_labels", one for each box.')
+        names = [labels[0]] * len(boxes)
+    if boxes and (not isinstance(names, list) or len(names) != len(boxes) or any(name not in labels for name in names)):
+        raise DataError(f'{where}: "box_labels" {names!r} need one of the image\'s labels for each box.')
+    mask = row.get("mask")
+    mask_path = None if mask is None else folder / _relative(mask, "mask", where)
+    return tuple(
+        CorrectedRegion(name, _box(box, row, where), mask_path) for name, box in zip(names or [], boxes, strict=True)
+    )
+
+
+def _box(box: object, row: Mapping[str, Any], where: str) -> tuple[float, float, float, float]:
+    """The box, clipped to the image where its size is given."""
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) for v in box):
+        raise DataError(f"{where}: box {box!r} has to be four numbers [x0, y0, x1, y1].")
+    x0, y0, x1, y1 = (float(v) for v in box)
+    width, height = row.get("width"), row.get("height")
+    if isinstance(width, int | float) and isinstance(height, int | float) and width > 0 and height > 0:
+        x0, x1 = max(x0, 0.0), min(x1, float(width))
+        y0, y1 = max(y0, 0.0), min(y1, float(height))
+    if not (x0 < x1 and y0 < y1):
+        raise DataError(f"{where}: box {box!r} is empty or outside the image; it needs x0 < x1 and y0 < y1.")
+    return x0, y0, x1, y1
+
+
+def _with_regions(samples: Sequence[Sample], boxes_per_class: int | None) -> list[Sample]:
+    """The samples with the regions that may be learned from."""
+    if boxes_per_class is None:
+        return [replace(sample, regions=sample.truth) for sample in samples]
+    boxed: dict[str, list[str]] = defaultdict(list)
+    for sample in samples:
+        for label in {region.label for region in sample.truth}:
+            boxed[label].append(sample.file)
+    chosen = {label: set(sorted(files, key=_rank)[:boxes_per_class]) for label, files in boxed.items()}
+    return [
+        replace(sample, regions=tuple(r for r in sample.truth if sample.file in chosen[r.label])) for sample in samples
+    ]
+
+
+def _rank(file: str) -> bytes:
+    """The same order on every machine, unrelated to names and to what a split depends on."""
+    return hashlib.blake2b(file.encode(), digest_size=8, salt=b"regions").digest()

@@ -1,0 +1,124 @@
+"""Decoded training images, resized and kept in bounded memory, with their corrected regions on the same grid.
+
+Torch-free; threads may ask side by side. Random views of what is kept here are augmentation.py's.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsol_core.data.images import open_image_small, open_mask, resize_to_square
+from wsol_core.errors import DataError
+from wsol_core.records import BOX_REGION, MASK_REGION, CorrectedRegion, Sample
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ResizedRegion:
+    """One class's corrected regions of an image. `kind` is BOX_REGION or MASK_REGION.
+
+    boxes: (K, 4) xyxy in shares of the image. mask: (Q, Q) of 0 to 255, the union of the masks, or None for boxes.
+    """
+
+    kind: int
+    boxes: NDArray[np.float32]
+    mask: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResizedImage:
+    """`pixels`: (Q, Q, 3) RGB, the whole image resized. `regions`: class -> what people drew of it."""
+
+    pixels: NDArray[np.uint8]
+    regions: dict[str, ResizedRegion] = field(default_factory=dict)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the pixels and masks take."""
+        masks = (region.mask for region in self.regions.values())
+        return self.pixels.nbytes + sum(mask.nbytes for mask in masks if mask is not None)
+
+
+class ImageCache:
+    """Resized images by key, decoded when first asked for.
+
+    The first `limit_bytes` of them stay and the rest is decoded each time: an epoch visits every image once, so
+    that the least recently used would always be the next one needed.
+    """
+
+    def __init__(self, resized_px: int, limit_bytes: int) -> None:
+        self.resized_px = resized_px
+        self._left_bytes = limit_bytes
+        self._kept: dict[Path, ResizedImage] = {}
+        self._unreadable: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def image(self, sample: Sample) -> ResizedImage | None:
+        """The sample's image and regions; None, with one warning logged, where it cannot be read."""
+        if (kept := self._kept.get(sample.path)) is not None:
+            return kept
+        if sample.path in self._unreadable:
+            return None
+        try:
+            image = read_resized(sample, self.resized_px)
+        except DataError as error:
+            with self._lock:
+                known = sample.path in self._unreadable
+                self._unreadable.add(sample.path)
+            if not known:
+                logger.warning("Skipped: %s", error)
+            return None
+        with self._lock:
+            if image.size_bytes <= self._left_bytes and sample.path not in self._kept:
+                self._left_bytes -= image.size_bytes
+                self._kept[sample.path] = image
+        return image
+
+
+def read_resized(sample: Sample, resized_px: int) -> ResizedImage:
+    """Decode a sample; DataError where its image cannot be read. A mask that cannot be read becomes its box."""
+    pixels, size_wh = open_image_small(sample.path, resized_px, sample.file)
+    labels = dict.fromkeys(region.label for region in sample.regions)
+    regions = {
+        label: _resized_region([r for r in sample.regions if r.label == label], size_wh, resized_px) for label in labels
+    }
+    return ResizedImage(resize_to_square(pixels, resized_px), regions)
+
+
+def _resized_region(regions: Sequence[CorrectedRegion], size_wh: tuple[int, int], resized_px: int) -> ResizedRegion:
+    scale = np.array([*size_wh, *size_wh], np.float32)
+    boxes = (np.array([region.box_xyxy for region in regions], np.float32) / scale).clip(0, 1)
+    masks = [_resized_mask(region, box, resized_px) for region, box in zip(regions, boxes, strict=True)]
+    drawn = [mask for mask in masks if mask is not None]
+    if len(drawn) < len(masks):
+        # Where only some objects have a mask, the union of masks would call the others background.
+        return ResizedRegion(BOX_REGION, boxes, None)
+    return ResizedRegion(MASK_REGION, boxes, np.maximum.reduce(drawn))
+
+
+def _resized_mask(region: CorrectedRegion, box: NDArray[np.float32], resized_px: int) -> NDArray[np.uint8] | None:
+    """The region's mask inside its box, or None where there is none."""
+    if region.mask_path is None:
+        return None
+    try:
+        mask = open_mask(region.mask_path)
+    except DataError as error:
+        logger.warning("Only the box is used: %s", error)
+        return None
+    h, w = mask.shape
+    x0, y0, x1, y1 = (box * np.array([w, h, w, h])).tolist()
+    inside = np.zeros_like(mask)
+    part = slice(int(y0), int(np.ceil(y1))), slice(int(x0), int(np.ceil(x1)))
+    inside[part] = mask[part]
+    if not inside.any():
+        logger.warning("Only the box is used: mask %s is empty inside the box of %s.", region.mask_path, region.label)
+        return None
+    return resize_to_square(inside, resized_px)

@@ -1,0 +1,169 @@
+"""Batches for training: which images each holds, seen how, and for which class. All of it follows from the seed.
+
+Batch i is the same however often, in whichever order and by how many threads it is made, so that a resumed training
+sees what an uninterrupted one would have seen. Decoding is image_cache.py's, random views are augmentation.py's.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsol_core.cores import usable_cores
+from wsol_core.data.batch import Batch
+from wsol_core.data.dataset import CACHE_BYTES, TrainingDataset, TrainingView
+from wsol_core.data.image_cache import ImageCache, ResizedImage
+from wsol_core.data.normalization import to_images
+from wsol_core.data.sampler import EpochSampler, seeded_generator
+from wsol_core.data.transforms import Augmentation
+from wsol_core.errors import DataError
+from wsol_core.records import Sample
+
+LEAST_CORRECTED, MOST_CORRECTED = 0.25, 0.5  # shares of each batch, between which corrected images count twice
+BACKGROUND_SHARE = 0.25  # of the batch size, on top of it
+MOST_WORKERS = 8  # threads; more would wait for the interpreter
+_PLACES = 2  # what this module's random numbers are for
+
+
+class BatchLoader:
+    """Batches of labelled images, shared out over the processes of a training; batches of one seed are fixed.
+
+    Where people corrected less than half of the images, those are shown twice as often as their number asks for, and
+    make up a quarter of every batch at least and half of it at most. With `backgrounds`, images of those files
+    without any object come on top, a quarter of the batch size.
+    Unreadable images are skipped with a warning and replaced by the next one.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        classes: Sequence[str],
+        *,
+        side_px: int,
+        batch_size: int,
+        seed: int,
+        backgrounds: Sequence[Path] = (),
+        augmentation: Augmentation | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+        workers: int = -1,
+        pin_memory: bool = False,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        """Args: workers: threads that decode, 0 for the caller's own, -1 for one a core (at most 8)."""
+        if not samples:
+            raise DataError("There are no images to train on; name a folder with one sub-folder of images per class.")
+        self._set = TrainingDataset(samples, classes, side_px, seed, augmentation, cache_bytes)
+        empty = [Sample(path.name, path, ()) for path in backgrounds]
+        self._background_set = TrainingDataset(empty, (), side_px, seed + 1, augmentation, cache_bytes // 4)
+        self._seed, self._classes = seed, len(classes)
+        self._rank, self._world = rank, world_size
+        self._workers = workers if workers >= 0 else min(MOST_WORKERS, usable_cores())
+        self._pin = pin_memory
+        self._decks = self._make_decks(samples, batch_size)
+        self._epoch_batches = max(1, round(len(samples) / (batch_size * world_size)))
+        self._background_deck = EpochSampler(range(len(empty)), seed, 2)
+        self._background_count = max(1, int(batch_size * BACKGROUND_SHARE)) if empty else 0
+
+    def _make_decks(self, samples: Sequence[Sample], batch_size: int) -> list[tuple[EpochSampler, int]]:
+        """Decks and how many images of each go into one process's batch."""
+        corrected = [index for index, sample in enumerate(samples) if sample.regions]
+        weak = [index for index, sample in enumerate(samples) if not sample.regions]
+        share = min(MOST_CORRECTED, max(LEAST_CORRECTED, 2 * len(corrected) / len(samples)))
+        if not corrected or batch_size == 1 or len(corrected) >= share * len(samples):
+            return [(EpochSampler(range(len(samples)), self._seed, 0), batch_size)]
+        strong = max(1, round(share * batch_size))
+        return [
+            (EpochSampler(weak, self._seed, 0), batch_size - strong),
+            (EpochSampler(corrected, self._seed, 1), strong),
+        ]
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """How many batches of one process hold as many images as there are."""
+        return self._epoch_batches
+
+    def batches(self, start: int = 0) -> Generator[Batch, None, None]:
+        """Batches `start`, `start + 1`, ... without end; close the generator to end its threads.
+
+        A few batches are made ahead, so memory is bounded by the number of threads.
+        """
+        if self._workers == 0:
+            index = start
+            while True:
+                yield self.batch(index)
+                index += 1
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="pictures")
+        ahead: deque[Future[Batch]] = deque()
+        try:
+            index = start
+            while True:
+                while len(ahead) <= self._workers:
+                    ahead.append(pool.submit(self.batch, index))
+                    index += 1
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def batch(self, index: int) -> Batch:
+        """Batch `index` of this process."""
+        views = [view for deck, count in self._decks for view in self._views(self._set, deck, index, count)]
+        # Micro batches are slices, so corrected images have to be spread over the batch.
+        order = seeded_generator(self._seed, _PLACES, index, self._rank).permutation(len(views))
+        views = [views[place] for place in order]
+        labels = torch.zeros(len(views), self._classes)
+        for row, view in enumerate(views):
+            labels[row, list(view.labels)] = 1
+        backgrounds = None
+        if self._background_count:
+            empty = self._views(self._background_set, self._background_deck, index, self._background_count)
+            backgrounds = self._pinned(to_images(np.stack([view.pixels for view in empty])))
+        return Batch(
+            images=self._pinned(to_images(np.stack([view.pixels for view in views]))),
+            labels=self._pinned(labels),
+            target=self._pinned(torch.tensor([view.target for view in views])),
+            region_kind=self._pinned(torch.tensor([view.region_kind for view in views])),
+            region=self._pinned(torch.from_numpy(np.stack([view.region for view in views]))),
+            backgrounds=backgrounds,
+        )
+
+    def _views(self, images: TrainingDataset, deck: EpochSampler, batch: int, count: int) -> Iterator[TrainingView]:
+        """This process's `count` views of the batch."""
+        start = (batch * self._world + self._rank) * count
+        for epoch, index in deck.deal(start, count):
+            yield first_readable(images.view, epoch, index, deck.indices)
+
+    def _pinned(self, tensor: Tensor) -> Tensor:
+        return tensor.pin_memory() if self._pin else tensor
+
+
+def first_readable(
+    view: Callable[[int, int], TrainingView | None], epoch: int, index: int, among: NDArray[np.int64]
+) -> TrainingView:
+    """View (epoch, index), or the next one's in `among` where that cannot be read; it depends on nothing else."""
+    place = int(np.flatnonzero(among == index)[0])
+    for step in range(len(among)):
+        found = view(epoch, int(among[(place + step) % len(among)]))
+        if found is not None:
+            return found
+    raise DataError(f"None of {len(among)} images can be read; see the warnings above for the reason of each.")
+
+
+def plain_images(samples: Sequence[Sample], side_px: int) -> tuple[list[Sample], Tensor]:
+    """The readable ones of `samples`, and their images (N, 3, S, S): resized, not augmented, all in memory."""
+    read: list[tuple[Sample, ResizedImage]] = []
+    cache = ImageCache(side_px, 0)
+    with ThreadPoolExecutor(min(MOST_WORKERS, usable_cores())) as pool:
+        for sample, image in zip(samples, pool.map(cache.image, samples), strict=True):
+            if image is not None:
+                read.append((sample, image))
+    if not read:
+        return [], torch.zeros(0, 3, side_px, side_px)
+    return [sample for sample, _ in read], to_images(np.stack([image.pixels for _, image in read]))

@@ -1,0 +1,222 @@
+"""Two models compared image by image on corrected images: what each found, and whether the new one is worse.
+
+Arrays in, numbers out: which images, and what a verdict leads to, is the caller's business. Torch-free.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from wsol_core.data.images import open_mask
+from wsol_core.errors import DataError
+from wsol_core.evaluation.pixel_metrics import mask_iou
+from wsol_core.localization.thresholds import ious
+from wsol_core.records import BoolMask, CorrectedRegion, Region
+
+logger = logging.getLogger(__name__)
+
+GOOD_BOX_IOU = 0.8  # from which a person leaves a box as it is
+IOU_MARGIN, EDITS_MARGIN = 0.01, 0.2  # mean losses that count where no measure is sure
+RESAMPLES = 2000
+LOW_SHARE, HIGH_SHARE = 0.05, 0.95  # ends of the interval
+MEASURES = ("box_iou", "mask_iou", "edits")
+_WORDS = {"box_iou": "box IoU", "mask_iou": "mask IoU", "edits": "edits an image"}
+
+Verdict = Literal["better", "same", "worse"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScore:
+    """How well the regions of an image were found.
+
+    box_iou: mean over the true boxes of the IoU with the box matched to each, 0 where there is none. mask_iou: mean
+        over the classes whose true masks are known, None where there are none. edits: how often a person would have
+        to adjust, delete or add a region.
+    """
+
+    box_iou: float
+    mask_iou: float | None
+    edits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """Means of the `live` and the `new` model over images, new minus live, and the 90 % interval of that.
+
+    Better and worse are said where the interval lies on one side of 0.
+    """
+
+    live: float
+    new: float
+    difference: float
+    low: float
+    high: float
+    verdict: Verdict
+
+    def to_dict(self) -> dict[str, float]:
+        """The numbers."""
+        numbers = {"live": self.live, "new": self.new, "difference": self.difference, "low": self.low}
+        return {**numbers, "high": self.high}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What speaks for and against the new model; `mask_iou` is among the measures where true masks are known."""
+
+    images: int
+    measures: Mapping[str, Measure]
+
+    @property
+    def worse(self) -> tuple[str, ...]:
+        """The measures that speak against the new model.
+
+        Those that are surely worse. Where none is surely better either, means decide: IoUs of boxes and masks that lost
+        more than 0.01 together, and more than 0.2 edits an image; few images say no more.
+        """
+        surely = tuple(name for name, measure in self.measures.items() if measure.verdict == "worse")
+        if surely or self._surely_better:
+            return surely
+        changes = {name: measure.difference for name, measure in self.measures.items()}
+        edits = changes.pop("edits")
+        lost = sum(changes.values()) / len(changes) < -IOU_MARGIN
+        worse = tuple(name for name, change in changes.items() if lost and change < 0)
+        return (*worse, "edits") if edits > EDITS_MARGIN else worse
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing speaks against the new model."""
+        return not self.worse
+
+    @property
+    def sentence(self) -> str:
+        """The verdict with its figures, for people."""
+        worse, better = [_WORDS[name] for name in self.worse], self._surely_better
+        kind = f"worse in {' and '.join(worse)}" if worse else "better" if better else "not worse"
+        figures = ", ".join(_figures(name, measure) for name, measure in self.measures.items())
+        images = "1 corrected image" if self.images == 1 else f"{self.images} corrected images"
+        return f"On {images} the new version is {kind}: {figures} (difference, 90 % interval)."
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """Measure -> its numbers."""
+        return {name: measure.to_dict() for name, measure in self.measures.items()}
+
+    @property
+    def _surely_better(self) -> bool:
+        return any(measure.verdict == "better" for measure in self.measures.values())
+
+
+def _figures(name: str, measure: Measure) -> str:
+    change = f"{measure.difference:+.3f}, {measure.low:+.3f} to {measure.high:+.3f}"
+    return f"{_WORDS[name]} {measure.new:.3f} after {measure.live:.3f} ({change})"
+
+
+def score_image(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> ImageScore:
+    """Scores what was `found` in an image of `size_wh` against its corrected regions.
+
+    Within each class predicted and true boxes are matched one to one, largest IoU first. A matched box with an IoU
+    below 0.8 is an edit, as is every region without a match on either side. An image that holds no true region has
+    the box IoU 1 where nothing was found in it, else 0.
+    """
+    matched, edits = [], 0
+    labels = dict.fromkeys([*(region.label for region in truth), *(region.label for region in found)])
+    for label in labels:
+        true = [region.box_xyxy for region in truth if region.label == label]
+        pairs = _matched([region.box_xyxy for region in found if region.label == label], true)
+        matched += pairs
+        edits += sum(region.label == label for region in found) + len(true) - 2 * len(pairs)
+        edits += sum(iou < GOOD_BOX_IOU for iou in pairs)
+    box_iou = sum(matched) / len(truth) if truth else float(not found)
+    masks = list(_mask_ious(found, truth, size_wh))
+    return ImageScore(box_iou, sum(masks) / len(masks) if masks else None, edits)
+
+
+def _matched(found: Sequence[tuple[float, ...]], true: Sequence[tuple[float, ...]]) -> list[float]:
+    """The IoU of each matched pair; boxes that do not touch are no pair."""
+    if not found or not true:
+        return []
+    truth = np.asarray(true, np.float64)
+    overlap = np.stack([ious(np.asarray(box, np.float64), truth) for box in found])
+    pairs: list[float] = []
+    while (best := float(overlap.max())) > 0:
+        row, column = np.unravel_index(int(overlap.argmax()), overlap.shape)
+        pairs.append(best)
+        overlap[row], overlap[:, column] = 0, 0
+    return pairs
+
+
+def _mask_ious(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> Iterator[float]:
+    """The IoU of each class whose true regions all have masks: without one of them the rest would be too little."""
+    for label in dict.fromkeys(region.label for region in truth):
+        parts = [_true_mask(region, size_wh) for region in truth if region.label == label]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            continue
+        predicted: BoolMask = np.zeros(size_wh[::-1], np.bool_)
+        for region in found:
+            if region.label == label:
+                predicted |= region.mask
+        yield mask_iou(predicted, np.logical_or.reduce(known))
+
+
+def _true_mask(region: CorrectedRegion, size_wh: tuple[int, int]) -> BoolMask | None:
+    """The part (H, W) of the region's mask inside its box; None where there is none that can be read."""
+    if region.mask_path is None:
+        return None
+    try:
+        mask = open_mask(region.mask_path)
+    except DataError as error:
+        logger.warning("Only the box is compared: %s", error)
+        return None
+    if mask.shape != size_wh[::-1]:
+        mask = np.asarray(cv2.resize(mask, size_wh, interpolation=cv2.INTER_NEAREST), np.uint8)
+    x0, y0, x1, y1 = region.box_xyxy
+    box = slice(max(0, int(y0)), math.ceil(y1)), slice(max(0, int(x0)), math.ceil(x1))
+    inside: BoolMask = np.zeros(mask.shape, np.bool_)
+    inside[box] = mask[box] > 0
+    return inside if inside.any() else None  # as in training, where an empty mask says nothing
+
+
+def compare(live: Sequence[ImageScore], new: Sequence[ImageScore], seed: int = 0) -> Comparison:
+    """Compares two models' scores of the same images, in the same order, by a paired bootstrap over the images.
+
+    Raises: DataError without images, or where there are not as many of one as of the other.
+    """
+    if not live or len(live) != len(new):
+        raise DataError(
+            f"{len(live)} scores of the live model and {len(new)} of the new one cannot be compared; "
+            "score both on the same images, at least one."
+        )
+    measures = {}
+    for name in MEASURES:
+        pairs = [(getattr(a, name), getattr(b, name)) for a, b in zip(live, new, strict=True)]
+        known = np.array([pair for pair in pairs if None not in pair], np.float64)
+        if len(known):
+            measures[name] = _measure(name, known[:, 0], known[:, 1], seed)
+    return Comparison(len(live), measures)
+
+
+def _measure(name: str, live: NDArray[np.float64], new: NDArray[np.float64], seed: int) -> Measure:
+    """Args: live, new: (N,) of the same images."""
+    differences = new - live
+    means = resampled_means(differences, seed)
+    low, high = (float(value) for value in np.quantile(means, (LOW_SHARE, HIGH_SHARE)))
+    mean = float(differences.mean())
+    up: Verdict
+    down: Verdict
+    up, down = ("worse", "better") if name == "edits" else ("better", "worse")
+    verdict: Verdict = up if low > 0 else down if high < 0 else "same"
+    return Measure(float(live.mean()), float(new.mean()), mean, low, high, verdict)
+
+
+def resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
+    """(RESAMPLES,) means of as many `values` (N,) drawn from them with replacement; the same for the same seed."""
+    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
+    return np.asarray(values[drawn].mean(axis=1), np.float64)

@@ -1,0 +1,213 @@
+"""Measure a predictor on images whose boxes and masks are known. Box and pixel metrics are their own modules'."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+
+from wsol_core.data.images import open_mask
+from wsol_core.errors import DataError
+from wsol_core.evaluation.box_metrics import IOU_LEVELS, MAP_SIDE_PX, BoxAccuracy, SweptIou, box_iou, scaled_box
+from wsol_core.evaluation.pixel_metrics import PixelHistogram, mask_iou
+from wsol_core.localization.predictor import Predictor, own_labels
+from wsol_core.records import BoolMask, CorrectedRegion, FloatMap, Localization, Sample, Unreadable
+
+PROTOCOL = {
+    "input": "the whole image resized to the model's side, no crop; maps at 224 x 224, min-max normalised",
+    "iou": "both corners inclusive; a success is IoU >= the level; any true box of the class may match",
+    "MaxBoxAcc": "box of the largest contour; one threshold for all images, the best on them (oracle)",
+    "MaxBoxAccV2": "boxes of all contours; mean over IoU .3, .5, .7, each at its own best threshold (oracle)",
+    "GT-known Loc": "box of the map's largest component (8-connected) at the model's own threshold, IoU >= .5",
+    "Top-1 and Top-5 Loc": "GT-known success and the class among the 1 or 5 most probable",
+    "PxAP": "pixels of all images pooled, 1000 bins",
+    "mask IoU": "all predicted regions of the class against the true mask, at the image's size, model's threshold",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """One measured image and class. iou is the box IoU behind GT-known Loc; mask_iou is None without a true mask."""
+
+    file: str
+    label: str
+    predicted: str
+    iou: float
+    mask_iou: float | None
+    top1: bool
+    top5: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationReport:
+    """All metrics, in [0, 1]; None where the truth for one is missing. per_class has the same names.
+
+    images: all images, worst box IoU first. skipped: reasons for images that were not measured.
+    """
+
+    metrics: dict[str, float | None]
+    per_class: dict[str, dict[str, float | None]]
+    images: tuple[ImageResult, ...]
+    skipped: tuple[str, ...]
+    threshold: float
+    threshold_rule: str
+    protocol: dict[str, str] = field(default_factory=lambda: dict(PROTOCOL))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        values = asdict(self)
+        return {**values, "pictures": values.pop("images")}  # the key that scripts know
+
+    def rows(self) -> list[tuple[str, float | None]]:
+        """(name, value) of the overall metrics, in the order of a table."""
+        return list(self.metrics.items())
+
+
+def evaluate(
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    on_image: Callable[[Sample, Localization], None] | None = None,
+) -> EvaluationReport:
+    """Measures `predictor` on the samples that carry truth, each for its own labels.
+
+    Args: on_image: hears every measured image, for progress; the localization holds maps and regions.
+    Raises: DataError where a class is unknown to the model or no sample has truth.
+    """
+    known = [sample for sample in samples if sample.truth]
+    skipped = [f"{sample.file} has no true box." for sample in samples if not sample.truth]
+    if not known:
+        raise DataError("None of the images has a true box; evaluation needs an annotations.jsonl with boxes.")
+    measured = _Measured(predictor)
+    results = predictor.localize(known, classes_of=own_labels, with_maps=True)
+    for sample, result in zip(known, results, strict=True):
+        if isinstance(result, Unreadable):
+            skipped.append(result.reason)
+            continue
+        measured.add(sample, result)
+        if on_image is not None:
+            on_image(sample, result)
+    return measured.report(skipped)
+
+
+class _Measured:
+    """What is known so far; grows by a few numbers an image."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._card = predictor.card
+        self._boxes = BoxAccuracy()
+        self._pixels: dict[str, PixelHistogram] = defaultdict(PixelHistogram)
+        self._overall = PixelHistogram()
+        self._images: list[ImageResult] = []
+
+    def add(self, sample: Sample, found: Localization) -> None:
+        """Measure one image for each of its labels that has truth."""
+        ranked = sorted(found.scores, key=lambda name: -found.scores[name])
+        for label in sample.labels:
+            truth = [region for region in sample.truth if region.label == label]
+            if not truth:
+                continue
+            score_map = found.maps[label]
+            boxes = np.array([scaled_box(region.box_xyxy, found.size_wh) for region in truth])
+            self._boxes.add(label, SweptIou.of(score_map, boxes))
+            box = largest_component_box(score_map, self._card.threshold_of(label))
+            overlap = float(box_iou(np.array([box]), boxes).max()) if box is not None else 0.0
+            self._images.append(
+                ImageResult(
+                    file=sample.file,
+                    label=label,
+                    predicted=ranked[0],
+                    iou=overlap,
+                    mask_iou=self._mask(found, label, truth),
+                    top1=label == ranked[0],
+                    top5=label in ranked[:5],
+                )
+            )
+
+    def _mask(self, found: Localization, label: str, truth: Sequence[CorrectedRegion]) -> float | None:
+        mask = true_mask(truth, found.size_wh)
+        if mask is None:
+            return None
+        side = (MAP_SIDE_PX, MAP_SIDE_PX)
+        small = cv2.resize(mask.view(np.uint8), side, interpolation=cv2.INTER_NEAREST) > 0
+        for histogram in (self._overall, self._pixels[label]):
+            histogram.add(found.maps[label], small)
+        predicted = np.zeros_like(mask)
+        for region in found.regions:
+            if region.label == label:
+                predicted |= region.mask
+        return mask_iou(predicted, mask)
+
+    def report(self, skipped: Sequence[str]) -> EvaluationReport:
+        """The metrics of everything added."""
+        if not self._images:
+            raise DataError(f"None of the images could be measured: {skipped[0] if skipped else 'there are none'}.")
+        boxes = self._boxes
+        by_level = boxes.max_box_acc_v2()
+        masked = any(image.mask_iou is not None for image in self._images)
+        metrics = _rates(self._images) | {
+            "max_box_acc": boxes.max_box_acc(),
+            "max_box_acc_v2": float(np.mean(list(by_level.values()))),
+            **{f"max_box_acc_v2_{round(100 * level)}": by_level[level] for level in IOU_LEVELS},
+            "px_ap": self._overall.px_ap() if masked else None,
+            "p_iou": self._overall.p_iou() if masked else None,
+        }
+        per_class = {label: self._class_row(label) for label in sorted(boxes.classes)}
+        return EvaluationReport(
+            metrics=metrics,
+            per_class=per_class,
+            images=tuple(sorted(self._images, key=lambda image: (image.iou, image.file))),
+            skipped=tuple(skipped),
+            threshold=self._card.threshold,
+            threshold_rule=self._card.threshold_rule,
+        )
+
+    def _class_row(self, label: str) -> dict[str, float | None]:
+        own = [image for image in self._images if image.label == label]
+        return _rates(own) | {
+            "max_box_acc": self._boxes.class_box_acc(label),
+            "max_box_acc_v2": self._boxes.class_box_acc_v2(label),
+            "px_ap": self._pixels[label].px_ap() if label in self._pixels else None,
+        }
+
+
+def _rates(images: Sequence[ImageResult]) -> dict[str, float | None]:
+    hits = [image.iou >= 0.5 for image in images]
+    masks = [image.mask_iou for image in images if image.mask_iou is not None]
+    return {
+        "pictures": float(len(images)),
+        "top1_accuracy": float(np.mean([image.top1 for image in images])),
+        "top5_accuracy": float(np.mean([image.top5 for image in images])),
+        "gt_known_loc": float(np.mean(hits)),
+        "top1_loc": float(np.mean([hit and image.top1 for hit, image in zip(hits, images, strict=True)])),
+        "top5_loc": float(np.mean([hit and image.top5 for hit, image in zip(hits, images, strict=True)])),
+        "mask_iou": float(np.mean(masks)) if masks else None,
+    }
+
+
+def largest_component_box(score_map: FloatMap, threshold: float) -> tuple[int, int, int, int] | None:
+    """Box (x0, y0, x1, y1) of the largest 8-connected component above `threshold`, as contours' boxes are; or None."""
+    mask = (score_map > threshold).view(np.uint8)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    if count < 2:
+        return None
+    x, y, w, h, _ = (int(v) for v in stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))])
+    return x, y, min(x + w, mask.shape[1] - 1), min(y + h, mask.shape[0] - 1)
+
+
+def true_mask(truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> BoolMask | None:
+    """The union of the regions' masks (H, W) at the image's size, or None where one has no mask."""
+    if any(region.mask_path is None for region in truth):
+        return None
+    total: BoolMask = np.zeros(size_wh[::-1], bool)
+    for path in _distinct(truth):
+        mask = open_mask(path)
+        total |= cv2.resize((mask > 0).view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
+    return total
+
+
+def _distinct(truth: Sequence[CorrectedRegion]) -> Iterator[Any]:
+    yield from dict.fromkeys(region.mask_path for region in truth)

@@ -1,0 +1,215 @@
+"""The HTML report of an evaluation: figures, loss curves, and images, worst first. One folder, nothing loaded from
+elsewhere. What is measured is evaluation.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from wsol_core.data.images import open_image
+from wsol_core.errors import StorageError
+from wsol_core.evaluation.evaluate import EvaluationReport, ImageResult
+from wsol_core.evaluation.loss_plot import loss_curves
+from wsol_core.localization.predictor import Predictor
+from wsol_core.records import BoxXyxy, Localization, Sample
+
+WORST, BEST = 48, 12
+IMAGE_PX = 320  # the longer side of the report's images
+MASK_RGB, PREDICTED_RGB, TRUE_RGB = (255, 64, 160), (255, 214, 10), (255, 255, 255)
+NAMES = {
+    "gt_known_loc": "GT-known Loc",
+    "top1_loc": "Top-1 Loc",
+    "top5_loc": "Top-5 Loc",
+    "top1_accuracy": "class accuracy (top 1)",
+    "top5_accuracy": "class accuracy (top 5)",
+    "mask_iou": "mean mask IoU",
+    "max_box_acc": "MaxBoxAcc",
+    "max_box_acc_v2": "MaxBoxAccV2",
+    "max_box_acc_v2_30": "&emsp;at IoU 0.3",
+    "max_box_acc_v2_50": "&emsp;at IoU 0.5",
+    "max_box_acc_v2_70": "&emsp;at IoU 0.7",
+    "px_ap": "PxAP",
+    "p_iou": "PIoU",
+    "pictures": "pictures",
+}
+
+
+def write_report(
+    report: EvaluationReport,
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    folder: Path,
+    history: Sequence[Mapping[str, Any]] = (),
+) -> Path:
+    """Writes `folder/index.html` with its images beside it and returns its path.
+
+    Args: samples: those that were measured; the shown ones are localized once more. history: of the training.
+    Raises: StorageError where something cannot be written.
+    """
+    try:
+        (folder / "pictures").mkdir(parents=True, exist_ok=True)
+        cards = "\n".join(_cards(report, predictor, samples, folder))
+        page = Template(_PAGE).substitute(
+            title=escape(f"{predictor.card.config.method} on {predictor.card.config.backbone}"),
+            style=_STYLE,
+            metrics=_metric_table(report),
+            classes=_class_table(report),
+            threshold=f"{report.threshold:.2f}: {escape(report.threshold_rule)}",
+            protocol="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in report.protocol.items()),
+            curves=loss_curves(history),
+            skipped=_skipped(report.skipped),
+            cards=cards,
+        )
+        index = folder / "index.html"
+        index.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"The report could not be written to {folder}: {error.strerror or error}; make room or name another folder."
+        ) from error
+    return index
+
+
+def shown(images: Sequence[ImageResult]) -> list[ImageResult]:
+    """The worst and a few of the best of `images`, which come worst first."""
+    return list(images) if len(images) <= WORST + BEST else [*images[:WORST], *images[-BEST:]]
+
+
+def _cards(report: EvaluationReport, predictor: Predictor, samples: Sequence[Sample], folder: Path) -> list[str]:
+    by_file = {sample.file: sample for sample in samples}
+    chosen = shown(report.images)
+    label_of = {result.file: [other.label for other in chosen if other.file == result.file] for result in chosen}
+    again = predictor.localize(
+        [by_file[file] for file in label_of], classes_of=lambda sample: label_of[sample.file], with_maps=True
+    )
+    found = {result.file: result for result in again if isinstance(result, Localization)}
+    cards = []
+    for number, result in enumerate(chosen):
+        if result.file in found:
+            sample, localization = by_file[result.file], found[result.file]
+            overlay, heat = _images(sample, localization, result.label)
+            for kind, pixels in (("overlay", overlay), ("map", heat)):
+                _write_jpeg(folder / "pictures" / f"{number:03d}-{kind}.jpg", pixels)
+            cards.append(_card(number, result, localization))
+    return cards
+
+
+def _images(sample: Sample, found: Localization, label: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """The image with masks and boxes, and with the activation map over it."""
+    image = open_image(sample.path)
+    scale = IMAGE_PX / max(image.shape[:2])
+    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    overlay = small.copy()
+    own = [region for region in found.regions if region.label == label]
+    for region in own:
+        mask = cv2.resize(region.mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        overlay[mask] = (0.6 * overlay[mask] + 0.4 * np.array(MASK_RGB)).astype(np.uint8)
+    for boxes, colour in (
+        ([region.box_xyxy for region in sample.truth if region.label == label], TRUE_RGB),
+        ([region.box_xyxy for region in own], PREDICTED_RGB),
+    ):
+        for box in boxes:
+            _draw_box(overlay, box, scale, colour)
+    heat = cv2.applyColorMap((cv2.resize(found.maps[label], size) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    blended = (0.45 * small + 0.55 * heat[..., ::-1]).astype(np.uint8)
+    return overlay, blended
+
+
+def _draw_box(image: NDArray[np.uint8], box: BoxXyxy, scale: float, colour: tuple[int, int, int]) -> None:
+    x0, y0, x1, y1 = (round(value * scale) for value in box)
+    cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), (20, 20, 20), 4)
+    cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, 2)
+
+
+def _write_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
+    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    path.write_bytes(data.tobytes())
+
+
+def _card(number: int, result: ImageResult, found: Localization) -> str:
+    alt = escape(f"{result.file}: predicted and true box of {result.label}", quote=True)
+    scores = [region.score for region in found.regions if region.label == result.label]
+    facts = [f"box IoU {result.iou:.2f}"]
+    if result.mask_iou is not None:
+        facts.append(f"mask IoU {result.mask_iou:.2f}")
+    facts.append(f"score {max(scores):.2f}" if scores else "nothing found")
+    taken_for = "" if result.top1 else f" <em>taken for {escape(result.predicted)}</em>"
+    kind = "good" if result.iou >= 0.5 else "bad"
+    return (
+        f'<figure class="{kind}"><div><img loading="lazy" src="images/{number:03d}-overlay.jpg" alt="{alt}">'
+        f'<img loading="lazy" src="images/{number:03d}-map.jpg" alt="activation map of the same image"></div>'
+        f"<figcaption><b>{escape(result.label)}</b>{taken_for}<span>{' · '.join(facts)}</span>"
+        f"<small>{escape(result.file)}</small></figcaption></figure>"
+    )
+
+
+def _number(value: float | None, name: str = "") -> str:
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if name == "pictures" else f"{value:.3f}"
+
+
+def _metric_table(report: EvaluationReport) -> str:
+    rows = (f"<tr><th>{NAMES.get(n, escape(n))}</th><td>{_number(v, n)}</td></tr>" for n, v in report.rows())
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _class_table(report: EvaluationReport) -> str:
+    names = list(next(iter(report.per_class.values())))
+    head = "".join(f"<th>{NAMES.get(name, escape(name))}</th>" for name in names)
+    rows = (
+        f"<tr><th>{escape(label)}</th>{''.join(f'<td>{_number(row[name], name)}</td>' for name in names)}</tr>"
+        for label, row in report.per_class.items()
+    )
+    return f"<table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
+
+
+def _skipped(reasons: Sequence[str]) -> str:
+    if not reasons:
+        return ""
+    items = "".join(f"<li>{escape(reason)}</li>" for reason in reasons[:20])
+    more = f"<li>and {len(reasons) - 20} more</li>" if len(reasons) > 20 else ""
+    return f"<h2>Not measured</h2><ul>{items}{more}</ul>"
+
+
+_STYLE = """
+:root{color-scheme:light dark;--ink:#1d2330;--soft:#667085;--paper:#fbfbfa;--card:#fff;--line:#e3e5ea;--bad:#d6336c;
+--good:#2f9e77}
+@media(prefers-color-scheme:dark){:root{--ink:#e8eaf0;--soft:#98a1b3;--paper:#14171d;--card:#1c2028;--line:#2d333f}}
+*{box-sizing:border-box}body{margin:0 auto;max-width:1180px;padding:2rem 1rem 4rem;background:var(--paper);
+color:var(--ink);font:16px/1.5 system-ui,sans-serif}h1{font-size:1.7rem;margin:0 0 .3rem}h2{margin:2.2rem 0 .8rem;
+font-size:1.15rem}p{margin:.2rem 0;color:var(--soft)}.wide{overflow-x:auto}table{border-collapse:collapse;
+font-variant-numeric:tabular-nums}th,td{padding:.3rem .9rem .3rem 0;text-align:left;border-bottom:1px solid var(--line);
+font-weight:400;white-space:nowrap}td{text-align:right}dl{display:grid;grid-template-columns:max-content 1fr;
+gap:.2rem 1rem;font-size:.9rem}dt{font-weight:600}dd{margin:0;color:var(--soft)}.top{display:grid;
+grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:1rem 3rem}svg{width:100%;height:auto;max-width:560px}
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:1rem}
+figure{margin:0;background:var(--card);border:1px solid var(--line);border-top:3px solid var(--good);border-radius:6px;
+overflow:hidden}figure.bad{border-top-color:var(--bad)}figure div{display:grid;grid-template-columns:1fr 1fr;gap:2px}
+img{width:100%;display:block;aspect-ratio:4/3;object-fit:contain;background:#000}figcaption{padding:.5rem .8rem .7rem;
+font-size:.9rem}figcaption span,figcaption small{display:block;color:var(--soft)}em{color:var(--bad);font-style:normal}
+small{overflow-wrap:anywhere}i{display:inline-block;width:.8em;height:.8em;border-radius:2px;vertical-align:-.05em;
+border:1px solid #555}
+"""
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Boxstrap: $title</title><style>$style</style></head><body>
+<h1>$title</h1><p>Threshold $threshold.</p>
+<div class="top"><section><h2>All images</h2>$metrics</section>
+<section><h2>Training losses</h2>$curves</section></div>
+<h2>By class</h2><div class="wide">$classes</div>
+<h2>Images, worst first</h2>
+<p><i style="background:#ffd60a"></i> predicted box &ensp;<i style="background:#fff"></i> true box &ensp;
+<i style="background:#ff40a0"></i> predicted mask &ensp; right: activation map</p>
+<div class="grid">$cards</div>$skipped
+<h2>Protocol</h2><dl>$protocol</dl>
+</body></html>
+"""

@@ -1,0 +1,200 @@
+"""Localize the one object that a person points at: a box drawn around it, or a click on it, in; its Region out.
+
+What is outside a drawn box is certainly background; the map of a crop and a graph cut say what inside is the object.
+Margin and levels were chosen on training images with slightly moved true boxes. Drawing is others' business.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from wsol_core.data.images import RgbPixels, open_image, resize_to_square
+from wsol_core.errors import DataError
+from wsol_core.localization.predictor import Predictor
+from wsol_core.localization.refinement import SIDE_PX, final_map, min_max
+from wsol_core.localization.regions import Calibration, extract_regions
+from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
+from wsol_core.records import BoxXyxy, FloatMap, Region
+
+MARGIN = 0.4  # of the box, on each side of it: the network needs surroundings, and the cut colours that are none of it
+CUT_SIDE_PX = 224  # of the crop's longer side; half of it loses up to a point of IoU
+MAP_LEVELS = (0.0, 0.4, 0.85, 1.0)  # of the map in the box: its least, likely object from here, certainly object, most
+# What they become for the cut, whose own levels are for whole images. Nothing in the box is certain background.
+CUT_LEVELS = (CERTAIN_BACKGROUND + 0.01, 0.5, CERTAIN_FOREGROUND, 1.0)
+GOOD_EXTENT = 0.5  # of the drawn box that the object's own fills; the map of one that fills less has likely missed it
+LEAST_EXTENT = 0.15  # who draws a box does not mean a speck in it
+COLOUR_ITERATIONS = 5  # of a cut by colours alone, which starts from the whole box
+COLOUR_LEVEL = 0.6  # how sure a region is that the map says nothing of
+POINT_REACHES = (1.0, 0.25, 0.125)  # of the image's sides, each way: where a clicked object is looked for, in turn
+
+_Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPrompt:
+    """A box around one object, in pixels of the upright image."""
+
+    box_xyxy: BoxXyxy
+
+
+@dataclass(frozen=True, slots=True)
+class PointPrompt:
+    """A point on one object, in pixels of the upright image."""
+
+    x: float
+    y: float
+
+
+def localize_prompted(
+    predictor: Predictor, path: Path, prompt: BoxPrompt | PointPrompt, label: str | None
+) -> Region | None:
+    """The object in the drawn box or under the point.
+
+    A box always has a region, in one piece and inside it, though it may be all of the box. None where no object is
+    found under a point. The region carries `label`, also one that the model does not know; that and None are localized
+    as the most probable class, of the box's surroundings or of the image.
+
+    Raises: DataError for an unreadable image, a box without any pixel of the image, and a point outside it.
+    """
+    pixels = open_image(path)
+    if isinstance(prompt, BoxPrompt):
+        box = _clipped(prompt.box_xyxy, pixels, path.name)
+        found: Region | None = _in_box(predictor, pixels, box, label)
+    else:
+        found = _at_point(predictor, pixels, prompt, path.name, label)
+    return replace(found, label=label) if found is not None and label is not None else found
+
+
+def _clipped(box: BoxXyxy, pixels: RgbPixels, name: str) -> BoxXyxy:
+    height, width = pixels.shape[:2]
+    if not all(math.isfinite(value) for value in box):
+        raise DataError(f"Box {box} in {name} is not finite; draw it again.")
+    x0, y0, x1, y1 = max(box[0], 0.0), max(box[1], 0.0), min(box[2], width), min(box[3], height)
+    if x0 >= x1 or y0 >= y1:
+        raise DataError(f"Box {box} holds nothing of {name}, which is {width} x {height}; it needs x0 < x1, y0 < y1.")
+    return x0, y0, x1, y1
+
+
+def _in_box(predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | None) -> Region:
+    height, width = pixels.shape[:2]
+    inner = _window(box, width, height)
+    along_x, along_y = MARGIN * (inner[2] - inner[0]), MARGIN * (inner[3] - inner[1])
+    around = (inner[0] - along_x, inner[1] - along_y, inner[2] + along_x, inner[3] + along_y)
+    outer = _window(around, width, height)
+    crop = _pixels_of(pixels, outer)
+    seen, presence, raw = predictor.class_activation_map(crop, label)
+    shift_x, shift_y = outer[:2]
+    window = (inner[0] - shift_x, inner[1] - shift_y, inner[2] - shift_x, inner[3] - shift_y)
+    maps = _box_maps(crop, raw, window)
+    region = _best_filling(maps, (inner[2] - inner[0], inner[3] - inner[1]), seen, presence, _calibration(predictor))
+    placed = _placed(region, inner, (width, height))
+    tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
+    inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
+    return replace(placed, box_xyxy=inside)
+
+
+def _best_filling(
+    maps: Iterable[FloatMap], size_wh: tuple[int, int], label: str, presence: float, calibration: Calibration
+) -> Region:
+    """The region of the first map that fills the box of that size well, else of the one that fills most of it."""
+    whole = np.full((size_wh[1], size_wh[0]), COLOUR_LEVEL, np.float32)
+    best: list[Region] = []
+    extent = LEAST_EXTENT
+    for box_map in maps:
+        found = extract_regions(box_map, size_wh, label, 0.5, presence, calibration=calibration, max_regions=1)
+        if found and (filled := _area(found[0].box_xyxy) / (size_wh[0] * size_wh[1])) >= extent:
+            best, extent = found, filled
+        if extent >= GOOD_EXTENT:
+            break
+    return (best or extract_regions(whole, size_wh, label, 0.5, presence, calibration=calibration))[0]
+
+
+def _box_maps(crop: RgbPixels, raw: FloatMap, box: _Window) -> Iterator[FloatMap]:
+    """Maps of the pixels of `box`, a window of the crop, above 0.5 on the object, as `_object_maps`.
+
+    Args: crop: (h, w, 3). raw: the network's map of it, of any size.
+    """
+    h, w = crop.shape[:2]
+    x0, y0, x1, y1 = box
+    scale = min(1.0, CUT_SIDE_PX / max(h, w))
+    size = (max(1, round(w * scale)), max(1, round(h * scale)))
+    across, down = size[0] / w, size[1] / h
+    small_box = (slice(int(y0 * down), math.ceil(y1 * down)), slice(int(x0 * across), math.ceil(x1 * across)))
+    image = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
+    activation = np.asarray(cv2.resize(raw, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    for found in _object_maps(image, activation, small_box):
+        full = np.asarray(cv2.resize(found, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+        yield np.ascontiguousarray(full[y0:y1, x0:x1])
+
+
+def _object_maps(image: RgbPixels, activation: FloatMap, box: tuple[slice, slice]) -> Iterator[FloatMap]:
+    """Maps above 0.5 on the object in the box: from the activation map and the colours, then from the colours alone.
+
+    The second is left out where the colours tell nothing in the box apart.
+    """
+    start, soft = np.zeros_like(activation), np.zeros_like(activation)
+    soft[box] = min_max(activation[box])
+    start[box] = np.interp(soft[box], MAP_LEVELS, CUT_LEVELS)
+    cut = graph_cut(image, start) > 0.5
+    yield np.asarray((soft + cut) / 2, np.float32)
+    start[box] = COLOUR_LEVEL
+    by_colour = graph_cut(image, start, COLOUR_ITERATIONS) > 0.5
+    if not by_colour[box].all():
+        yield np.asarray(COLOUR_LEVEL * by_colour, np.float32)
+
+
+def _at_point(
+    predictor: Predictor, pixels: RgbPixels, point: PointPrompt, name: str, label: str | None
+) -> Region | None:
+    height, width = pixels.shape[:2]
+    if not (0 <= point.x < width and 0 <= point.y < height):
+        raise DataError(f"Point ({point.x}, {point.y}) is not in {name}, which is {width} x {height}; click again.")
+    for reach in POINT_REACHES:
+        around = (point.x - reach * width, point.y - reach * height, point.x + reach * width, point.y + reach * height)
+        window = _window(around, width, height)
+        crop = _pixels_of(pixels, window)
+        label, presence, raw = predictor.class_activation_map(crop, label)
+        guide = resize_to_square(crop, SIDE_PX) if predictor.card.refine_edges else None
+        size_wh = (window[2] - window[0], window[3] - window[1])
+        threshold, calibration = predictor.card.threshold_of(label), _calibration(predictor)
+        final = final_map(raw, guide)
+        for region in extract_regions(final, size_wh, label, threshold, presence, calibration=calibration):
+            if region.mask[int(point.y) - window[1], int(point.x) - window[0]]:
+                found = _placed(region, window, (width, height))
+                closer = _in_box(predictor, pixels, found.box_xyxy, label)
+                return closer if closer.mask[int(point.y), int(point.x)] else found
+    return None
+
+
+def _placed(region: Region, window: _Window, size_wh: tuple[int, int]) -> Region:
+    """A region of the window's pixels as one of the image's."""
+    x, y = window[:2]
+    mask = np.zeros((size_wh[1], size_wh[0]), np.bool_)
+    mask[y : window[3], x : window[2]] = region.mask
+    x0, y0, x1, y1 = region.box_xyxy
+    polygon = tuple((px + x, py + y) for px, py in region.polygon)
+    return replace(region, box_xyxy=(x0 + x, y0 + y, x1 + x, y1 + y), polygon=polygon, mask=mask)
+
+
+def _window(box: BoxXyxy, width: int, height: int) -> _Window:
+    """The image's pixels that the box touches."""
+    x0, y0, x1, y1 = box
+    return max(math.floor(x0), 0), max(math.floor(y0), 0), min(math.ceil(x1), width), min(math.ceil(y1), height)
+
+
+def _area(box: BoxXyxy) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _pixels_of(pixels: RgbPixels, window: _Window) -> RgbPixels:
+    return np.ascontiguousarray(pixels[window[1] : window[3], window[0] : window[2]])
+
+
+def _calibration(predictor: Predictor) -> Calibration:
+    return Calibration(predictor.card.score_scale, predictor.card.score_shift)

@@ -1,0 +1,77 @@
+"""What a model folder says about its weights, as one frozen value and as JSON values. Torch-free; no files here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from wsol_core import __version__
+from wsol_core.config import TrainConfig
+from wsol_core.errors import CheckpointError, ConfigError
+
+CARD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """All that prediction needs besides the weights.
+
+    threshold: in [0, 1], on the min-max normalised activation map; `threshold_rule` says in a sentence how it was
+        chosen. class_thresholds: class -> its own, where corrected regions allowed one.
+    score_scale, score_shift: a region's score is sigmoid(score_scale * x + score_shift).
+    refine_edges: whether maps are refined at the image's edges before thresholding.
+    metrics: figures of the training, by name; without boxes, so not comparable with an evaluation's.
+    """
+
+    config: TrainConfig
+    classes: tuple[str, ...]
+    multi_label: bool
+    threshold: float
+    threshold_rule: str
+    class_thresholds: Mapping[str, float] = field(default_factory=dict)
+    score_scale: float = 1.0
+    score_shift: float = 0.0
+    refine_edges: bool = True
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    code_version: str = __version__
+    version: int = CARD_VERSION
+
+    def __post_init__(self) -> None:
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise ConfigError(f"A model needs different class names, at least one; got {list(self.classes)}.")
+        for name, threshold in {"threshold": self.threshold, **self.class_thresholds}.items():
+            if not 0 <= threshold <= 1:
+                raise ConfigError(f"The threshold of {name!r} is {threshold!r}; it has to be between 0 and 1.")
+        if unknown := sorted(set(self.class_thresholds) - set(self.classes)):
+            raise ConfigError(f"There is a threshold for {unknown[0]!r}, which is no class of the model.")
+
+    def threshold_of(self, label: str) -> float:
+        """The class's own threshold, else the model's."""
+        return self.class_thresholds.get(label, self.threshold)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; `from_dict` reads them back."""
+        values = asdict(self)
+        values["refine"] = values.pop("refine_edges")  # its name in model.json
+        return {**values, "classes": list(self.classes), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelCard:
+        """The card of `to_dict`'s values; CheckpointError on anything missing, unknown or without meaning."""
+        if not isinstance(values, Mapping):
+            raise CheckpointError("The model card is not a JSON object; export the model again.")
+        if (version := values.get("version")) != CARD_VERSION:
+            raise CheckpointError(
+                f"The model card has format {version!r} and this program reads {CARD_VERSION}; "
+                "use the program's version that wrote it, or train again."
+            )
+        names = {"refine" if part.name == "refine_edges" else part.name for part in fields(cls)}
+        if wrong := sorted(names ^ set(values)):
+            raise CheckpointError(f"The model card's entry {wrong[0]!r} is missing or unknown; train again.")
+        try:
+            config, classes = TrainConfig.from_dict(values["config"]), tuple(values["classes"])
+            others = {name: value for name, value in values.items() if name not in ("config", "classes", "refine")}
+            return cls(config=config, classes=classes, refine_edges=values["refine"], **others)
+        except (ConfigError, TypeError, ValueError) as error:
+            raise CheckpointError(f"The model card cannot be used: {error}") from error

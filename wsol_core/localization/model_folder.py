@@ -1,0 +1,88 @@
+"""The files of a model folder, each replaced whole or not at all; reads and writes the finished model.
+
+    checkpoint.pt       the whole training state, while training
+    model.safetensors   the weights
+    model.json          the ModelCard; its presence says that the training has finished
+    history.jsonl       losses over time, written by the training
+
+The checkpoint is read and written by training/checkpoint.py.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from wsol_core.errors import CheckpointError
+from wsol_core.files import write_whole
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.methods.base import WsolMethod
+from wsol_core.methods.registry import build_method
+
+CHECKPOINT, WEIGHTS, CARD, HISTORY = "checkpoint.pt", "model.safetensors", "model.json", "history.jsonl"
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the folder holds a model whose training has ended."""
+    return (folder / CARD).is_file()
+
+
+def is_started(folder: Path) -> bool:
+    """Whether the folder holds a training's checkpoint or model."""
+    return any((folder / name).exists() for name in (CHECKPOINT, WEIGHTS, CARD))
+
+
+def save_model(folder: Path, method: WsolMethod, card: ModelCard) -> None:
+    """Writes weights and card for prediction; the card last, since it says that the model is whole."""
+    tensors = {name: value.detach().cpu().contiguous().clone() for name, value in method.state_dict().items()}
+    write_whole(folder / WEIGHTS, safetensors.torch.save(tensors))
+    write_whole(folder / CARD, (json.dumps(card.to_dict(), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The model's card; CheckpointError says what is wrong with the folder."""
+    path = folder / CARD
+    if not folder.is_dir():
+        raise CheckpointError(f"There is no model folder {folder}; name the folder that training wrote to.")
+    if not path.is_file():
+        unfinished = (folder / CHECKPOINT).is_file()
+        step = (
+            "its training has not finished: go on with --resume" if unfinished else "name a folder that training wrote"
+        )
+        raise CheckpointError(f"{folder} holds no finished model (no {CARD}); {step}.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}; train the model again.") from error
+    return ModelCard.from_dict(values)
+
+
+def load_model(folder: Path, device: str = "cpu") -> tuple[WsolMethod, ModelCard]:
+    """The finished model of a folder, in evaluation mode and channels_last on `device`, with its card."""
+
+    card = read_card(folder)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise CheckpointError(f"{folder} has a card but no weights ({WEIGHTS}); copy the whole folder.")
+    tensors = _read_weights(path)
+    method = build_method(card.config.method, card.config.backbone, len(card.classes), card.multi_label)
+    try:
+        method.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"{path} does not fit {card.config.method} on {card.config.backbone}: {reason}"
+        ) from error
+    return method.to(torch.device(device)).to(memory_format=torch.channels_last).eval(), card
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return dict(safetensors.torch.load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is torn or cannot be read ({error}); train the model again.") from error

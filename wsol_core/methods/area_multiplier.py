@@ -1,0 +1,48 @@
+"""Keeps activation maps from collapsing: a price on area, per class, that follows what the maps do. No other losses."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class AreaConstraint(nn.Module):
+    """The area term of Boxstrap's first stage.
+
+    Published area terms pay the same price whatever happens, so a class whose suppression term has no gradient goes
+    empty or full and stays there. Here each class has a price of its own (a Lagrange multiplier). It rises while the
+    class's running mean area is above the band, falls below zero (area is rewarded) under the band, and returns to
+    the base inside:
+        price_c <- price_c + rate * (max(0, area_c - high) - max(0, low - area_c)),   price_c <- 0.9 price_c inside
+        L = mean_i (base + price_{y_i}) * mean(M_i) + 2 * mean_i max(0, mean(M_i) - 0.8)
+    """
+
+    running_area: Tensor
+    price: Tensor
+
+    def __init__(self, num_classes: int, low: float = 0.06, high: float = 0.35, base: float = 0.5) -> None:
+        super().__init__()
+        self.low, self.high, self.base, self.rate = low, high, base, 0.3
+        self.register_buffer("running_area", torch.full((num_classes,), (low + high) / 2))
+        self.register_buffer("price", torch.zeros(num_classes))
+
+    def forward(self, foreground_map: Tensor, target: Tensor) -> Tensor:
+        """Scalar loss of maps (B, h, w) in [0, 1] made for the classes `target` (B,); updates the prices."""
+        if not len(target):
+            return foreground_map.sum()
+        area = foreground_map.float().mean((1, 2))
+        self._update(area.detach(), target)
+        return ((self.base + self.price[target]) * area + 2 * F.relu(area - 0.8)).mean()
+
+    @torch.no_grad()
+    def _update(self, area: Tensor, target: Tensor) -> None:
+        present = F.one_hot(target, len(self.price)).float()
+        count = present.sum(0)
+        mean = (present * area[:, None]).sum(0) / count.clamp(min=1)
+        # A class of which the batch holds none keeps its mean and its price.
+        self.running_area += 0.1 * torch.where(count > 0, mean - self.running_area, torch.zeros_like(mean))
+        excess = F.relu(self.running_area - self.high) - F.relu(self.low - self.running_area)
+        inside = excess == 0
+        changed = torch.where(inside, 0.9 * self.price, self.price + self.rate * excess)
+        self.price.copy_(torch.where(count > 0, changed, self.price))

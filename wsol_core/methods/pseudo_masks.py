@@ -1,0 +1,46 @@
+"""Pseudo masks for self-training: a teacher's soft maps, snapped to the images by graph cuts. No network here."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from wsol_core.cores import usable_cores
+from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
+from wsol_core.ops.grabcut import graph_cuts
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="graph-cut")
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """Normalised images (B, 3, h, w) back to RGB in [0, 255], uint8 (B, h, w, 3)."""
+    mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def min_max(maps: Tensor) -> Tensor:
+    """Each map (B, h, w) stretched to [0, 1]; a constant map becomes zeros."""
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return (maps - low) / (high - low).clamp(min=1e-6)
+
+
+@torch.no_grad()
+def pseudo_masks(images: Tensor, maps: Tensor) -> Tensor:
+    """Masks (B, S/2, S/2), 0 or 1, that fit both the soft maps and the images' edges.
+
+    Args: images: (B, 3, S, S), normalised. maps: (B, h, w) in [0, 1]; their min-max stretch is cut.
+    """
+    half = F.avg_pool2d(images.float(), 2)
+    if not len(half):
+        return half[:, 0]
+    soft = F.interpolate(min_max(maps.float())[:, None], size=half.shape[2:], mode="bilinear", align_corners=False)
+    cuts = graph_cuts(list(to_pixels(half).cpu().contiguous().numpy()), list(soft[:, 0].cpu().numpy()), _pool())
+    return torch.from_numpy(np.stack(cuts)).to(maps.device)

@@ -1,0 +1,166 @@
+"""Classification networks cut into four stages of features. Weights files are weights.py's; heads are the methods'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+
+from wsol_core.errors import ConfigError, WeightsError
+
+STRIDES = (4, 8, 16, 32)
+
+
+class OddPixels(nn.Module):
+    """Moves maps (B, C, h, w) by one pixel, so that the halving after it keeps the odd pixels, not the even ones."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Like `maps`; the last row and column are there twice."""
+        moved = F.pad(maps[:, :, 1:, 1:], (0, 1, 0, 1), mode="replicate")
+        return moved.contiguous(memory_format=torch.channels_last)
+
+
+class Backbone(nn.Module):
+    """Four stages of a classification network.
+
+    stages: modules that follow each other; their outputs have `channels` channels and the strides asked for.
+    """
+
+    def __init__(self, stages: Sequence[nn.Module], channels: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+        self.channels = channels
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Features of the four stages of (B, 3, S, S) images, (B, channels[i], S / stride_i, S / stride_i)."""
+        features = []
+        for stage in self.stages:
+            images = stage(images)
+            features.append(images)
+        return features
+
+
+def build_backbone(
+    name: str, strides: Sequence[int] = STRIDES, state: Mapping[str, Tensor] | None = None, centred: bool = False
+) -> Backbone:
+    """The backbone `name` with its stages at `strides`, and the weights `state` of torchvision's model of that name.
+
+    Args: strides: non-decreasing, each step 1 or 2; a step of 1 removes the stage's stride: (4, 8, 8, 16) is BAS's,
+              (4, 8, 16, 16) keeps the top maps at stride 16.
+          state: loaded strictly; its classifier is left out.
+          centred: whether cells lie where they are drawn. A padded convolution that halves keeps the even pixels, so
+              what torchvision's cells of stride s see lies (s - 1) / 2 pixels up and left of them: 7.5 at stride 16.
+              Maps that are read from several strides pay for that. Centred, the second and the fourth halving keep the
+              odd pixels, which leaves 0.5, 1.5 and 2.5 pixels at strides 4, 8 and 16. "tiny" is never: its filters
+              learn where cells lie, and found fewer drawn objects when moved.
+    """
+    if name not in _BUILDERS:
+        raise ConfigError(f"backbone {name!r} is unknown; choose one of {', '.join(_BUILDERS)}.")
+    steps = [after // before for before, after in pairwise(strides)]
+    if strides[0] != STRIDES[0] or any(step not in (1, 2) for step in steps):
+        raise ConfigError(f"strides {tuple(strides)} are not possible; they start at 4 and grow by 1 or 2 times.")
+    backbone = _BUILDERS[name](steps, state)
+    if centred and name != "tiny":
+        _centre(backbone)
+    return backbone
+
+
+def _centre(backbone: Backbone) -> None:
+    halvings = 0
+    for index, stage in enumerate(backbone.stages):
+        parts: list[nn.Module] = []
+        for part in stage.children():
+            if _halves(part):
+                halvings += 1
+                parts += [OddPixels()] if halvings in (2, 4) else []
+            parts.append(part)
+        backbone.stages[index] = nn.Sequential(*parts)
+
+
+def _halves(part: nn.Module) -> bool:
+    """Whether `part` keeps every second pixel; pooling without padding keeps the mean or maximum of two."""
+    layers = [layer for layer in part.modules() if isinstance(layer, nn.Conv2d | nn.MaxPool2d)]
+    return any(layer.stride in (2, (2, 2)) and layer.padding not in (0, (0, 0)) for layer in layers)
+
+
+def _load(model: nn.Module, name: str, state: Mapping[str, Tensor] | None) -> None:
+    if state is None:
+        return
+    try:
+        model.load_state_dict(dict(state), strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"The weights do not fit {name} ({first}); use torchvision's state dict of it.") from error
+
+
+def _mobilenet_v2(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
+    model = torchvision.models.mobilenet_v2(weights=None)
+    _load(model, "mobilenet_v2", state)
+    layers = list(model.features)
+    for index, step in zip((4, 7, 14), steps, strict=True):
+        layers[index].conv[1][0].stride = (step, step)
+    cuts = (0, 4, 7, 14, 19)
+    return Backbone([nn.Sequential(*layers[a:b]) for a, b in pairwise(cuts)], (24, 32, 96, 1280))
+
+
+def _resnet(make: Callable[..., nn.Module], name: str, channels: tuple[int, int, int, int]) -> _Builder:
+    def build(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
+        model = make(weights=None)
+        _load(model, name, state)
+        parts = dict(model.named_children())
+        for layer, step in zip(("layer2", "layer3", "layer4"), steps, strict=True):
+            first_block = next(parts[layer].children())
+            for module in first_block.modules():
+                if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
+                    module.stride = (step, step)
+        stem = nn.Sequential(*(parts[part] for part in ("conv1", "bn1", "relu", "maxpool", "layer1")))
+        return Backbone([stem, parts["layer2"], parts["layer3"], parts["layer4"]], channels)
+
+    return build
+
+
+def _vgg16(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
+    """Pooling layers open the stages here, so that conv4 can end at stride 8 as in BAS."""
+    model = torchvision.models.vgg16(weights=None)
+    if state is not None:
+        features = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
+        _load(model.features, "vgg16", features)
+    layers = list(model.features)
+    stem = nn.Sequential(*layers[:10])  # conv1, pool, conv2, pool
+    stages = [stem]
+    for (a, b), step in zip(((10, 16), (17, 23), (24, 30)), steps, strict=True):
+        pool: list[nn.Module] = [nn.MaxPool2d(2)] if step == 2 else []
+        stages.append(nn.Sequential(*pool, *layers[a:b]))
+    return Backbone(stages, (128, 256, 512, 512))
+
+
+def _tiny(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
+    """Our own: 0.35 M parameters, learns from scratch in minutes on two cores."""
+    if state is not None:
+        raise WeightsError("The tiny backbone has no pretrained weights; it learns from scratch.")
+    channels = (24, 48, 96, 128)
+    stem = nn.Sequential(_conv(3, 16, 2), _conv(16, channels[0], 2), _conv(channels[0], channels[0], 1))
+    stages = [stem]
+    for before, after, step in zip(channels, channels[1:], steps, strict=False):
+        stages.append(nn.Sequential(_conv(before, after, step), _conv(after, after, 1)))
+    return Backbone(stages, channels)
+
+
+def _conv(before: int, after: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+    )
+
+
+_Builder = Callable[[Sequence[int], Mapping[str, Tensor] | None], Backbone]
+_BUILDERS: dict[str, _Builder] = {
+    "mobilenet_v2": _mobilenet_v2,
+    "resnet18": _resnet(torchvision.models.resnet18, "resnet18", (64, 128, 256, 512)),
+    "resnet50": _resnet(torchvision.models.resnet50, "resnet50", (256, 512, 1024, 2048)),
+    "vgg16": _vgg16,
+    "tiny": _tiny,
+}

@@ -1,0 +1,63 @@
+"""Pretrained backbone weights: found in a folder, else downloaded by torchvision. Loading a file runs no code of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from urllib.error import URLError
+
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import Tensor
+
+from wsol_core.errors import WeightsError
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = (".pt", ".safetensors")
+
+
+def find_weights(backbone: str, weights_dir: Path | None) -> Path | None:
+    """The folder's `<backbone>.pt` or `<backbone>.safetensors`, in this order; None where there is neither."""
+    if weights_dir is None:
+        return None
+    candidates = (weights_dir / f"{backbone}{suffix}" for suffix in SUFFIXES)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a .pt or .safetensors file; WeightsError when it holds anything else."""
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # torn files make unpickling fail in any way it can, IndexError included
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{path} cannot be read as weights ({reason}); copy it again.") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path} holds no state dict; save one with torch.save(model.state_dict(), ...).")
+    return state
+
+
+def pretrained_state(backbone: str, weights_dir: Path | None, allow_download: bool) -> dict[str, Tensor] | None:
+    """The ImageNet state dict of `backbone`: from the folder, else from torchvision's own address.
+
+    Returns None for the tiny backbone, which has none, and, with a warning, where a download is not possible: the
+    training then starts from scratch.
+    """
+    if backbone == "tiny":
+        return None
+    if (path := find_weights(backbone, weights_dir)) is not None:
+        return load_weights(path)
+    if allow_download:
+        try:
+            weights = torchvision.models.get_model_weights(backbone).DEFAULT
+            return dict(weights.get_state_dict(progress=False, check_hash=True))
+        except (URLError, OSError, RuntimeError) as error:
+            logger.warning("ImageNet weights of %s could not be downloaded (%s).", backbone, error)
+    logger.warning(
+        "Training %s from scratch, which needs far more images: to start from ImageNet weights, put %s.pt into a "
+        "folder and name it in WSOL_WEIGHTS_DIR.",
+        backbone,
+        backbone,
+    )
+    return None

@@ -1,0 +1,1 @@
+"""Drawn data sets with exact boxes and masks, to try everything on."""

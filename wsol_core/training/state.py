@@ -1,0 +1,102 @@
+"""What a training works with (`TrainingContext`), and where it stands between two steps (`TrainingState`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from wsol_core.config import TrainConfig
+from wsol_core.data.batch import Batch
+from wsol_core.errors import CheckpointError
+from wsol_core.methods.base import WsolMethod
+from wsol_core.training.distributed import Peers
+from wsol_core.training.model_selection import EpochChoice
+from wsol_core.training.progress import TrainingHooks
+from wsol_core.training.schedule import StagePlan
+from wsol_core.training.step import StepState
+from wsol_core.training.time_budget import Costs
+
+
+class BatchSource(Protocol):
+    """Where batches come from; a batch is the same however often, and in whichever order, it is asked for."""
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """At least 1."""
+
+    def batches(self, start: int) -> Generator[Batch, None, None]:
+        """Batches `start`, `start + 1`, ... without end, through the epochs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingContext:
+    """What to train, on what, for whom.
+
+    clock: seconds from any zero; `started` is its value when the caller began.
+    validate: per-image scores (N,) of the method as it is, in the given precision; None where nothing is held out.
+    measure_finish: seconds that the work after the last stage will take.
+    identity: plain values that a checkpoint has to share with the training that goes on from it.
+    """
+
+    method: WsolMethod
+    source: BatchSource
+    config: TrainConfig
+    folder: Path
+    device: torch.device
+    peers: Peers
+    hooks: TrainingHooks
+    clock: Callable[[], float]
+    started: float
+    validate: Callable[[torch.dtype], Tensor] | None = None
+    measure_finish: Callable[[], float] = float
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TrainingState:
+    """Where a training stands, but for weights and optimiser.
+
+    `step` steps of stage `stage_index` (from 0) are done, with `batch` batches in all stages together. `plans` are
+    those of the stages planned so far.
+    """
+
+    steps: StepState
+    stage_index: int = 0
+    step: int = 0
+    batch: int = 0
+    plans: list[StagePlan] = field(default_factory=list)
+    costs: Costs = field(default_factory=lambda: Costs(0.0))
+    choice: EpochChoice = field(default_factory=EpochChoice)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values and tensors, for a checkpoint."""
+        return {
+            "steps": self.steps.to_dict(),
+            "stage_index": self.stage_index,
+            "step": self.step,
+            "batch": self.batch,
+            "plans": [plan.to_dict() for plan in self.plans],
+            "costs": asdict(self.costs),
+            "choice": self.choice.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainingState:
+        """The state of `to_dict`'s values; CheckpointError where they are no such."""
+        try:
+            return cls(
+                StepState(**values["steps"]),
+                values["stage_index"],
+                values["step"],
+                values["batch"],
+                [StagePlan(**plan) for plan in values["plans"]],
+                Costs(**values["costs"]),
+                EpochChoice.from_dict(values["choice"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise CheckpointError(f"The checkpoint lacks something ({error}); train into another folder.") from error

@@ -1,0 +1,139 @@
+"""The clock of a training: plans each stage from epochs or from minutes, and corrects plans that time proves wrong.
+
+With epochs all stages are planned before the first. With minutes a stage is planned when it begins, from measured
+steps: the stages share what is left of the time after the final work, in proportion to the method's own epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from wsol_core.config import TrainConfig
+from wsol_core.training.schedule import (
+    StagePlan,
+    corrected_steps,
+    split_steps,
+    stage_budget_s,
+    stage_shares,
+    steps_within,
+    validation_interval,
+)
+
+MOST_VALIDATIONS = 20  # of a stage
+VALIDATION_SHARE = 0.1  # of a stage's time, where minutes rule
+RECHECKS = 20  # of a stage
+RECENT = 0.1  # weight of the newest step in the smoothed speed
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Measured seconds: of one step, of one validation (0 without), and of all work after the last stage."""
+
+    step_s: float
+    validation_s: float = 0.0
+    finish_s: float = 0.0
+
+
+class TimeBudget:
+    """Knows how long this training has taken, and how long steps take.
+
+    `used_s` is what it had taken before it was interrupted; `clock` gives seconds from any zero, `started` is its
+    value when this run began. `share` of the config's minutes or epochs is what it takes. What a stage does not need,
+    since it has `most_steps`, is left for those after it.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        default_epochs: dict[str, int],
+        steps_per_epoch: int,
+        clock: Callable[[], float],
+        started: float,
+        used_s: float = 0.0,
+        share: float = 1.0,
+        most_steps: Mapping[str, int | None] | None = None,
+    ) -> None:
+        self.total_s = None if config.minutes is None else config.minutes * 60 * share
+        self.steps_per_epoch = steps_per_epoch
+        self.smoothed_step_s = 0.0
+        epochs = sum(default_epochs.values()) if config.epochs is None else config.epochs
+        self._epochs = max(1, round(epochs * share))
+        self._shares = stage_shares(tuple(default_epochs), default_epochs)
+        # The last stage takes all that is left.
+        self._most = [*[(most_steps or {}).get(stage) for stage in list(default_epochs)[:-1]], None]
+        self._clock = clock
+        self._zero = started - used_s
+        self._mark_s = self.now_s()
+        self._window_start_s, self._window_steps, self._window_apart_s = self.now_s(), 0, 0.0
+
+    def now_s(self) -> float:
+        """Seconds this training has taken, interruptions not counted."""
+        return self._clock() - self._zero
+
+    def plan_epochs(self, validating_stage: int | None) -> list[StagePlan]:
+        """The plans of all stages, where epochs rule."""
+        split = split_steps(self._epochs * self.steps_per_epoch, self._shares)
+        for i, most in enumerate(self._most):
+            spare = 0 if most is None else max(0, split[i] - most)
+            split[i], split[-1] = split[i] - spare, split[-1] + spare
+        return [
+            StagePlan(
+                steps, validation_interval(steps, self.steps_per_epoch, MOST_VALIDATIONS * (i == validating_stage))
+            )
+            for i, steps in enumerate(split)
+        ]
+
+    def plan_minutes(self, index: int, costs: Costs) -> StagePlan:
+        """The plan of the stage that begins now, where minutes rule."""
+        if self.total_s is None:
+            raise ValueError("no minutes are given")
+        budget_s = stage_budget_s(self.total_s, self.now_s(), costs.finish_s, self._shares[index:])
+        most = 0
+        if costs.validation_s:
+            most = min(MOST_VALIDATIONS, max(1, int(VALIDATION_SHARE * budget_s / costs.validation_s)))
+        steps = steps_within(budget_s, costs.step_s, costs.validation_s, most)
+        enough = self._most[index]
+        if enough is not None and steps > enough:
+            steps, budget_s = enough, enough * costs.step_s
+        every = validation_interval(steps, self.steps_per_epoch, most)
+        return StagePlan(steps, every, deadline_s=self.now_s() + budget_s)
+
+    def is_due(self, plan: StagePlan, step: int) -> bool:
+        """Whether after `step` steps the plan is to be held against the clock."""
+        return self.total_s is not None and step % max(1, plan.steps // RECHECKS) == 0
+
+    def corrected(self, plan: StagePlan, step: int, validation_s: float) -> StagePlan:
+        """The plan, with another number of steps where it `is_due` and would miss its deadline."""
+        if self.total_s is None or not self._window_steps or not self.is_due(plan, step):
+            return plan
+        now_s = self.now_s()
+        step_s = (now_s - self._window_start_s - self._window_apart_s) / self._window_steps
+        self._window_start_s, self._window_steps, self._window_apart_s = now_s, 0, 0.0
+        steps = corrected_steps(plan, step, now_s, step_s, validation_s, self.total_s)
+        return plan if steps is None else plan.with_steps(step, steps)
+
+    def begin_step(self) -> None:
+        """Starts the clock of a step."""
+        self._mark_s = self.now_s()
+
+    def end_step(self) -> None:
+        """Stops it."""
+        step_s = self.now_s() - self._mark_s
+        self.smoothed_step_s += (step_s - self.smoothed_step_s) * (RECENT if self.smoothed_step_s else 1.0)
+        self._window_steps += 1
+
+    def exclude(self, seconds: float) -> None:
+        """These seconds belong to no step."""
+        self._window_apart_s += seconds
+
+    def begin_stage(self) -> None:
+        """Forgets how long the steps of another stage took."""
+        self.smoothed_step_s = 0.0
+        self._window_start_s, self._window_steps, self._window_apart_s = self.now_s(), 0, 0.0
+
+    def left_s(self, plans: Sequence[StagePlan], step: int) -> float:
+        """Seconds left of the whole training, after `step` steps of the first of `plans`, those not yet done."""
+        if self.total_s is not None:
+            return max(0.0, self.total_s - self.now_s())
+        return (sum(plan.steps for plan in plans) - step) * self.smoothed_step_s
