@@ -47,7 +47,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def build(name: str, classes: int, seed: int) -> WsolMethod:
-    """A method whose statistics and prices are not those that it begins with."""
+    """A method whose statistics and multipliers are not those that it begins with."""
     torch.manual_seed(seed)
     method = build_method(name, "tiny", classes, multi_label=False)
     for buffer in method.buffers():
@@ -78,14 +78,14 @@ def test_a_known_class_is_seen_as_before_in_any_company(name: str, now: tuple[st
         assert torch.allclose(*maps, atol=1e-5)
 
 
-def test_prices_follow_their_classes_and_new_ones_begin_as_ever() -> None:
+def test_multipliers_follow_their_classes_and_new_ones_begin_as_ever() -> None:
     config = TrainConfig(method="boxstrap", backbone="tiny")
     old = build("boxstrap", 3, seed=0)
-    price = old.state_dict()["area.price"]
+    multiplier = old.state_dict()["area.multiplier"]
     fresh = build("boxstrap", 4, seed=1).state_dict()
     state = begun_with(old, config, OLD, ("white", "red", "blue", "grey")).state_dict()
-    expected = [fresh["area.price"][0], price[2], price[0], fresh["area.price"][3]]
-    assert torch.equal(state["area.price"], torch.stack(expected))
+    expected = [fresh["area.multiplier"][0], multiplier[2], multiplier[0], fresh["area.multiplier"][3]]
+    assert torch.equal(state["area.multiplier"], torch.stack(expected))
     assert torch.equal(state["head.weight"][0], fresh["head.weight"][0])
 
 
