@@ -1,9 +1,7 @@
-"""`fit`: from labelled images to a model folder. Decides what is trained on what; the loop itself is
-training_loop.py's, the choice of thresholds threshold_choice.py's.
+"""`fit`: from labelled images to a model folder. The loop is in loop.py, the choice of thresholds in calibration.py.
 
-Every `TrainConfig.holdout` of the images is kept from training; on it, without boxes, the epoch to export is chosen
-(validation.py). The same images, settings and seed give the same weights on a CPU, also when the training was
-interrupted and resumed.
+A share `TrainConfig.holdout` of the images is kept from training to choose the exported epoch (model_selection.py). The
+same images, settings and seed give the same weights on a CPU, also when the training was interrupted and resumed.
 """
 
 from __future__ import annotations
