@@ -84,8 +84,8 @@ def preannotate(parts: Parts, project: str, worker: int) -> tuple[float, float]:
     parts.services.training.preannotate(project)
     while True:
         peak_mib = max(peak_mib, memory_mib(worker))
-        progress = parts.queue.progress(f"bulk-{project}") or {}
-        if progress.get("ended") and progress["version"] == version:
+        progress = parts.queue.progress.of_preannotation(project)
+        if progress is not None and progress.ended and progress.version == version:
             return time.monotonic() - begin, peak_mib
         time.sleep(1)
 

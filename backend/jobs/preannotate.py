@@ -17,6 +17,7 @@ from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
 from backend.labelstudio.task_order import UNCERTAINTY, is_one_version, project_changes
+from backend.queueing.progress import PreannotationProgress
 from wsol_core.localization.model_card import ModelCard
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def preannotate(chunk: Mapping[str, Any]) -> dict[str, Any]:
     if ended:
         _arrange(context, client, project_id, version)
     counts = {"seen": chunk["seen"] + seen, "done": chunk["done"] + done}
-    context.queue.report_progress(f"bulk-{project_id}", {"version": version, **counts, "ended": ended})
+    context.queue.progress.report_preannotation(project_id, PreannotationProgress(version, **counts, ended=ended))
     if ended:
         logger.info(
             "project %s: %d of %d tasks have predictions of %s", project_id, counts["done"], counts["seen"], version

@@ -176,7 +176,7 @@ def _report_reading(context: JobContext, run_id: str, seen: int) -> None:
 
 def _report(context: JobContext, run_id: str, values: Mapping[str, Any]) -> None:
     try:
-        context.queue.report_progress(run_id, values)
+        context.queue.progress.report_run(run_id, values)
     except QueueError as error:
         logger.warning("run %s: progress is not shown: %s", run_id, error)
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
 from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as ConnectionLostError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as TooSlowError
 from redis.retry import Retry
 
 from backend.errors import QueueError
@@ -53,3 +58,18 @@ def where(settings: Settings) -> str:
     url = redis_url(settings)
     scheme, _, rest = url.partition("://")
     return f"{scheme}://{rest.rpartition('@')[2]}"
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Inside, errors of Redis become QueueError, which says what to do."""
+    try:
+        yield
+    except (ConnectionLostError, TooSlowError) as error:
+        raise QueueError(
+            f"Redis does not answer ({type(error).__name__}); start `boxstrap up`, or set REDIS_URL to your own server."
+        ) from error
+    except RedisError as error:
+        raise QueueError(
+            f"Redis refuses: {str(error)[:300]}. Is its disk or memory full, or its password wrong?"
+        ) from error

@@ -10,7 +10,6 @@ Arguments and results are JSON: whoever can write to Redis can still name functi
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,9 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
-from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import LockError, RedisError
-from redis.exceptions import TimeoutError as TooSlowError
+from redis.exceptions import LockError
 from rq import Queue, Worker
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
@@ -30,8 +27,10 @@ from rq.serializers import JSONSerializer
 from rq.utils import as_text
 from rq.worker import BaseWorker
 
-from backend.errors import BusyError, QueueError
+from backend.errors import BusyError
+from backend.queueing.connection import redis_errors
 from backend.queueing.orphaned_jobs import recover, requeue_orphans
+from backend.queueing.progress import EventStore, ProgressStore
 
 TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
 JOBS, CALLBACKS = "backend.jobs", "backend.queueing.callbacks"
@@ -52,18 +51,19 @@ class JobQueue:
     def __init__(self, connection: redis.Redis, patient: redis.Redis | None = None) -> None:
         """Args: patient: a connection for waiting on predictions, where `connection` expects quick answers."""
         self.connection, self._patient = connection, patient or connection
+        self.progress, self.events = ProgressStore(connection), EventStore(connection)
         self._queues = {
             name: Queue(name, connection=connection, serializer=JSONSerializer) for name in (TRAIN, PREDICT, BULK)
         }
 
     def ping(self) -> None:
         """QueueError unless Redis answers."""
-        with _reaching():
+        with redis_errors():
             self.connection.ping()
 
     def train(self, run_id: str) -> None:
         """Puts a run on the queue, once: again is nothing."""
-        with _reaching():
+        with redis_errors():
             if self._job(run_id) is None:
                 self._queues[TRAIN].enqueue(
                     f"{JOBS}.train.train",
@@ -83,7 +83,7 @@ class JobQueue:
         What nobody waits for any more is not begun.
         """
         wait = max(1, int(wait_s))
-        with _reaching():
+        with redis_errors():
             job = self._queues[PREDICT].enqueue(
                 f"{JOBS}.predict.predict",
                 dict(call),
@@ -112,7 +112,7 @@ class JobQueue:
     def preannotate(self, chunk: Mapping[str, Any]) -> None:
         """Puts a chunk of a project's pre-annotation on the queue, once: again is nothing while it waits or runs."""
         job_id = f"bulk-{chunk['project_id']}-{chunk['version']}-{chunk['after_id']}"
-        with _reaching():
+        with redis_errors():
             known = self._job(job_id)
             if known is not None and known.get_status() not in (*NOT_STARTED, JobStatus.STARTED):
                 self._forget(known)
@@ -124,7 +124,7 @@ class JobQueue:
 
     def is_waited_for(self) -> bool:
         """Whether anybody waits for a prediction that no worker has begun."""
-        with _reaching():
+        with redis_errors():
             return self._queues[PREDICT].count > 0
 
     def sync_annotations(self, project_id: str, full: bool = False) -> None:
@@ -132,7 +132,7 @@ class JobQueue:
 
         Args: full: all of the project, since of what was deleted no trace is left.
         """
-        with _reaching():
+        with redis_errors():
             key = _asked_key(project_id)
             self.connection.hincrby(key, "full" if full else "changes", 1)
             # One that has been started may have looked at the counters for the last time: then another one follows.
@@ -147,13 +147,13 @@ class JobQueue:
 
     def requested_syncs(self, project_id: str) -> dict[str, int]:
         """How often `sync_annotations` was asked for, "full" or just "changes"; it is repeated when that has grown."""
-        with _reaching():
+        with redis_errors():
             found = self.connection.hgetall(_asked_key(project_id))
         return {as_text(name): int(count) for name, count in sorted(found.items())}
 
     def authorize_webhook(self, project_id: str, own_url: str) -> None:
         """Has a worker add our password to the webhook that Label Studio made; asked for once a minute at most."""
-        with _reaching():
+        with redis_errors():
             if self.connection.set(f"boxstrap:signed:{project_id}", "1", nx=True, ex=60):
                 self._queues[PREDICT].enqueue(
                     f"{JOBS}.authorize_webhook.authorize_webhook",
@@ -167,13 +167,13 @@ class JobQueue:
 
     def status(self, job_id: str) -> str | None:
         """RQ's word for how the job stands; None where Redis does not know it."""
-        with _reaching():
+        with redis_errors():
             job = self._job(job_id)
             return None if job is None else job.get_status().value
 
     def cancel(self, job_id: str) -> None:
         """Takes a job off its queue, or kills its process if a worker has one for it; nothing where it has ended."""
-        with _reaching():
+        with redis_errors():
             job = self._job(job_id)
             if job is None:
                 return
@@ -185,36 +185,25 @@ class JobQueue:
             elif job.get_status() in NOT_STARTED:
                 self._forget(job)
 
-    def report_progress(self, job_id: str, progress: Mapping[str, Any]) -> None:
-        """What `progress` gives from now on, for a day."""
-        with _reaching():
-            self.connection.set(_progress_key(job_id), json.dumps(progress), ex=KEPT_S)
-
-    def progress(self, job_id: str) -> Json | None:
-        """How far a running job says it is."""
-        with _reaching():
-            text = self.connection.get(_progress_key(job_id))
-        return None if text is None else dict(json.loads(text))
-
     def recover(self) -> None:
         """Gives jobs of dead workers back to their queues; RQ itself does so within minutes only."""
-        with _reaching():
+        with redis_errors():
             recover(self._queues.values())
 
     def requeue_orphans(self, seen_before: AbstractSet[str] = frozenset()) -> set[str]:
         """As recovery.requeue_orphans."""
-        with _reaching():
+        with redis_errors():
             return requeue_orphans(self.connection, self._queues.values(), seen_before)
 
     def workers(self, queue: str | None = None) -> list[BaseWorker]:
         """Living workers, those of a queue only if it is named."""
-        with _reaching():
+        with redis_errors():
             every = Worker.all(connection=self.connection, serializer=JSONSerializer)
         return [worker for worker in every if queue is None or queue in worker.queue_names()]
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Queue -> state -> jobs."""
-        with _reaching():
+        with redis_errors():
             return {
                 name: {
                     "queued": queue.count,
@@ -228,7 +217,7 @@ class JobQueue:
     @contextmanager
     def only_one(self, name: str) -> Iterator[None]:
         """Inside, nobody else is inside with the same name, on any machine; for at most 20 seconds."""
-        with _reaching():
+        with redis_errors():
             try:
                 with self.connection.lock(f"boxstrap:lock:{name}", timeout=LOCK_S, blocking_timeout=LOCK_S):
                     yield
@@ -270,24 +259,6 @@ class JobQueue:
         # RQ's delete() fails for a minute after a worker's death, when an execution is listed that is gone.
         self.connection.delete(job.execution_registry.key)
         job.delete()
-
-
-@contextmanager
-def _reaching() -> Iterator[None]:
-    try:
-        yield
-    except (ConnectionLostError, TooSlowError) as error:
-        raise QueueError(
-            f"Redis does not answer ({type(error).__name__}); start `boxstrap up`, or set REDIS_URL to your own server."
-        ) from error
-    except RedisError as error:
-        raise QueueError(
-            f"Redis refuses: {str(error)[:300]}. Is its disk or memory full, or its password wrong?"
-        ) from error
-
-
-def _progress_key(job_id: str) -> str:
-    return f"boxstrap:progress:{job_id}"
 
 
 def _asked_key(project_id: str) -> str:

@@ -10,6 +10,7 @@ import json
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from backend.errors import QueueError
@@ -82,7 +83,7 @@ def show_projects(projects: ProjectService, training: TrainingService, loop: Ret
                 "active_runs": [own_shown[run.id] for run in own if run.state not in ENDED],
                 "loop": loop.decision(project.id).reason,
                 "latest_run": own_shown[own[0].id] if own else None,
-                "preannotation": redis.ask(functools.partial(projects.preannotation, project.id)),
+                "preannotation": redis.ask(functools.partial(_show_preannotation, projects, project.id)),
             }
         )
     return shown
@@ -123,6 +124,11 @@ def _show_version(version: Version, live: str | None) -> Json:
         "gate": gate_of(version) or None,
         "suggested": is_suggested(version, live),
     }
+
+
+def _show_preannotation(projects: ProjectService, project_id: str) -> Json | None:
+    found = projects.preannotation(project_id)
+    return None if found is None else asdict(found)
 
 
 def _with_share(progress: Json | None) -> Json | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-import time
 from dataclasses import replace
 from typing import Any
 
 from backend.errors import NotFoundError, QueueError, RegistryError, RequestError
+from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.models import Version
@@ -64,7 +64,7 @@ class ProjectService:
     def record_event(self, project_id: str, action: str) -> None:
         """Notes that Label Studio's webhook comes through, and has a worker look what people did; quick."""
         try:
-            self._queue.report_progress(f"event-{project_id}", {"action": action, "at": time.time()})
+            self._queue.events.record(project_id, action)
             if action != START_TRAINING and self._stores.projects.find(project_id) is not None:
                 self._queue.sync_annotations(project_id, full=action in LEAVE_NO_TRACE)
         except QueueError as error:  # what the event says counts all the same, and is seen at the next look
@@ -72,7 +72,7 @@ class ProjectService:
 
     def last_event(self, project_id: str) -> dict[str, Any] | None:
         """The action of the newest event and when it came (`at`, seconds since 1970); None a day after it."""
-        return self._queue.progress(f"event-{project_id}")
+        return self._queue.events.last(project_id)
 
     def label_config(self, project_id: str) -> str:
         """As last heard; "" of a project never heard of."""
@@ -139,6 +139,6 @@ class ProjectService:
             )
         return str(parent)
 
-    def preannotation(self, project_id: str) -> dict[str, Any] | None:
-        """How far the newest pre-annotation is: version, tasks seen and done, whether it has ended."""
-        return self._queue.progress(f"bulk-{project_id}")
+    def preannotation(self, project_id: str) -> PreannotationProgress | None:
+        """How far the newest pre-annotation is."""
+        return self._queue.progress.of_preannotation(project_id)

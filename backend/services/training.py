@@ -58,7 +58,7 @@ class TrainingService:
 
     def progress(self, run: Run) -> dict[str, Any] | None:
         """Stage, epoch, loss, images/s and seconds left of a run being trained; None of all others."""
-        return self._queue.progress(run.id) if run.state == RUNNING else None
+        return self._queue.progress.of_run(run.id) if run.state == RUNNING else None
 
     def preannotate(self, project_id: str) -> None:
         """Begins to write the live version's predictions into Label Studio."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from backend.cli import main
+from backend.queueing.progress import PreannotationProgress
 from backend.services.training import TrainingService
 from demo.project import label_config
 from tests.backend.support.command_line import SMALL
@@ -68,12 +69,12 @@ class Project:
 
     def preannotate(self) -> None:
         """Begins it; the workers do the rest."""
-        self.at.queue.report_progress(f"bulk-{self.name}", {})
+        self.at.queue.progress.report_preannotation(self.name, PreannotationProgress(""))
         self.training.preannotate(self.name)
 
     def wait(self) -> None:
         """Until the pre-annotation has ended."""
-        wait_for(lambda: (self.at.queue.progress(f"bulk-{self.name}") or {}).get("ended"), LONG_S)
+        wait_for(lambda: (found := self.at.queue.progress.of_preannotation(self.name)) and found.ended, LONG_S)
         wait_for(lambda: not bulk_jobs(self.at.queue))
 
     def finish(self, before: str = CHUNKS_OF_FOUR) -> None:

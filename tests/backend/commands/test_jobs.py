@@ -55,7 +55,7 @@ def test_trainings_are_shown_with_their_progress_and_queues_with_their_jobs(
 ) -> None:
     run = parts.services.training.start("7")
     parts.stores.runs.update(run.id, state=RUNNING, pictures=12)
-    parts.queue.report_progress(run.id, {"stage": "localize", "epoch": 2, "epochs": 8, "seconds_left": 41.7})
+    parts.queue.progress.report_run(run.id, {"stage": "localize", "epoch": 2, "epochs": 8, "seconds_left": 41.7})
     assert main(["jobs", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith(run.id) and "running" in lines[1] and lines[1].endswith("localize 2/8, 42 s left")

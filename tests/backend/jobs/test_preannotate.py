@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import BULK
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, drawn_box
 from tests.backend.support.real_services import Workers, bulk_jobs, is_running, wait_for
@@ -37,19 +38,15 @@ def version(trainings: Trainings, model: Path) -> str:
     return trainings.stores.models.publish(PROJECT, model, {"run": "a"})
 
 
-def ended(trainings: Trainings) -> bool:
-    return bool((trainings.queue.progress(f"bulk-{PROJECT}") or {}).get("ended")) and not bulk_jobs(trainings.queue)
-
-
 def test_every_task_gets_a_prediction_chunk_by_chunk(
     trainings: Trainings, workers: Workers, version: str, label_studio: FakeLabelStudio
 ) -> None:
     trainings.service.preannotate(PROJECT)
     trainings.service.preannotate(PROJECT)
     workers.start("predict", CHUNKS_OF_THREE)
-    wait_for(lambda: ended(trainings))
+    wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter(range(1, 11))
-    assert trainings.queue.progress(f"bulk-{PROJECT}") == {"version": version, "seen": 10, "done": 10, "ended": True}
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True)
     assert all(task["predictions"][0]["result"] for task in label_studio.tasks)
 
 
@@ -59,10 +56,10 @@ def test_again_stores_nothing_again(
     label_studio.store(4, {"model_version": version, "result": []})
     trainings.service.preannotate(PROJECT)
     workers.start("predict")
-    wait_for(lambda: ended(trainings))
-    trainings.queue.report_progress(f"bulk-{PROJECT}", {})
+    wait_for(trainings.preannotation_ended)
+    trainings.forget_progress(f"bulk-{PROJECT}")
     trainings.service.preannotate(PROJECT)
-    wait_for(lambda: ended(trainings))
+    wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter(range(1, 11))
 
 
@@ -73,7 +70,7 @@ def test_what_people_have_drawn_or_skipped_is_left_alone(
     label_studio.task(5)["annotations"] = [{"id": 3, "was_cancelled": True, "result": []}]
     trainings.service.preannotate(PROJECT)
     workers.start("predict", CHUNKS_OF_THREE)
-    wait_for(lambda: ended(trainings))
+    wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter({1, 3, 4, 6, 7, 8, 9, 10})
 
 
@@ -85,7 +82,7 @@ def test_it_goes_on_after_its_worker_was_killed_and_stores_nothing_twice(
     wait_for(lambda: not is_running(first))
     assert label_studio.predictions(version) == Counter(range(1, 7))
     workers.start("predict", CHUNKS_OF_THREE)
-    wait_for(lambda: ended(trainings), 20)
+    wait_for(trainings.preannotation_ended, 20)
     assert label_studio.predictions(version) == Counter(range(1, 11))
 
 
@@ -98,7 +95,7 @@ def test_a_label_studio_that_is_down_is_waited_for(
     wait_for(lambda: "is tried again: Label Studio at" in workers.log())
     assert "Traceback" not in workers.log()
     label_studio.down = False
-    wait_for(lambda: ended(trainings))
+    wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter(range(1, 11))
 
 
@@ -110,7 +107,7 @@ def test_a_version_that_is_not_live_any_more_stops(
     workers.start("predict")
     wait_for(lambda: "another version is live" in workers.log())
     trainings.service.preannotate(PROJECT)
-    wait_for(lambda: ended(trainings))
+    wait_for(trainings.preannotation_ended)
     assert (label_studio.predictions(version), len(label_studio.predictions(newer))) == (Counter(), 10)
 
 
@@ -122,7 +119,7 @@ def test_a_picture_that_cannot_be_read_fails_its_task_only(
     label_studio.files[label_studio.task(3)["data"]["image"]] = torn
     trainings.service.preannotate(PROJECT)
     workers.start("predict")
-    wait_for(lambda: ended(trainings))
+    wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter(range(1, 11))
     assert [task["id"] for task in label_studio.tasks if not task["predictions"][0]["result"]] == [3]
 

@@ -16,8 +16,9 @@ import pytest
 from backend.jobs.preannotate import doubt
 from backend.jobs.predict import Predicted
 from backend.labelstudio.empty_prediction import empty_prediction
+from backend.queueing.progress import PreannotationProgress
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, choice, drawn_box
-from tests.backend.support.real_services import Workers, bulk_jobs, is_running, wait_for
+from tests.backend.support.real_services import Workers, is_running, wait_for
 from tests.backend.support.trainings import Trainings
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.records import Localization
@@ -64,17 +65,13 @@ def preannotated(trainings: Trainings, workers: Workers, version: str, janitor: 
     """Pre-annotates the project, by a worker that runs some Python first."""
 
     def finish(before: str = CHUNKS_OF_THREE) -> None:
-        trainings.queue.report_progress(f"bulk-{PROJECT}", {})
+        trainings.forget_progress(f"bulk-{PROJECT}")
         trainings.service.preannotate(PROJECT)
         worker = workers.start("predict", before)
-        wait_for(lambda: ended(trainings))
+        wait_for(trainings.preannotation_ended)
         workers.kill(worker)
 
     return finish
-
-
-def ended(trainings: Trainings) -> bool:
-    return bool((trainings.queue.progress(f"bulk-{PROJECT}") or {}).get("ended")) and not bulk_jobs(trainings.queue)
 
 
 def versions(label_studio: FakeLabelStudio) -> Counter[str]:
@@ -92,7 +89,7 @@ def test_old_ones_are_written_over_and_those_of_others_stay(
     assert label_studio.predictions(version) == Counter(range(1, 11))
     kept = [label_studio.task(task)["predictions"][0]["id"] for task in (1, 3, 4, 5, 6, 7)]
     assert kept == [number for task, number in enumerate(numbers, 1) if task != 2]  # whoever has them open can submit
-    assert (trainings.queue.progress(f"bulk-{PROJECT}") or {})["done"] == 10
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True)
 
 
 def test_what_people_have_worked_on_keeps_its_old_one(
@@ -129,7 +126,7 @@ def test_it_goes_on_after_a_kill_amid_a_chunk_and_leaves_one_a_task(
     wait_for(lambda: not is_running(first))
     assert versions(label_studio) == Counter({version: 5, OLD: 5})
     workers.start("predict", CHUNKS_OF_THREE)
-    wait_for(lambda: ended(trainings), 20)
+    wait_for(trainings.preannotation_ended, 20)
     assert versions(label_studio) == Counter({version: 10})
 
 
@@ -140,8 +137,7 @@ def test_a_chunk_ends_early_where_a_person_waits_and_the_rest_follows(
         label_studio.store(task, {"model_version": OLD, "result": SHOWN})
     preannotated(SOMEBODY_ALWAYS_WAITS)
     assert versions(label_studio) == Counter({version: 10})
-    counts = {"version": version, "seen": 10, "done": 10, "ended": True}
-    assert trainings.queue.progress(f"bulk-{PROJECT}") == counts
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True)
     assert label_studio.asked["/api/tasks/"] == 2 * 10  # a chunk a task
 
 

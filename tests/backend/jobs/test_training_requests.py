@@ -79,6 +79,6 @@ def test_only_what_is_there_can_be_asked_about(trainings: Trainings) -> None:
 
 def test_progress_is_told_of_running_trainings_only(trainings: Trainings) -> None:
     run = trainings.service.start(PROJECT)
-    trainings.queue.report_progress(run.id, {"epoch": 1})
+    trainings.queue.progress.report_run(run.id, {"epoch": 1})
     assert trainings.service.progress(run) is None
     assert trainings.service.progress(trainings.stores.runs.update(run.id, state=RUNNING)) == {"epoch": 1}

@@ -91,12 +91,6 @@ def test_a_run_that_waits_can_be_cancelled(queue: JobQueue) -> None:
     assert (queue.status("run-1"), queue.counts()[TRAIN]) == (None, NOTHING)
 
 
-def test_progress_is_read_as_it_was_told(queue: JobQueue) -> None:
-    assert queue.progress("run-1") is None
-    queue.report_progress("run-1", {"stage": "localize", "epoch": 3})
-    assert queue.progress("run-1") == {"stage": "localize", "epoch": 3}
-
-
 def test_predictions_come_from_a_worker_in_the_order_of_the_tasks(
     queue: JobQueue, version: str, burst: Callable[[], None], label_studio: FakeLabelStudio
 ) -> None:
@@ -206,8 +200,9 @@ def test_who_waits_too_long_to_be_the_only_one_is_told(queue: JobQueue, monkeypa
         lambda queue: queue.authorize_webhook(PROJECT, "http://us"),
         lambda queue: queue.status("run-1"),
         lambda queue: queue.cancel("run-1"),
-        lambda queue: queue.report_progress("run-1", {}),
-        lambda queue: queue.progress("run-1"),
+        lambda queue: queue.progress.report_run("run-1", {}),
+        lambda queue: queue.progress.of_run("run-1"),
+        lambda queue: queue.events.last(PROJECT),
         lambda queue: queue.recover(),
         lambda queue: queue.requeue_orphans(),
         lambda queue: queue.workers(),

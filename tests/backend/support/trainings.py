@@ -8,7 +8,7 @@ from backend.settings import Settings
 from backend.storage.runs import SUCCEEDED, Run
 from backend.storage.stores import Stores
 from tests.backend.support.fake_project import PROJECT
-from tests.backend.support.real_services import Workers, wait_for
+from tests.backend.support.real_services import Workers, bulk_jobs, wait_for
 from wsol_core.config import TrainConfig
 
 SHORT, MEDIUM, ENDLESS = 2, 20, 5000  # epochs
@@ -37,13 +37,17 @@ class Trainings:
         """Stage and epoch in which it was seen first when it had reached an epoch."""
 
         def seen() -> tuple[int, int] | None:
-            told = self.queue.progress(run_id) or {}
+            told = self.queue.progress.of_run(run_id) or {}
             place = (told.get("stage_index", 0), told.get("epoch", 0))
             return place if place >= (0, least) else None
 
         found = wait_for(seen)
         assert found is not None
         return found
+
+    def preannotation_ended(self) -> bool:
+        found = self.queue.progress.of_preannotation(PROJECT)
+        return found is not None and found.ended and not bulk_jobs(self.queue)
 
     def forget_progress(self, run_id: str) -> None:
         self.queue.connection.delete(f"boxstrap:progress:{run_id}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from rq import Worker
 
+from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import BULK, PREDICT, TRAIN
 from tests.backend.web.serving import Site, code_of
 
@@ -90,10 +91,10 @@ def test_a_run_that_is_trained_has_progress(site: Site) -> None:
     run = start(site)
     assert site.client.get(f"/api/runs/{run}").json()["progress"] is None
     site.stores.runs.update(run, state="running", started=time.time(), pictures=40)
-    site.queue.report_progress(run, {"stage": "reading", "stage_index": 0, "stages": 1})
+    site.queue.progress.report_run(run, {"stage": "reading", "stage_index": 0, "stages": 1})
     assert site.client.get(f"/api/runs/{run}").json()["progress"]["share"] == 0
     progress = {"stage": "localize", "stage_index": 1, "stages": 2, "epoch": 3, "epochs": 4, "step": 5, "steps": 10}
-    site.queue.report_progress(run, {**progress, "loss": 0.25, "at": time.time() - 60})
+    site.queue.progress.report_run(run, {**progress, "loss": 0.25, "at": time.time() - 60})
     found = site.client.get(f"/api/runs/{run}").json()
     assert found["progress"]["share"] == round((1 + 2.5 / 4) / 2, 4)
     assert 60 <= found["progress"]["age_s"] < 70
@@ -145,7 +146,7 @@ def test_preannotate_puts_one_chunk_on_its_queue_and_its_progress_is_shown(site:
         answer = site.post("/api/projects/7/preannotate", {})
         assert (answer.status_code, answer.json()) == (202, {"version": version})
     assert site.queue.counts()[BULK]["queued"] == 1
-    site.queue.report_progress("bulk-7", {"version": version, "seen": 64, "done": 60, "ended": False})
+    site.queue.progress.report_preannotation("7", PreannotationProgress(version, 64, 60))
     assert project_of(site)["preannotation"]["done"] == 60
 
 
@@ -176,7 +177,7 @@ def test_the_revision_changes_with_everything_but_progress(site: Site, tmp_path:
     seen.append(revision())
     site.stores.runs.update(run, state="running")
     seen.append(revision())
-    site.queue.report_progress(run, {"stage": "classify", "epoch": 1, "at": time.time()})
+    site.queue.progress.report_run(run, {"stage": "classify", "epoch": 1, "at": time.time()})
     assert revision() == seen[-1]
     site.publish(tmp_path)
     seen.append(revision())
@@ -186,7 +187,7 @@ def test_the_revision_changes_with_everything_but_progress(site: Site, tmp_path:
 def test_a_loss_that_is_no_number_is_null(site: Site) -> None:
     run = site.stores.runs.create("7", {})
     site.stores.runs.update(run.id, state="running")
-    site.queue.report_progress(run.id, {"stage": "classify", "loss": float("nan"), "images_per_s": float("inf")})
+    site.queue.progress.report_run(run.id, {"stage": "classify", "loss": float("nan"), "images_per_s": float("inf")})
     for progress in (
         site.client.get(f"/api/runs/{run.id}").json()["progress"],
         site.client.get("/api/runs").json()["runs"][0]["progress"],

@@ -104,7 +104,7 @@ def test_a_training_is_shown_and_can_be_cancelled(site: Site) -> None:
     assert waiting.buttons() == [f"api/runs/{run}/cancel"]
     site.stores.runs.update(run, state="running", pictures=1234, started=time.time())
     progress = {"stage": "classify", "stage_index": 0, "stages": 2, "epoch": 1, "epochs": 2, "step": 5, "steps": 10}
-    site.queue.report_progress(run, progress)
+    site.queue.progress.report_run(run, progress)
     running = page(site)
     [bar] = [attributes for tag, attributes in running.tags if tag == "progress"]
     assert bar["value"] == "0.125"

@@ -176,7 +176,7 @@ def test_job_status_speaks_of_the_run(site: Site) -> None:
         "result": {"state": "queued", "version": None, "reason": "", "progress": None},
     }
     site.stores.runs.update(job, state="running")
-    site.queue.report_progress(job, {"stage": "classify", "epoch": 2})
+    site.queue.progress.report_run(job, {"stage": "classify", "epoch": 2})
     status = site.post("/job_status", {"job": job}).json()
     assert (status["job_status"], status["result"]["progress"]["epoch"]) == ("started", 2)
     site.stores.runs.update(job, state="succeeded", version="boxstrap-7-0001")

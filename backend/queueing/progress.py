@@ -1,0 +1,79 @@
+"""What running jobs say of themselves, and the newest webhook event of each project; Redis keeps both for a day."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import redis
+
+from backend.queueing.connection import redis_errors
+
+KEPT_S = 86400
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PreannotationProgress:
+    """How far a version's predictions are written: tasks seen, those that got a new one, whether it has ended."""
+
+    version: str
+    seen: int = 0
+    done: int = 0
+    ended: bool = False
+
+
+class ProgressStore:
+    """How far trainings and pre-annotations are. Every method raises QueueError where Redis cannot be reached."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection = connection
+
+    def report_run(self, run_id: str, progress: Mapping[str, Any]) -> None:
+        """What `of_run` returns from now on."""
+        _write(self._connection, run_id, progress)
+
+    def of_run(self, run_id: str) -> Json | None:
+        """What the training of a run reported last."""
+        return _read(self._connection, run_id)
+
+    def report_preannotation(self, project_id: str, progress: PreannotationProgress) -> None:
+        """What `of_preannotation` returns from now on."""
+        _write(self._connection, f"bulk-{project_id}", asdict(progress))
+
+    def of_preannotation(self, project_id: str) -> PreannotationProgress | None:
+        """How far the project's newest pre-annotation is."""
+        values = _read(self._connection, f"bulk-{project_id}")
+        if values is None:
+            return None
+        return PreannotationProgress(values["version"], values["seen"], values["done"], values["ended"])
+
+
+class EventStore:
+    """The newest webhook event of each project. Every method raises QueueError where Redis cannot be reached."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection = connection
+
+    def record(self, project_id: str, action: str) -> None:
+        """Keeps Label Studio's name of the event and the time, which is now."""
+        _write(self._connection, f"event-{project_id}", {"action": action, "at": time.time()})
+
+    def last(self, project_id: str) -> Json | None:
+        """`action` of the newest event and when it came (`at`, seconds since 1970); None a day after it."""
+        return _read(self._connection, f"event-{project_id}")
+
+
+def _write(connection: redis.Redis, name: str, values: Mapping[str, Any]) -> None:
+    with redis_errors():
+        connection.set(f"boxstrap:progress:{name}", json.dumps(values), ex=KEPT_S)
+
+
+def _read(connection: redis.Redis, name: str) -> Json | None:
+    with redis_errors():
+        text = connection.get(f"boxstrap:progress:{name}")
+    return None if text is None else dict(json.loads(text))
