@@ -8,6 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+RATE, DECAY = 0.3, 0.9  # of the multipliers: what a step outside the band adds, what one inside leaves
+MOMENTUM = 0.1  # of a class's running mean area
+LARGEST, LARGEST_WEIGHT = 0.8, 2.0  # a single map's area from which it pays more, and how much
+
 
 class AreaConstraint(nn.Module):
     """Keeps the mean area of each class's maps in the band [low, high].
@@ -25,7 +29,7 @@ class AreaConstraint(nn.Module):
 
     def __init__(self, num_classes: int, low: float = 0.06, high: float = 0.35, base: float = 0.5) -> None:
         super().__init__()
-        self.low, self.high, self.base, self.rate = low, high, base, 0.3
+        self.low, self.high, self.base = low, high, base
         self.register_buffer("running_area", torch.full((num_classes,), (low + high) / 2))
         self.register_buffer("multiplier", torch.zeros(num_classes))
 
@@ -35,7 +39,7 @@ class AreaConstraint(nn.Module):
             return foreground_map.sum()
         area = foreground_map.float().mean((1, 2))
         self._update(area.detach(), target)
-        return ((self.base + self.multiplier[target]) * area + 2 * F.relu(area - 0.8)).mean()
+        return ((self.base + self.multiplier[target]) * area + LARGEST_WEIGHT * F.relu(area - LARGEST)).mean()
 
     @torch.no_grad()
     def _update(self, area: Tensor, target: Tensor) -> None:
@@ -43,10 +47,10 @@ class AreaConstraint(nn.Module):
         count = present.sum(0)
         mean = (present * area[:, None]).sum(0) / count.clamp(min=1)
         # A class of which the batch holds none keeps its mean and its multiplier.
-        self.running_area += 0.1 * torch.where(count > 0, mean - self.running_area, torch.zeros_like(mean))
+        self.running_area += MOMENTUM * torch.where(count > 0, mean - self.running_area, torch.zeros_like(mean))
         excess = F.relu(self.running_area - self.high) - F.relu(self.low - self.running_area)
         inside = excess == 0
-        changed = torch.where(inside, 0.9 * self.multiplier, self.multiplier + self.rate * excess)
+        changed = torch.where(inside, DECAY * self.multiplier, self.multiplier + RATE * excess)
         self.multiplier.copy_(torch.where(count > 0, changed, self.multiplier))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:

@@ -28,14 +28,24 @@ from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
 from wsol_core.records import NO_REGION
 
+# docs/methods.md says where each number is from or what changing it did; `python -m benchmarks.ablation` measures it.
+FRESH_LR, PRETRAINED_LR = 2e-2, 2e-3  # of the backbone, by where its features began
+CLASSIFY_LR, LOCALIZE_LR = 1e-2, 2e-2  # of what is new: head and coarse generator, then the fine generator
+WEIGHT_DECAY = 5e-4
+HEAD_STD = 0.01  # of the classifier's fresh weights
 CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
 ENOUGH_STEPS = 150  # of stage "classify" on pretrained features, where its default epochs are fewer
+GUIDANCE, ENTROPY, EMPTINESS = 0.5, 0.5, 0.5  # weights of loss terms
 MOSAIC_EVERY = 4  # images
+MIDDLE_UNTIL = 0.5  # of stage "classify": when the hint of middles has faded for pretrained features
+MIDDLE_BALANCE, PRETRAINED_BALANCE = 3.0, 2.0  # of cells from the middle; 3 is an even match of 4 cells and 12
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
+PAIRS_RAMP = 10  # the pairwise term of drawn boxes reaches its weight after a tenth of the stage, as in BoxInst
 STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
 CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
 EVIDENT = 0.25  # of the peak of a class activation map: from there on a place is the class for sure
 LEAST_EVIDENCE = 0.08  # so that nothing is dimmed to less than 0.28
+EVIDENCE_POWER = 0.5  # times the probability of the class
 
 
 class _Scorer(nn.Module):
@@ -82,7 +92,7 @@ class Boxstrap(WsolMethod):
         super().__init__(num_classes, multi_label, pretrained)
         self.backbone = backbone
         self.head = nn.Conv2d(backbone.channels[3], num_classes, 1)
-        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.normal_(self.head.weight, std=HEAD_STD)
         self.coarse = CoarseGenerator(backbone.channels)
         self.fine = FineGenerator(backbone.channels, num_classes)
         self.area = AreaConstraint(num_classes)
@@ -115,12 +125,12 @@ class Boxstrap(WsolMethod):
     def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
         """Pretrained features move five times slower than what is new."""
         if stage == "localize":
-            return [{"params": list(self.fine.parameters()), "lr": 2e-2, "weight_decay": 5e-4}]
+            return [{"params": list(self.fine.parameters()), "lr": LOCALIZE_LR, "weight_decay": WEIGHT_DECAY}]
         features = [p for p in self.backbone.parameters() if p.requires_grad]
         new = [*self.head.parameters(), *self.coarse.parameters()]
         return [
-            {"params": features, "lr": 2e-3 if self.pretrained else 2e-2, "weight_decay": 5e-4},
-            {"params": new, "lr": 1e-2, "weight_decay": 5e-4},
+            {"params": features, "lr": PRETRAINED_LR if self.pretrained else FRESH_LR, "weight_decay": WEIGHT_DECAY},
+            {"params": new, "lr": CLASSIFY_LR, "weight_decay": WEIGHT_DECAY},
         ]
 
     def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
@@ -167,7 +177,7 @@ class Boxstrap(WsolMethod):
 
     def _middle_share(self, progress: float) -> float:
         """Pretrained features soon tell objects better than middles do, which are loose; fresh ones need the hint."""
-        return max(0.0, 1 - 2 * progress) if self.pretrained else 1.0
+        return max(0.0, 1 - progress / MIDDLE_UNTIL) if self.pretrained else 1.0
 
     def _middle_or_border(self, images: Tensor) -> Tensor:
         """The map learns what is seen in the middle of images and not at their borders.
@@ -178,7 +188,7 @@ class Boxstrap(WsolMethod):
         mosaics, is_middle = shuffled_cells(images)
         logits = self.coarse(self.backbone(mosaics)).float()
         target = F.interpolate(is_middle[:, None], size=logits.shape[2:])
-        balance = logits.new_tensor(2.0 if self.pretrained else 3.0)  # 3 is an even match of 4 cells and 12
+        balance = logits.new_tensor(PRETRAINED_BALANCE if self.pretrained else MIDDLE_BALANCE)
         return F.binary_cross_entropy_with_logits(logits, target, pos_weight=balance)
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor) -> LossTerms:
@@ -194,15 +204,15 @@ class Boxstrap(WsolMethod):
         guided = (class_maps * _resized(foreground, class_maps.shape[2:])).mean((2, 3))
         terms = {
             "suppression": background_activation_loss(background_score[weak], full_score[weak]),
-            "guidance": 0.5 * classification_loss(guided, batch.labels, self.multi_label),
+            "guidance": GUIDANCE * classification_loss(guided, batch.labels, self.multi_label),
             "area": self.area(foreground[weak], batch.target[weak]),
-            "entropy": 0.5 * weighted_entropy(foreground),
+            "entropy": ENTROPY * weighted_entropy(foreground),
             "pairs": SMOOTHNESS * pairwise_loss(foreground, batch.images, torch.ones_like(batch.region)),
             "regions": region_loss(foreground, batch.region, batch.region_kind),
         }
         if batch.backgrounds is not None:
             empty = self.coarse(self.backbone(batch.backgrounds)).float().sigmoid()
-            terms["empty"] = 0.5 * background_emptiness_loss(empty)
+            terms["empty"] = EMPTINESS * background_emptiness_loss(empty)
         return terms
 
     def _self_training(self, batch: Batch, progress: float) -> LossTerms:
@@ -226,13 +236,13 @@ class Boxstrap(WsolMethod):
             "regions": region_loss(student, batch.region, batch.region_kind),
         }
         if not weak.all():
-            pairs = min(1.0, 10 * progress)  # BoxInst's warm-up, a tenth of the stage
+            pairs = min(1.0, PAIRS_RAMP * progress)
             terms["pairs"] = pairs * pairwise_loss(student[~weak], batch.images[~weak], batch.region[~weak])
         if batch.backgrounds is not None:
             with torch.no_grad():
                 nothing = self.backbone(batch.backgrounds)
             empty = self.fine(nothing).float().sigmoid()
-            terms["empty"] = 0.5 * background_emptiness_loss(empty)
+            terms["empty"] = EMPTINESS * background_emptiness_loss(empty)
         return terms
 
     def _teacher(self, batch: Batch, features: list[Tensor]) -> Tensor:
@@ -248,7 +258,7 @@ class Boxstrap(WsolMethod):
         return agnostic * _resized(share * evidence, agnostic.shape[1:])[:, 0]
 
     def _evidence(self, class_maps: Tensor) -> Tensor:
-        """What maps are dimmed by, (B, C, h, w) in (0, 1]: min(1, a / (EVIDENT max a)) ^ (p / 2).
+        """What maps are dimmed by, (B, C, h, w) in (0, 1]: clamp(a / (EVIDENT max a), LEAST_EVIDENCE, 1) ^ (p / 2).
 
         a is a class's activation map and p its probability, so a classifier that does not know an image has no say.
         """
@@ -256,7 +266,7 @@ class Boxstrap(WsolMethod):
             return torch.ones_like(class_maps)  # the score of a class that competes with nothing says nothing
         probabilities = self.probabilities(class_maps.mean((2, 3), keepdim=True))
         peaks = class_maps.amax((2, 3), keepdim=True).clamp(min=1e-6)
-        return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1) ** (probabilities / 2)
+        return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1) ** (EVIDENCE_POWER * probabilities)
 
 
 def _resized(maps: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:
