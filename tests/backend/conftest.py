@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from backend.cli import main
 from backend.queueing.janitor import Janitor
@@ -22,11 +21,6 @@ from tests.backend.support.fake_project import FakeLabelStudio
 from tests.backend.support.real_services import Nursery, RedisServer, Workers, queue_of
 from tests.backend.support.trainings import Trainings
 from tests.local_http import answering
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +85,6 @@ def environment(tmp_path: Path, redis_server: RedisServer, label_studio: FakeLab
         "LABEL_STUDIO_API_KEY": label_studio.token,
         "BOXSTRAP_BACKBONE": "tiny",
         "DEVICE": "cpu",
-        "OMP_NUM_THREADS": "1",
         "PREANNOTATE": "0",
         "IMAGE_TIMEOUT": "5",
     }

@@ -41,7 +41,6 @@ def workshop(place: Place) -> Iterator[Workshop]:
             "LABEL_STUDIO_API_KEY": place.token,
             "BOXSTRAP_BACKBONE": "tiny",
             "DEVICE": "cpu",
-            "OMP_NUM_THREADS": "1",
             "IMAGE_HOSTS": "127.0.0.1",
         }
         settings, nursery = Settings.from_env(environment), Nursery()

@@ -69,7 +69,6 @@ def boxstrap(home: Path, log: Path, environment: Mapping[str, str], *command: st
                 "PATH": path,
                 "BOXSTRAP_HOME": str(home),
                 "BOXSTRAP_PORT": str(port),
-                "OMP_NUM_THREADS": "1",
                 **environment,
             },
             cwd=ROOT,

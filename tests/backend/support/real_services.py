@@ -101,7 +101,6 @@ class Nursery:
         self._process = subprocess.Popen(
             [sys.executable, "-c", NURSERY],
             cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,0 +1,47 @@
+"""What all tests share: one thread of arithmetic per process, and how processes divide the tests among them.
+
+`make test` runs as many processes as there are cores. A file's tests stay in one process, for what they share is made
+once there; the tests against a real Label Studio share a server, so they all stay in one.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
+
+# Before anything loads torch, numpy or OpenCV: two processes with a thread per core each would wait for one another.
+# Processes that tests start inherit it.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+
+LABEL_STUDIO = "tests/label_studio"
+SLOW_FIXTURES = {"place", "nursery"}  # Label Studio, and worker processes
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs slow processes, and begin with the longest, so that no process is left with it at the end."""
+    for item in items:
+        if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (shared_by(item.nodeid) != LABEL_STUDIO, item.path not in slow))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _Scheduler(config, log)
+
+
+class _Scheduler(LoadScopeScheduling):
+    """Gives a process all tests of a file, or of a room whose tests share a server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return shared_by(nodeid)
+
+
+def shared_by(nodeid: str) -> str:
+    """The file of a test, or its room where that shares a server."""
+    path = nodeid.partition("::")[0]
+    return LABEL_STUDIO if path.startswith(f"{LABEL_STUDIO}/") else path
