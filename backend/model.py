@@ -1,7 +1,7 @@
 """BoxstrapModel: the service as a model of label-studio-ml, its version 1.0.9 (PyPI's newest) and 2.x (git) alike.
 
-A thin adapter: what is done is the services' business, and model_server.py puts it behind label-studio-ml's server.
-Nothing is trained or predicted here; that needs Redis and `boxstrap worker`, as with `boxstrap serve`.
+A thin adapter over backend/services; model_server.py puts it behind label-studio-ml's server. Training and prediction
+run in `boxstrap worker`, as with `boxstrap serve`. Needs the extra `boxstrap[label-studio-ml]`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-
-from flask import has_request_context, request
 
 from backend.errors import RequestError
 from backend.services.projects import project_number
@@ -43,9 +41,17 @@ def _torch_out_of_sight() -> Iterator[None]:
             sys.modules["torch"] = loaded
 
 
-# Warnings of its syntax are for those who write it.
-with _torch_out_of_sight(), warnings.catch_warnings(action="ignore"):
-    from label_studio_ml.model import LabelStudioMLBase  # type: ignore[import-untyped]
+try:
+    # Warnings about the syntax of label-studio-ml and its Flask are for their authors.
+    with _torch_out_of_sight(), warnings.catch_warnings(action="ignore"):
+        from flask import has_request_context, request
+        from label_studio_ml.model import LabelStudioMLBase  # type: ignore[import-untyped]
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        f"{error}; BoxstrapModel needs the extra label-studio-ml: pip install 'boxstrap[label-studio-ml]'. "
+        "`boxstrap serve` does without it.",
+        name=error.name,
+    ) from error
 
 IS_V2 = "project_id" in inspect.signature(LabelStudioMLBase.__init__).parameters
 

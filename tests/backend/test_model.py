@@ -185,6 +185,13 @@ def test_importing_it_changes_no_start_method_of_processes() -> None:
     assert sys.modules.get("torch", "never loaded") is not None
 
 
+def test_without_the_extra_importing_it_says_what_to_install() -> None:
+    code = "import sys; sys.modules['label_studio_ml'] = None; import backend.model"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'boxstrap[label-studio-ml]'" in done.stderr.splitlines()[-1]
+
+
 @pytest.fixture
 def v2(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """backend.model as it is where label-studio-ml is 2.x."""
