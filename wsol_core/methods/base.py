@@ -49,8 +49,12 @@ class WsolMethod(nn.Module, ABC):
         self.num_classes = num_classes
         self.multi_label = multi_label
         self.pretrained = pretrained
-        self.warm = False  # whether it began as a finished model's weights
-        self.knows_classes = False  # whether these told all its classes
+
+    def begin_warm(self, knows_classes: bool) -> None:
+        """Called before the first stage, on resume too, where the training began with a finished model's weights.
+
+        `knows_classes` says that the model had learned every class.
+        """
 
     @abstractmethod
     def begin_stage(self, stage: str) -> None:

@@ -96,12 +96,17 @@ class Boxstrap(WsolMethod):
         self.coarse = CoarseGenerator(backbone.channels)
         self.fine = FineGenerator(backbone.channels, num_classes)
         self.area = AreaConstraint(num_classes)
+        self._classifier_alone = CLASSIFIER_ALONE
         self.scorer = _Scorer(backbone, self.head)
         self.register_buffer("localizes", torch.tensor(False))
         self.register_buffer("dims", torch.tensor(pretrained and num_classes > 1))
 
     localizes: Tensor
     dims: Tensor  # predicted maps: what fresh features say of a class is too loose for them, but not for teachers
+
+    def begin_warm(self, knows_classes: bool) -> None:
+        """A classifier that knows all its classes need not learn alone at first."""
+        self._classifier_alone = 0.0 if knows_classes else CLASSIFIER_ALONE
 
     def begin_stage(self, stage: str) -> None:
         """Stage "localize" freezes all but the fine generator, so that its teacher stands still."""
@@ -153,7 +158,7 @@ class Boxstrap(WsolMethod):
             return terms | {"middle": self._middle_or_border(batch.images), "regions": regions}
         if share := self._middle_share(progress):
             terms["middle"] = share * self._middle_or_border(batch.images[::MOSAIC_EVERY])
-        if self.knows_classes or progress >= CLASSIFIER_ALONE:
+        if progress >= self._classifier_alone:
             terms |= self._suppression(batch, features, class_maps)
         return terms
 

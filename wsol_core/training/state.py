@@ -15,6 +15,7 @@ from wsol_core.data.batch import Batch
 from wsol_core.errors import CheckpointError
 from wsol_core.methods.base import WsolMethod
 from wsol_core.training.distributed import Peers
+from wsol_core.training.initialization import Initialization
 from wsol_core.training.model_selection import EpochChoice
 from wsol_core.training.progress import TrainingHooks
 from wsol_core.training.schedule import StagePlan
@@ -39,11 +40,12 @@ class TrainingContext:
 
     clock: seconds from any zero; `started` is its value when the caller began.
     validate: per-image scores (N,) of the method as it is, in the given precision; None where nothing is held out.
-    measure_finish: seconds that the work after the last stage will take.
+    measure_export: seconds that the work after the last stage will take.
     identity: plain values that a checkpoint has to share with the training that goes on from it.
     """
 
     method: WsolMethod
+    initialization: Initialization
     source: BatchSource
     config: TrainConfig
     folder: Path
@@ -53,7 +55,7 @@ class TrainingContext:
     clock: Callable[[], float]
     started: float
     validate: Callable[[torch.dtype], Tensor] | None = None
-    measure_finish: Callable[[], float] = float
+    measure_export: Callable[[], float] = float
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 

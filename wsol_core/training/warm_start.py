@@ -1,7 +1,7 @@
 """Begin a training with the weights of a finished model, whose classes may be others or in another order.
 
 Which dimensions of which tensors belong to the classes is read off the method itself, built for one class more: so
-every method can begin warm, and none has to say how. What a warm training does otherwise is the loop's.
+every method can begin warm, and none has to say how.
 """
 
 from __future__ import annotations
@@ -23,8 +23,6 @@ from wsol_core.methods.registry import build_method
 
 logger = logging.getLogger(__name__)
 
-WARM, PRETRAINED, KNOWS_CLASSES = "warm_start", "pretrained", "knows_classes"  # in checkpoints and cards' metrics
-
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -37,11 +35,14 @@ class WarmStart:
     classes: tuple[str, ...]
     pretrained: bool
 
-    def into(self, method: WsolMethod, config: TrainConfig, classes: Sequence[str]) -> None:
-        """Makes the fresh `method` for `classes` a warm one; what belongs to new classes stays as it is."""
+    def knows(self, classes: Sequence[str]) -> bool:
+        """Whether the model has learned all of `classes`."""
+        return set(classes) <= set(self.classes)
+
+    def load_into(self, method: WsolMethod, config: TrainConfig, classes: Sequence[str]) -> None:
+        """Copies the model's weights into the fresh `method` for `classes`; those of new classes stay as they are."""
         before, now = _class_dimensions(config, len(self.classes)), _class_dimensions(config, len(classes))
         common = [(index, classes.index(name)) for index, name in enumerate(self.classes) if name in classes]
-        method.warm, method.knows_classes = True, len(common) == len(classes)
         state = method.state_dict()
         for name, old in self.weights.items():
             # Flags and counters tell of the training that has ended.
@@ -76,7 +77,7 @@ def read_warm_start(folder: Path, config: TrainConfig) -> WarmStart | None:
 def _was_pretrained(card: ModelCard) -> bool:
     """Older cards do not tell; there it is taken that the weights that were asked for had been found."""
     asked = card.config.pretrained and card.config.backbone != "tiny"
-    return bool(card.metrics.get(PRETRAINED, asked))
+    return bool(card.metrics.get("pretrained", asked))
 
 
 def _class_dimensions(config: TrainConfig, classes: int) -> dict[str, list[bool]]:

@@ -37,7 +37,7 @@ def test_nothing_is_suppressed_at_first() -> None:
 
 def test_a_classifier_that_knows_its_classes_is_not_left_alone() -> None:
     trained = method()
-    trained.knows_classes = True
+    trained.begin_warm(knows_classes=True)
     trained.begin_stage("classify")
     assert {"suppression", "regions"} < set(trained.train().training_step(noise_batch(classes=3), "classify", 0.0))
 

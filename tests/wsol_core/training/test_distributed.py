@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, CPU, DrawnSource, draw, make_job, same, train
+from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, CPU, DrawnSource, draw, make_context, same, train
 from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_folder import CHECKPOINT, load_model
 from wsol_core.training.checkpoint import load_checkpoint
@@ -25,17 +25,19 @@ def work(rank: int, folder: str) -> None:
     with process_group(here, CPU):
         peers = Peers(here, CPU)
         # Weights that differ between the processes until they are shared.
-        job = make_job(Path(folder, "plain"), seed=0, plain=True, peers=peers, source=DrawnSource(4, rank, 2))
-        torch.save(train(job), Path(folder, f"plain{rank}.pt"))
+        context = make_context(Path(folder, "plain"), seed=0, plain=True, peers=peers, source=DrawnSource(4, rank, 2))
+        torch.save(train(context), Path(folder, f"plain{rank}.pt"))
         source = DrawnSource(4, rank, 2)
-        torch.save(train(make_job(Path(folder, "whole"), peers=peers, source=source)), Path(folder, f"whole{rank}.pt"))
+        torch.save(
+            train(make_context(Path(folder, "whole"), peers=peers, source=source)), Path(folder, f"whole{rank}.pt")
+        )
         seen: list[Progress] = []
         hooks = TrainingHooks(on_progress=seen.append, should_stop=lambda: len(seen) == 5)
         with pytest.raises(TrainingCancelled):
-            train(make_job(Path(folder, "cut"), peers=peers, source=source, hooks=hooks))
+            train(make_context(Path(folder, "cut"), peers=peers, source=source, hooks=hooks))
         torch.distributed.barrier()  # the main process has written its checkpoint
         checkpoint = load_checkpoint(Path(folder, "cut"))
-        resumed = train(make_job(Path(folder, "cut"), peers=peers, source=source), checkpoint=checkpoint)
+        resumed = train(make_context(Path(folder, "cut"), peers=peers, source=source), checkpoint=checkpoint)
         torch.save(resumed, Path(folder, f"cut{rank}.pt"))
         card = fit(CONFIG, draw(Path(folder), 12), CLASSES, Path(folder, "fitted"), distributed=here)
         Path(folder, f"card{rank}.json").write_text(json.dumps(card.to_dict()))
@@ -70,7 +72,7 @@ def test_both_processes_hold_the_same_weights_and_buffers(folder: Path, name: st
 
 
 def test_two_processes_with_half_batches_train_as_one_with_whole_batches(folder: Path, tmp_path: Path) -> None:
-    whole = train(make_job(tmp_path, plain=True, source=DrawnSource(8)))
+    whole = train(make_context(tmp_path, plain=True, source=DrawnSource(8)))
     for name, value in weights_of(folder, "plain")[0].items():
         torch.testing.assert_close(value, whole[name], rtol=1e-3, atol=1e-4)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import CPU, DrawnSource, TinyMethod, make_job, same, train
+from tests.wsol_core.training.training_doubles import CPU, DrawnSource, TinyMethod, make_context, same, train
 from wsol_core.data.batch import Batch
 from wsol_core.errors import CheckpointError, ConfigError, StorageError, WsolError
 from wsol_core.localization.model_folder import CHECKPOINT, HISTORY
@@ -41,22 +41,22 @@ class FakeClock:
         return on_step
 
 
-def timed_job(
+def timed_context(
     folder: Path, clock: FakeClock, minutes: float, seconds: Callable[[], float], **changes: object
 ) -> TrainingContext:
     method = TinyMethod(plain=True)
     method.on_step = clock.passing(seconds)
-    return make_job(folder, epochs=None, minutes=minutes, clock=clock, method=method, **changes)
+    return make_context(folder, epochs=None, minutes=minutes, clock=clock, method=method, **changes)
 
 
-def reports_of(job_of: Callable[[TrainingHooks], TrainingContext]) -> list[Progress]:
+def reports_of(context_of: Callable[[TrainingHooks], TrainingContext]) -> list[Progress]:
     seen: list[Progress] = []
-    train(job_of(TrainingHooks(on_progress=seen.append)))
+    train(context_of(TrainingHooks(on_progress=seen.append)))
     return seen
 
 
 def test_every_step_is_reported_with_its_place_and_losses(tmp_path: Path) -> None:
-    seen = reports_of(lambda hooks: make_job(tmp_path, hooks=hooks))
+    seen = reports_of(lambda hooks: make_context(tmp_path, hooks=hooks))
     places = [(p.stage, p.stage_index, p.stages, p.epoch, p.epochs, p.step, p.steps) for p in seen]
     assert places[:4] == [
         ("classify", 0, 2, 1, 1, 1, 3),
@@ -71,12 +71,12 @@ def test_every_step_is_reported_with_its_place_and_losses(tmp_path: Path) -> Non
 
 
 def test_training_learns_what_the_labels_say(tmp_path: Path) -> None:
-    seen = reports_of(lambda hooks: make_job(tmp_path, hooks=hooks, epochs=40))
+    seen = reports_of(lambda hooks: make_context(tmp_path, hooks=hooks, epochs=40))
     assert seen[-1].losses["cls"] < 0.5 * seen[0].losses["cls"]
 
 
 def test_without_epochs_and_minutes_the_methods_own_epochs_are_trained(tmp_path: Path) -> None:
-    seen = reports_of(lambda hooks: make_job(tmp_path, hooks=hooks, epochs=None))
+    seen = reports_of(lambda hooks: make_context(tmp_path, hooks=hooks, epochs=None))
     assert len(seen) == 3 * (1 + 3)
 
 
@@ -84,7 +84,7 @@ def test_minutes_end_on_time_and_are_shared_as_the_methods_epochs(tmp_path: Path
     clock = FakeClock()
     seen: list[Progress] = []
     hooks = TrainingHooks(on_progress=seen.append)
-    train(timed_job(tmp_path, clock, 10, lambda: 4.0, hooks=hooks, measure_finish=lambda: 30.0))
+    train(timed_context(tmp_path, clock, 10, lambda: 4.0, hooks=hooks, measure_export=lambda: 30.0))
     used = clock.now - 100
     assert 0.95 * 570 <= used <= 570  # 600 s less 30 s for the work after the last stage
     first = sum(p.stage == "classify" for p in seen)
@@ -100,7 +100,7 @@ def test_minutes_end_on_time_when_steps_become_slower_or_faster_than_measured(tm
         def seconds(clock: FakeClock = clock, factor: float = factor, began: float = began) -> float:
             return 4.0 if clock.now < began + 200 else 4 * factor
 
-        train(timed_job(tmp_path / str(factor), clock, 10, seconds))
+        train(timed_context(tmp_path / str(factor), clock, 10, seconds))
         assert 0.93 * 600 <= clock.now - began <= 600
 
 
@@ -111,23 +111,23 @@ def test_minutes_leave_room_for_validation(tmp_path: Path) -> None:
         clock.now += 5.0
         return torch.ones(3)
 
-    train(timed_job(tmp_path, clock, 10, lambda: 3.0, validate=validate))
+    train(timed_context(tmp_path, clock, 10, lambda: 3.0, validate=validate))
     assert 0.93 * 600 <= clock.now - 100 <= 600
     assert 1 <= sum("validation" in line for line in read_history(tmp_path / HISTORY)) <= 20
 
 
 def test_measuring_steps_for_the_plan_leaves_no_trace_in_the_weights(tmp_path: Path) -> None:
     clock = FakeClock()
-    job = timed_job(tmp_path, clock, 3, lambda: 1.0)
+    context = timed_context(tmp_path, clock, 3, lambda: 1.0)
     weights: list[dict[str, torch.Tensor]] = []
-    count_time = job.method.on_step
+    count_time = context.method.on_step
 
     def remember(batch: Batch) -> None:
         count_time(batch)  # type: ignore[operator]
-        weights.append({name: value.clone() for name, value in job.method.state_dict().items()})
+        weights.append({name: value.clone() for name, value in context.method.state_dict().items()})
 
-    job.method.on_step = remember  # type: ignore[assignment]
-    train(job)
+    context.method.on_step = remember  # type: ignore[assignment]
+    train(context)
     first = load_checkpoint(tmp_path)["run"]["plans"][0]["steps"]
     for start in (0, WARMUP_STEPS + TIMED_STEPS + first):
         assert not same(weights[start], weights[start + 1])
@@ -137,16 +137,16 @@ def test_measuring_steps_for_the_plan_leaves_no_trace_in_the_weights(tmp_path: P
 def test_too_little_memory_halves_the_images_at_a_time_and_changes_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = train(make_job(tmp_path / "whole", plain=True))
-    job = make_job(tmp_path / "small", plain=True)
+    whole = train(make_context(tmp_path / "whole", plain=True))
+    context = make_context(tmp_path / "small", plain=True)
 
     def needs_memory(batch: Batch) -> None:
         if len(batch.images) > 1:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
-    job.method.on_step = needs_memory  # type: ignore[assignment]
+    context.method.on_step = needs_memory  # type: ignore[assignment]
     with caplog.at_level(logging.WARNING):
-        small = train(job)
+        small = train(context)
     assert "going on with 2 images at a time" in caplog.text
     assert "going on with 1 images at a time" in caplog.text
     assert load_checkpoint(tmp_path / "small")["run"]["steps"]["parts"] == 4
@@ -155,25 +155,25 @@ def test_too_little_memory_halves_the_images_at_a_time_and_changes_nothing_else(
 
 
 def test_one_image_that_does_not_fit_the_memory_is_an_error_that_says_what_to_change(tmp_path: Path) -> None:
-    job = make_job(tmp_path)
+    context = make_context(tmp_path)
 
     def never_fits(batch: Batch) -> None:
         raise MemoryError
 
-    job.method.on_step = never_fits  # type: ignore[assignment]
+    context.method.on_step = never_fits  # type: ignore[assignment]
     with pytest.raises(ConfigError, match="side_px"):
-        train(job)
+        train(context)
 
 
 def test_an_error_that_is_not_about_memory_is_not_swallowed(tmp_path: Path) -> None:
-    job = make_job(tmp_path)
+    context = make_context(tmp_path)
 
     def broken(batch: Batch) -> None:
         raise RuntimeError("shapes differ")
 
-    job.method.on_step = broken  # type: ignore[assignment]
+    context.method.on_step = broken  # type: ignore[assignment]
     with pytest.raises(RuntimeError, match="shapes differ"):
-        train(job)
+        train(context)
 
 
 def make_stepper(state: StepState) -> tuple[TinyMethod, Stepper]:
@@ -246,23 +246,23 @@ def test_a_split_batch_gives_every_part_a_background_image() -> None:
 
 def test_the_best_epoch_is_exported_when_the_last_has_collapsed(tmp_path: Path) -> None:
     kept: list[dict[str, torch.Tensor]] = []
-    job = make_job(tmp_path)
+    context = make_context(tmp_path)
     scores = iter([0.1, 0.9, 0.0])
 
     def validate(dtype: torch.dtype) -> torch.Tensor:
         kept.append({name: value.clone() for name, value in method.state_dict().items()})
         return torch.full((5,), next(scores))
 
-    method = job.method
-    job = make_job(tmp_path, method=method, validate=validate)
-    assert same(train(job), kept[1])
+    method = context.method
+    context = make_context(tmp_path, method=method, validate=validate)
+    assert same(train(context), kept[1])
 
 
 def test_training_stops_early_when_patience_runs_out(tmp_path: Path) -> None:
     seen: list[Progress] = []
     hooks = TrainingHooks(on_progress=seen.append)
-    job = make_job(tmp_path, hooks=hooks, epochs=12, patience=2, validate=lambda dtype: torch.full((5,), 0.5))
-    train(job)
+    context = make_context(tmp_path, hooks=hooks, epochs=12, patience=2, validate=lambda dtype: torch.full((5,), 0.5))
+    train(context)
     assert [p.stage for p in seen].count("localize") == 3 * 3  # the first epoch gains, the next two do not
 
 
@@ -279,22 +279,22 @@ def test_a_full_disk_stops_the_training_with_the_last_checkpoint_intact(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match=r"checkpoint\.pt could not be written: No space left on device"):
-        train(make_job(tmp_path, hooks=TrainingHooks(on_progress=seen.append)))
+        train(make_context(tmp_path, hooks=TrainingHooks(on_progress=seen.append)))
     monkeypatch.undo()
     assert {path.name for path in tmp_path.iterdir()} == {CHECKPOINT, HISTORY}
-    resumed = train(make_job(tmp_path), checkpoint=load_checkpoint(tmp_path))
-    assert same(resumed, train(make_job(tmp_path / "whole")))
+    resumed = train(make_context(tmp_path), checkpoint=load_checkpoint(tmp_path))
+    assert same(resumed, train(make_context(tmp_path / "whole")))
 
 
 def test_a_checkpoint_of_another_network_says_that_it_does_not_fit(tmp_path: Path) -> None:
-    train(make_job(tmp_path))
-    job = make_job(tmp_path, method=TinyMethod(num_classes=5))
+    train(make_context(tmp_path))
+    context = make_context(tmp_path, method=TinyMethod(num_classes=5))
     with pytest.raises(CheckpointError, match="does not fit"):
-        train(job, checkpoint=load_checkpoint(tmp_path))
+        train(context, checkpoint=load_checkpoint(tmp_path))
 
 
 def test_history_holds_losses_and_learning_rate_of_every_step_of_a_short_training(tmp_path: Path) -> None:
-    train(make_job(tmp_path))
+    train(make_context(tmp_path))
     lines = read_history(tmp_path / HISTORY)
     assert [line["step"] for line in lines] == [1, 2, 3, *range(1, 10)]
     assert set(lines[0]) == {"stage", "epoch", "step", "losses", "lr"}

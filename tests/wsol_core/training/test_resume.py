@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import make_job, same, train
+from tests.wsol_core.training.training_doubles import make_context, same, train
 from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_folder import HISTORY
 from wsol_core.training.checkpoint import load_checkpoint
@@ -36,14 +36,14 @@ def interrupted(
     folder: Path, after: int, precision: torch.dtype = torch.float32, **config: object
 ) -> dict[str, torch.Tensor]:
     with pytest.raises(TrainingCancelled, match="--resume"):
-        train(make_job(folder, hooks=StopAfter(after).hooks(), **config), precision)
+        train(make_context(folder, hooks=StopAfter(after).hooks(), **config), precision)
     torch.rand(7)  # whatever the process has drawn since
-    return train(make_job(folder, **config), precision, load_checkpoint(folder))
+    return train(make_context(folder, **config), precision, load_checkpoint(folder))
 
 
 @pytest.mark.parametrize("after", range(STEPS))
 def test_resuming_after_any_step_gives_the_weights_of_an_uninterrupted_training(tmp_path: Path, after: int) -> None:
-    whole = train(make_job(tmp_path / "whole"))
+    whole = train(make_context(tmp_path / "whole"))
     assert same(interrupted(tmp_path / "cut", after), whole)
 
 
@@ -52,12 +52,12 @@ def test_resuming_is_exact_in_either_precision_and_with_accumulation_and_validat
     tmp_path: Path, precision: torch.dtype
 ) -> None:
     config = {"accumulate": 2, "epochs": 8, "validate": fake_validation}
-    whole = train(make_job(tmp_path / "whole", **config), precision)
+    whole = train(make_context(tmp_path / "whole", **config), precision)
     assert same(interrupted(tmp_path / "cut", 5, precision, **config), whole)
 
 
 def test_resuming_from_a_checkpoint_within_an_epoch_is_exact_after_a_kill(tmp_path: Path) -> None:
-    whole = train(make_job(tmp_path / "whole"))
+    whole = train(make_context(tmp_path / "whole"))
     killed = StopAfter(0)
 
     def die(progress: Progress) -> None:
@@ -66,18 +66,18 @@ def test_resuming_from_a_checkpoint_within_an_epoch_is_exact_after_a_kill(tmp_pa
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(make_job(tmp_path / "cut", hooks=TrainingHooks(on_progress=die)))
+        train(make_context(tmp_path / "cut", hooks=TrainingHooks(on_progress=die)))
     state = load_checkpoint(tmp_path / "cut")
     assert (state["run"]["stage_index"], state["run"]["step"]) in {(1, 3), (1, 0), (0, 3)}
-    assert same(train(make_job(tmp_path / "cut"), checkpoint=state), whole)
+    assert same(train(make_context(tmp_path / "cut"), checkpoint=state), whole)
 
 
 def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
-    assert not same(train(make_job(tmp_path / "a")), train(make_job(tmp_path / "b", seed=1)))
+    assert not same(train(make_context(tmp_path / "a")), train(make_context(tmp_path / "b", seed=1)))
 
 
 def test_the_history_of_a_resumed_training_has_each_step_once(tmp_path: Path) -> None:
-    train(make_job(tmp_path / "whole"))
+    train(make_context(tmp_path / "whole"))
     interrupted(tmp_path / "cut", 7)
     whole, cut = read_history(tmp_path / "whole" / HISTORY), read_history(tmp_path / "cut" / HISTORY)
     assert [(line["stage"], line["step"]) for line in cut] == [(line["stage"], line["step"]) for line in whole]
@@ -87,7 +87,7 @@ def test_the_history_of_a_resumed_training_has_each_step_once(tmp_path: Path) ->
 
 def test_a_resumed_training_only_asks_for_the_batches_that_are_left(tmp_path: Path) -> None:
     with pytest.raises(TrainingCancelled):
-        train(make_job(tmp_path, hooks=StopAfter(8).hooks()))
-    job = make_job(tmp_path)
-    train(job, checkpoint=load_checkpoint(tmp_path))
-    assert job.source.served == [8, 9, 10, 11]  # type: ignore[attr-defined]
+        train(make_context(tmp_path, hooks=StopAfter(8).hooks()))
+    context = make_context(tmp_path)
+    train(context, checkpoint=load_checkpoint(tmp_path))
+    assert context.source.served == [8, 9, 10, 11]  # type: ignore[attr-defined]

@@ -17,6 +17,7 @@ from wsol_core.data.batch import Batch
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training.distributed import Distributed, Peers
+from wsol_core.training.initialization import Initialization
 from wsol_core.training.loop import TrainingLoop
 from wsol_core.training.progress import TrainingHooks
 from wsol_core.training.state import TrainingContext
@@ -90,11 +91,12 @@ class DrawnSource:
         return Batch(images, nn.functional.one_hot(target, 2).float(), target, zeros, region)
 
 
-def make_job(folder: Path, seed: int = 0, plain: bool = False, **changes: Any) -> TrainingContext:
-    """A job on the CPU with a freshly initialised method; `changes` replace parts of it, or of its config."""
+def make_context(folder: Path, seed: int = 0, plain: bool = False, **changes: Any) -> TrainingContext:
+    """A context on the CPU with a freshly initialised method; `changes` replace parts of it, or of its config."""
     torch.manual_seed(seed)
     parts: dict[str, Any] = {
         "method": TinyMethod(plain=plain),
+        "initialization": Initialization(),
         "source": DrawnSource(),
         "folder": folder,
         "device": CPU,
@@ -108,10 +110,12 @@ def make_job(folder: Path, seed: int = 0, plain: bool = False, **changes: Any) -
     return TrainingContext(**parts)
 
 
-def train(job: TrainingContext, precision: torch.dtype = torch.float32, checkpoint: Any = None) -> dict[str, Tensor]:
+def train(
+    context: TrainingContext, precision: torch.dtype = torch.float32, checkpoint: Any = None
+) -> dict[str, Tensor]:
     """The trained weights."""
-    TrainingLoop(job, precision, checkpoint).run()
-    return {name: value.clone() for name, value in job.method.state_dict().items()}
+    TrainingLoop(context, precision, checkpoint).run()
+    return {name: value.clone() for name, value in context.method.state_dict().items()}
 
 
 def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:

@@ -1,0 +1,93 @@
+"""What follows the last stage: choose thresholds, calibrate scores, and write the model folder."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.model_folder import save_model
+from wsol_core.training.calibration import MOST_IMAGES, Localizer, choose_thresholds, pick
+from wsol_core.training.checkpoint import remove_checkpoint
+from wsol_core.training.model_selection import HeldOut, top1_accuracy
+from wsol_core.training.state import TrainingContext, TrainingState
+from wsol_core.training.time_budget import TimeBudget
+from wsol_core.training.training_data import TrainingData
+
+TIMED_IMAGES = 8
+SAVING_S = 1.0  # for the model's files
+FEWEST_IMAGES = 24  # for the thresholds, where time is short
+
+
+def measure_export(localizer: Localizer, data: TrainingData) -> float:
+    """Seconds that `export_model` will take, from a few images."""
+    few = pick(data.labeled, TIMED_IMAGES)
+    choose_thresholds(localizer, few[:1])  # the first image pays for what is made once
+    start = time.monotonic()
+    choose_thresholds(localizer, few)
+    images = sum(min(MOST_IMAGES, len(samples)) for samples in (data.labeled, data.unseen))
+    return (time.monotonic() - start) * images / len(few) + SAVING_S
+
+
+def export_model(
+    context: TrainingContext,
+    localizer: Localizer,
+    data: TrainingData,
+    held_out: HeldOut | None,
+    state: TrainingState,
+    budget: TimeBudget,
+) -> ModelCard:
+    """Writes the trained method, which holds the weights to export, as a finished model; its card."""
+    most = _affordable_images(state, budget)
+    choice = choose_thresholds(localizer, data.labeled, most, unseen=[*data.held_out, *data.unseen])
+    card = ModelCard(
+        config=context.config,
+        classes=data.classes,
+        multi_label=data.multi_label,
+        threshold=choice.threshold,
+        threshold_rule=choice.rule,
+        class_thresholds=choice.class_thresholds,
+        score_scale=choice.score_scale,
+        score_shift=choice.score_shift,
+        refine_edges=localizer.refine_edges,
+        metrics=_metrics(context, localizer.dtype, data, held_out, state, budget.now_s()),
+    )
+    save_model(context.folder, context.method, card)
+    remove_checkpoint(context.folder)
+    return card
+
+
+def _metrics(
+    context: TrainingContext,
+    dtype: torch.dtype,
+    data: TrainingData,
+    held_out: HeldOut | None,
+    state: TrainingState,
+    seconds: float,
+) -> dict[str, float]:
+    """The card's figures; the names with "pictures" are those of cards since the first version."""
+    metrics = {
+        "train_pictures": float(len(data.train)),
+        "train_steps": float(sum(plan.steps for plan in state.plans)),
+        "train_seconds": round(seconds, 3),
+        "skipped_steps": float(state.steps.bad_steps),
+        "pretrained": float(context.initialization.pretrained),
+        "warm_start": float(context.initialization.warm_start),
+    }
+    if held_out is None:
+        return metrics
+    return metrics | {
+        "holdout_pictures": float(len(held_out.target)),
+        "holdout_top1_accuracy": top1_accuracy(context.method, held_out, context.device, dtype),
+        "holdout_score": state.choice.score,
+        "exported_epoch": float(state.choice.epoch),
+    }
+
+
+def _affordable_images(state: TrainingState, budget: TimeBudget) -> int:
+    """How many images the thresholds are chosen on; fewer where minutes rule and the stages took too long."""
+    if budget.total_s is None or not state.costs.finish_s:
+        return MOST_IMAGES
+    left = (budget.total_s - budget.now_s()) / state.costs.finish_s
+    return max(FEWEST_IMAGES, min(MOST_IMAGES, int(MOST_IMAGES * left)))
