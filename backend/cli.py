@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 a sentence on stderr says what is wrong, 2 the command lin
 from __future__ import annotations
 
 import errno
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -35,7 +34,6 @@ class Session:
 app = typer.Typer(
     name="boxstrap",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -121,7 +119,3 @@ def _storage_sentence(error: OSError) -> str:
     step = "free some space or name another folder" if full else "check the path and its permissions"
     what = f"{error.filename}: " if error.filename else ""
     return f"{what}{error.strerror or error}; {step}."
-
-
-if __name__ == "__main__":
-    sys.exit(main())

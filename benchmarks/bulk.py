@@ -65,7 +65,7 @@ def main() -> None:
         running.enter_context(process(server_command(home), environment))
         queue = JobQueue(connect(settings))
         wait(lambda: answers(queue), "Redis answers")
-        worker = running.enter_context(process([sys.executable, "-m", "backend.cli", "worker", "predict"], environment))
+        worker = running.enter_context(process([sys.executable, "-m", "backend", "worker", "predict"], environment))
         wait(lambda: bool(queue.workers()), "the worker waits")
         parts, idle_mib = build(settings), memory_mib(worker.pid)
         with closing(LabelStudioClient(server.url, LOGIN.token)) as client:

@@ -116,7 +116,7 @@ def train_first(given: argparse.Namespace, out: Path) -> None:
     """The model that knows the classes alone."""
     shutil.rmtree(out, ignore_errors=True)
     options = ["--out", out, "--backbone", given.backbone, "--minutes", given.minutes_first, "--json"]
-    command = [sys.executable, "-m", "backend.cli", "train", given.data, *options]
+    command = [sys.executable, "-m", "backend", "train", given.data, *options]
     subprocess.run([*map(str, command)], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -71,11 +71,11 @@ def main() -> None:
         running.enter_context(process(server_command(home), environment))
         web = running.enter_context(web_server(home / "drawn"))
         begin = time.monotonic()
-        serve = running.enter_context(process([sys.executable, "-m", "backend.cli", "serve"], environment))
+        serve = running.enter_context(process([sys.executable, "-m", "backend", "serve"], environment))
         if not comes_up(URL, serve, 60, every_s=0.02):
             raise TimeoutError("serve did not answer within 60 s")
         ready_s, ready_mib = time.monotonic() - begin, memory_mib(serve.pid)
-        running.enter_context(process([sys.executable, "-m", "backend.cli", "worker", "predict"], environment))
+        running.enter_context(process([sys.executable, "-m", "backend", "worker", "predict"], environment))
         tasks = [
             {"id": index, "data": {"image": f"{web}/{path.relative_to(home / 'drawn')}", "label": path.parent.name}}
             for index, path in enumerate(pictures)

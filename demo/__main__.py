@@ -122,7 +122,7 @@ def _show(tasks: list[dict[str, Any]], data: DataFolder, version: str, home: Pat
 
 def _drawn(folder: Path) -> Path:
     if not (folder / "annotations.jsonl").is_file():
-        draw = [sys.executable, "-m", "backend.cli", "draw", folder, "--classes", CLASSES, "--images", IMAGES]
+        draw = [sys.executable, "-m", "backend", "draw", folder, "--classes", CLASSES, "--images", IMAGES]
         _step(f"{IMAGES} pictures are drawn", lambda: subprocess.run([*map(str, draw), "--json"], check=True, stdout=2))
     return folder
 

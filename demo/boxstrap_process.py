@@ -46,7 +46,7 @@ class Boxstrap:
         """Returns when it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "backend.cli", "up"],
+                [sys.executable, "-m", "backend", "up"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

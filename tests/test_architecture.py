@@ -35,6 +35,7 @@ BACKEND_FLOORS = (
     ("backend.doctor", "backend.model"),
     ("backend.commands", "backend.model_server"),
     ("backend.cli", "backend._wsgi"),
+    ("backend.__main__",),
 )
 MOST_ROOMS, MOST_LINES, P90_FUNCTION_LINES = 14, 300, 20
 # label-studio-ml's server is the only way in; the service itself does without it.

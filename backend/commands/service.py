@@ -68,7 +68,7 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
     address, number = host or settings.host, port or settings.port
-    own = [sys.executable, "-m", "backend.cli"]
+    own = [sys.executable, "-m", "backend"]
     children = [
         Child("serve", [*own, "serve", "--host", address, "--port", str(number)], lambda: _answers(address, number)),
         Child("predict worker", [*own, "worker", "predict"]),

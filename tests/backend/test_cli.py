@@ -17,6 +17,8 @@ from backend.commands.training_display import as_sentence, as_values, duration, 
 from tests.backend.support.command_line import SMALL
 from wsol_core.training.progress import Progress
 
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "cv2", "PIL", "redis", "rq", "fastapi", "httpx", "label_studio_sdk", "sqlite3"}
 COMMANDS = ("train", "localize", "evaluate", "draw")
 PROGRESS = Progress(
     stage="localize",
@@ -52,10 +54,37 @@ def test_the_version_is_the_one_of_the_package(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == "boxstrap 0.1.0\n"
 
 
-def test_the_help_comes_without_torch() -> None:
-    code = "import sys; from backend.cli import main; main(['--help']); sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, cwd=Path(__file__).parents[2])
-    assert (done.returncode, done.stderr) == (0, b"")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["train", "nowhere", "--out", "m"], 1),
+        (["localize", "m", "nowhere", "--out", "o"], 1),
+        (["evaluate", "m", "nowhere"], 1),
+    ],
+)
+def test_help_and_a_wrong_folder_are_answered_before_anything_heavy_is_loaded(arguments: list[str], code: int) -> None:
+    script = f"import sys; from backend.cli import main; print(main({arguments}), {HEAVY} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == f"{code} set()", done.stderr
+
+
+def test_python_m_backend_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "backend", "--version"], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "boxstrap 0.1.0\n", "")
+
+
+def test_python_m_wsol_core_says_what_the_package_is() -> None:
+    done = subprocess.run([sys.executable, "-m", "wsol_core"], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("wsol_core 0.1.0\n\nBoxstrap's learner")
+
+
+def test_the_shell_can_complete_commands(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("_BOXSTRAP_COMPLETE", "complete_bash"), ("COMP_WORDS", "boxstrap loc"), ("COMP_CWORD", "1")):
+        monkeypatch.setenv(name, value)
+    assert main([]) == 0
+    assert capsys.readouterr().out.split() == ["localize"]
 
 
 def test_draw_writes_pictures_and_says_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

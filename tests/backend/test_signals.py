@@ -36,7 +36,7 @@ def test_ctrl_c_stops_a_training_which_then_goes_on(
 
 
 def test_a_real_interrupt_of_the_program_ends_with_130_and_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "backend.cli", "train", str(pictures), "--out", str(tmp_path / "m"), "--json"]
+    command = [sys.executable, "-m", "backend", "train", str(pictures), "--out", str(tmp_path / "m"), "--json"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([*command, "--epochs", "500", *SMALL], cwd=ROOT, text=True, **pipes) as program:
         assert program.stdout is not None

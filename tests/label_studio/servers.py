@@ -60,7 +60,7 @@ def boxstrap(home: Path, log: Path, environment: Mapping[str, str], *command: st
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("BOXSTRAP_", "LABEL_STUDIO_"))}
     with log.open("ab") as output:
         process = subprocess.Popen(
-            (*command, str(port)) if command else (sys.executable, "-m", "backend.cli", "up"),
+            (*command, str(port)) if command else (sys.executable, "-m", "backend", "up"),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -20,12 +20,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from wsol_core.data.images import SUFFIXES
 from wsol_core.errors import DataError
 from wsol_core.records import CorrectedRegion, Sample
 
 ANNOTATIONS = "annotations.jsonl"
 TRAIN = "train"
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
+SUFFIXES = frozenset(  # of the files that images.py reads
+    (*_JPEG, ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
+)
 
 
 @dataclass(frozen=True, slots=True)

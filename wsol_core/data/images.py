@@ -1,4 +1,4 @@
-"""Read image files as upright RGB pixels, whatever their mode. Which files, and what for, is others' business.
+"""Read image files as upright RGB pixels, whatever their mode. See folder.py for which files are read.
 
 Torch-free. Pillow reads; it lets go of the interpreter while it decodes, so threads decode side by side.
 """
@@ -16,10 +16,6 @@ from wsol_core.errors import DataError
 
 RgbPixels = NDArray[np.uint8]  # (H, W, 3)
 
-_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
-SUFFIXES = frozenset(
-    (*_JPEG, ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
-)
 MAX_PIXELS = 178_956_970  # Pillow refuses larger images as decompression bombs; so that our sentence says so first
 BEHIND_TRANSPARENCY = (128, 128, 128)  # neither a black nor a white drawing vanishes on it
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "RGBX"})

@@ -36,7 +36,7 @@ def test_trainings_survive_a_redis_that_is_killed_and_started_again(
     server = RedisServer(home)
     monkeypatch.setenv("REDIS_URL", server.url)
     redis = Child("redis", server_command(home), server.answers)
-    worker = Child("train worker", [sys.executable, "-m", "backend.cli", "worker", "train"])
+    worker = Child("train worker", [sys.executable, "-m", "backend", "worker", "train"])
     with queue_of(Settings(redis_url=server.url)) as queue, supervised([redis, worker]):
         trainings = Trainings(queue, stores, settings)
         with Janitor(queue, stores.runs):
