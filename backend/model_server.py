@@ -19,6 +19,7 @@ from backend.basic_auth import refuse
 from backend.errors import BackendError
 from backend.model import IS_V2, BoxstrapModel, parts
 from backend.services.projects import project_number
+from backend.storage.runs import RunState
 
 Json = dict[str, Any]
 
@@ -84,7 +85,7 @@ class RequestManager:
         """/is_training."""
         with _our_errors():
             runs = parts().services.training.runs(project_number(project))
-        return {"is_training": any(run.state == "running" for run in runs)}
+        return {"is_training": any(run.state == RunState.RUNNING for run in runs)}
 
     def _get_models_from_workdir(self, project: object) -> list[str]:
         """/versions."""

@@ -17,7 +17,7 @@ from backend.jobs.promotion_gate import Verdict, judge
 from backend.jobs.retrying import FOR_NOW, retried, wait_turn
 from backend.signals import StopRequest
 from backend.storage.files import locked
-from backend.storage.runs import CANCELLED, ENDED, RUNNING, SUCCEEDED, Run
+from backend.storage.runs import Run, RunState
 from wsol_core.config import TrainConfig
 from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_card import ModelCard
@@ -42,7 +42,7 @@ def train(run_id: str) -> str | Retry | None:
     """
     context = job_context()
     run = context.stores.runs.read(run_id)
-    if run.state in ENDED:
+    if run.state.has_ended:
         return run.version
     worker_ends = StopRequest("")
     with (
@@ -81,7 +81,7 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
     if context.settings.preannotate and models.current(run.project_id) == version:
         # Before the run counts as done: whoever dies in between does it again.
         context.queue.begin_preannotation(run.project_id, version)
-    runs.update(run.id, state=SUCCEEDED, ended=time.time(), version=version, gate=gate)
+    runs.update(run.id, state=RunState.SUCCEEDED, ended=time.time(), version=version, gate=gate)
     runs.clear(run.id)
     logger.info("run %s: published %s", run.id, version)
     return version
@@ -131,7 +131,7 @@ def _begin(context: JobContext, run: Run) -> Run:
             f"The process of run {run.id} died {run.starts} times, so it is not started again; look for an "
             "out-of-memory message in the worker's log, then train with a smaller backbone or on another device."
         )
-    return runs.update(run.id, state=RUNNING, started=run.started or now, begun=now, starts=starts, reason="")
+    return runs.update(run.id, state=RunState.RUNNING, started=run.started or now, begun=now, starts=starts, reason="")
 
 
 def _step(model: Path) -> str:
@@ -191,6 +191,6 @@ def _stop_asker(context: JobContext, run_id: str, worker_ends: Callable[[], bool
         if worker_ends() or now_s - last_s < EVERY_S:
             return worker_ends()
         last_s = now_s
-        return context.stores.runs.read(run_id).state == CANCELLED
+        return context.stores.runs.read(run_id).state == RunState.CANCELLED
 
     return should_stop

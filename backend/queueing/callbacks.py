@@ -12,7 +12,7 @@ from rq.job import Job
 
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
-from backend.storage.runs import FAILED
+from backend.storage.runs import RunState
 from backend.storage.stores import open_stores
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def training_failed(job: Job, _connection: Redis, kind: type, value: BaseExcepti
             runs.update(job.id, reason="Its worker died; another one goes on from the last checkpoint.")
         else:
             died = "Its worker died too often." if kind is AbandonedJobError else ""
-            runs.update(job.id, state=FAILED, ended=time.time(), reason=died or str(value) or kind.__name__)
+            runs.update(job.id, state=RunState.FAILED, ended=time.time(), reason=died or str(value) or kind.__name__)
     except Exception:
         logger.exception("run %s: its record could not be changed", job.id)
 

@@ -18,7 +18,7 @@ from rq.serializers import JSONSerializer
 from backend.errors import BackendError, NotFoundError
 from backend.queueing.periodic import PeriodicThread
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
-from backend.storage.runs import CANCELLED, ENDED, FAILED, Run, RunStore
+from backend.storage.runs import Run, RunState, RunStore
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class Janitor(PeriodicThread):
                 self._look_at(self._runs.read(name))
 
     def _look_at(self, run: Run) -> None:
-        if run.state in ENDED:
-            self._runs.clear(run.id, everything=run.state == CANCELLED)
+        if run.state.has_ended:
+            self._runs.clear(run.id, everything=run.state == RunState.CANCELLED)
             if time.time() - (run.ended or 0.0) > SETTLED_AFTER_S:
                 self._settled.add(run.id)
             return
@@ -81,7 +81,7 @@ class Janitor(PeriodicThread):
         elif status in JOB_ENDED:
             self._runs.update(
                 run.id,
-                state=FAILED,
+                state=RunState.FAILED,
                 ended=time.time(),
                 reason=f"Its job is {status}, and did not say why; the train worker's log may. {run.reason}".rstrip(),
             )

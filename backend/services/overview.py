@@ -18,7 +18,7 @@ from backend.services.projects import ProjectService
 from backend.services.retraining import RetrainingService
 from backend.services.training import TrainingService
 from backend.storage.models import Version
-from backend.storage.runs import ENDED, Run
+from backend.storage.runs import Run
 
 Json = dict[str, Any]
 
@@ -72,7 +72,7 @@ def show_projects(projects: ProjectService, training: TrainingService, loop: Ret
     shown = []
     for project in projects.all():
         live, own = projects.live(project.id), [run for run in runs if run.project_id == project.id]
-        own_shown = {run.id: _show_run(run, training, redis) for run in own if run is own[0] or run.state not in ENDED}
+        own_shown = {run.id: _show_run(run, training, redis) for run in own if run is own[0] or not run.state.has_ended}
         shown.append(
             {
                 "id": project.id,
@@ -80,7 +80,7 @@ def show_projects(projects: ProjectService, training: TrainingService, loop: Ret
                 "label_studio": project.hostname,
                 "live_version": live,
                 "versions": [_show_version(version, live) for version in projects.published(project.id)],
-                "active_runs": [own_shown[run.id] for run in own if run.state not in ENDED],
+                "active_runs": [own_shown[run.id] for run in own if not run.state.has_ended],
                 "loop": loop.decision(project.id).reason,
                 "latest_run": own_shown[own[0].id] if own else None,
                 "preannotation": redis.ask(functools.partial(_show_preannotation, projects, project.id)),

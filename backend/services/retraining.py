@@ -18,7 +18,7 @@ from backend.services.retraining_rules import Decision, Facts, decide
 from backend.services.training import TrainingService
 from backend.settings import Settings
 from backend.storage.policies import Policy
-from backend.storage.runs import CANCELLED, ENDED, FAILED, SUCCEEDED
+from backend.storage.runs import RunState
 from backend.storage.stores import Stores
 from wsol_core.errors import WsolError
 
@@ -122,12 +122,12 @@ class RetrainingService:
     def _facts(self, project_id: str, policy: Policy) -> Facts:
         """What `policy` needs to know."""
         feedback, runs = self._stores.feedback, self._stores.runs.of_project(project_id)
-        active = [run for run in runs if run.state not in ENDED]
-        last = next((run for run in runs if run.state in ENDED), None)
-        counted = next((run.created for run in runs if run.state not in (FAILED, CANCELLED)), 0.0)
-        first = not any(run.state == SUCCEEDED for run in runs) and not self._projects.published(project_id)
+        active = [run for run in runs if not run.state.has_ended]
+        last = next((run for run in runs if run.state.has_ended), None)
+        counted = next((run.created for run in runs if run.state not in (RunState.FAILED, RunState.CANCELLED)), 0.0)
+        first = not any(run.state == RunState.SUCCEEDED for run in runs) and not self._projects.published(project_id)
         observed, anew = self._observed(project_id) is not None, 0
-        if last is not None and last.state != SUCCEEDED:
+        if last is not None and last.state != RunState.SUCCEEDED:
             ask = feedback.changed_since if first else feedback.corrected_since
             anew = ask(project_id, last.ended or last.created)
         return Facts(

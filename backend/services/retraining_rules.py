@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from backend.storage.policies import Policy
-from backend.storage.runs import CANCELLED, FAILED, RUNNING, Run
+from backend.storage.runs import Run, RunState
 
 PAUSE_S = 60.0  # after a failed training
 NOT_OBSERVED = (
@@ -49,7 +49,7 @@ class Decision:
 def decide(policy: Policy, facts: Facts, now: float) -> Decision:
     """Whether a training starts `now`, in seconds since 1970. Cron times and quiet hours are this machine's."""
     if facts.active is not None:
-        doing = "is running" if facts.active.state == RUNNING else "waits for its turn"
+        doing = "is running" if facts.active.state == RunState.RUNNING else "waits for its turn"
         return Decision(False, f"A training {doing}; the next one by itself can start when it has ended.")
     if not policy.every and not policy.cron:
         return Decision(
@@ -117,7 +117,7 @@ def _lack(policy: Policy, facts: Facts) -> str:
 
 
 def _pauses(last: Run | None, now: float) -> bool:
-    return last is not None and last.state == FAILED and now - _end(last) < PAUSE_S
+    return last is not None and last.state == RunState.FAILED and now - _end(last) < PAUSE_S
 
 
 def _cron_trigger(policy: Policy, facts: Facts, now: float) -> str:
@@ -141,17 +141,18 @@ def _needed_anew(policy: Policy, facts: Facts) -> int:
 
     Whoever cancelled one does not want it back with the next click of an annotator.
     """
-    state = facts.last.state if facts.last else ""
-    return {FAILED: 1, CANCELLED: policy.every}.get(state, 0)
+    needed = {RunState.FAILED: 1, RunState.CANCELLED: policy.every}
+    return needed.get(facts.last.state, 0) if facts.last else 0
 
 
 def _waiting(policy: Policy, facts: Facts, now: float) -> str:
     parts = []
-    needed, state = _needed_anew(policy, facts), facts.last.state if facts.last else ""
+    needed = _needed_anew(policy, facts)
     if policy.every and facts.anew < needed:
         what = "a new label or correction" if facts.first else "a new correction"
-        waits = f"{facts.anew} of {needed} new corrections" if state == CANCELLED else f"the next one waits for {what}"
-        parts.append(f"the last training {'was cancelled' if state == CANCELLED else 'failed'}; {waits} since then")
+        cancelled = facts.last is not None and facts.last.state == RunState.CANCELLED
+        waits = f"{facts.anew} of {needed} new corrections" if cancelled else f"the next one waits for {what}"
+        parts.append(f"the last training {'was cancelled' if cancelled else 'failed'}; {waits} since then")
     elif policy.every:
         parts.append(f"{facts.corrected} of {policy.every} new corrections since the last training")
     if policy.cron:

@@ -8,7 +8,7 @@ from typing import Any
 from backend.errors import NotFoundError
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
-from backend.storage.runs import CANCELLED, ENDED, QUEUED, RUNNING, Run
+from backend.storage.runs import Run, RunState
 from backend.storage.stores import Stores
 from wsol_core.config import TrainConfig
 
@@ -29,7 +29,7 @@ class TrainingService:
         """
         with self._queue.only_one(f"training-{project_id}"):
             for run in self._stores.runs.of_project(project_id):
-                if run.state == QUEUED:
+                if run.state == RunState.QUEUED:
                     self._queue.train(run.id)  # in case the process died between the record and the queue
                     return run
             return self._create(project_id, trigger)
@@ -37,13 +37,15 @@ class TrainingService:
     def start_if_idle(self, project_id: str, trigger: str) -> Run | None:
         """A new run; None where one waits or is being trained."""
         with self._queue.only_one(f"training-{project_id}"):
-            if any(run.state not in ENDED for run in self._stores.runs.of_project(project_id)):
+            if any(not run.state.has_ended for run in self._stores.runs.of_project(project_id)):
                 return None
             return self._create(project_id, trigger)
 
     def cancel(self, run_id: str) -> Run:
         """Ends a run within seconds, wherever it is; one that has ended stays as it ended."""
-        run = self._stores.runs.update(run_id, state=CANCELLED, ended=time.time(), reason="cancelled by a person")
+        run = self._stores.runs.update(
+            run_id, state=RunState.CANCELLED, ended=time.time(), reason="cancelled by a person"
+        )
         self._queue.cancel(run_id)
         return run
 
@@ -58,7 +60,7 @@ class TrainingService:
 
     def progress(self, run: Run) -> dict[str, Any] | None:
         """Stage, epoch, loss, images/s and seconds left of a run being trained; None of all others."""
-        return self._queue.progress.of_run(run.id) if run.state == RUNNING else None
+        return self._queue.progress.of_run(run.id) if run.state == RunState.RUNNING else None
 
     def preannotate(self, project_id: str) -> None:
         """Begins to write the live version's predictions into Label Studio."""

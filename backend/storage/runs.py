@@ -3,7 +3,7 @@
     <root>/<run>/run.json          the record
     <root>/<run>/manifest.jsonl    the pictures and labels it learns from, frozen when it starts
     <root>/<run>/pictures/         those pictures, by task, while it lasts
-    <root>/<run>/model/            checkpoint and model, wsol_core's business
+    <root>/<run>/model/            checkpoint and model, as wsol_core.training and wsol_core.localization write them
 
 Live progress travels through Redis; what is here outlives it.
 """
@@ -13,17 +13,30 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from backend.errors import NotFoundError
 from backend.storage.files import is_safe, locked, read_json, safe_name, write_json
 
-QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
-ENDED = (SUCCEEDED, FAILED, CANCELLED)
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it stays as it is for ever."""
+        return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,7 @@ class Run:
     id: str
     project_id: str
     config: dict[str, Any] = field(default_factory=dict)
-    state: str = QUEUED
+    state: RunState = RunState.QUEUED
     created: float = 0.0
     started: float | None = None
     ended: float | None = None
@@ -49,6 +62,12 @@ class Run:
     reason: str = ""
     trigger: str = ""
     gate: dict[str, Any] | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Run:
+        """What run.json holds; keys of other versions of Boxstrap are left out."""
+        known = {name: values[name] for name in (part.name for part in fields(cls)) if name in values}
+        return cls(**{**known, "state": RunState(known.get("state", RunState.QUEUED))})
 
 
 class RunStore:
@@ -71,15 +90,14 @@ class RunStore:
         values = read_json(self.folder(run_id) / "run.json")
         if values is None:
             raise NotFoundError(f"There is no run {run_id!r}; `boxstrap jobs list` shows the runs there are.")
-        known = {part.name for part in fields(Run)}
-        return Run(**{name: value for name, value in values.items() if name in known})
+        return Run.from_dict(values)
 
     def update(self, run_id: str, **changes: Any) -> Run:
         """The record with `changes`; what has ended stays as it ended."""
         self.read(run_id)  # no folder for a run that never was
         with locked(self.folder(run_id) / ".record-lock"):
             run = self.read(run_id)
-            if run.state not in ENDED:
+            if not run.state.has_ended:
                 run = replace(run, **changes)
                 self._write(run)
         return run

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse
 
 from backend.errors import RequestError
 from backend.services.projects import project_number
+from backend.storage.runs import RunState
 from backend.web.schemas import Event, JobCall, PredictCall, SetupCall, TrainCall
 from backend.web.services import TheServices
 from backend.web.waiting import WaitingRoom
@@ -91,7 +92,7 @@ def train(call: TrainCall, all_services: TheServices) -> Json:
 def job_status(call: JobCall, all_services: TheServices) -> Json:
     """How a run stands, in Label Studio's words and in ours."""
     run = all_services.training.find(call.job)
-    words = {"running": "started", "succeeded": "finished", "cancelled": "failed"}
+    words = {RunState.RUNNING: "started", RunState.SUCCEEDED: "finished", RunState.CANCELLED: "failed"}
     facts = {"state": run.state, "version": run.version, "reason": run.reason}
     return {
         "job_status": words.get(run.state, run.state),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from backend.services.training import TrainingService
-from backend.storage.runs import SUCCEEDED
+from backend.storage.runs import RunState
 from demo.project import label_config
 from tests.backend.support.real_services import is_running, wait_for
 from tests.label_studio.conftest import Place
@@ -147,7 +147,7 @@ def test_a_death_leaves_all_as_before_or_as_after(
 
     wait_for(lambda: loop.stores.runs.read(run.id).ended, LONG_S)
     ended = loop.stores.runs.read(run.id)
-    assert (ended.state, ended.reason) == (SUCCEEDED, "")
+    assert (ended.state, ended.reason) == (RunState.SUCCEEDED, "")
     names = [version.name for version in loop.stores.models.versions(loop.project)]
     assert (len(names), loop.stores.models.current(loop.project)) == (len(versions) + 1, ended.version)
     wait_for(lambda: loop.replaced(touched["id"]), LONG_S)

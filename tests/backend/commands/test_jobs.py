@@ -11,7 +11,7 @@ import pytest
 from backend.cli import main
 from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.settings import Settings
-from backend.storage.runs import CANCELLED, RUNNING, SUCCEEDED
+from backend.storage.runs import RunState
 from backend.wiring import Parts, build
 from tests.backend.support.command_line import error_of
 from tests.backend.support.embedded_redis import empty_installation, redis_in, short_home
@@ -54,7 +54,7 @@ def test_trainings_are_shown_with_their_progress_and_queues_with_their_jobs(
     parts: Parts, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = parts.services.training.start("7")
-    parts.stores.runs.update(run.id, state=RUNNING, pictures=12)
+    parts.stores.runs.update(run.id, state=RunState.RUNNING, pictures=12)
     parts.queue.progress.report_run(run.id, {"stage": "localize", "epoch": 2, "epochs": 8, "seconds_left": 41.7})
     assert main(["jobs", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -88,19 +88,19 @@ def test_a_waiting_training_is_cancelled_and_taken_off_its_queue(
     run = parts.services.training.start("7")
     assert main(["jobs", "cancel", run.id]) == 0
     assert f"{run.id} is cancelled" in capsys.readouterr().out
-    assert parts.stores.runs.read(run.id).state == CANCELLED
+    assert parts.stores.runs.read(run.id).state == RunState.CANCELLED
     assert parts.queue.status(run.id) is None
     assert main(["jobs", "cancel", run.id, "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
-    assert (facts["state"], facts["cancelled"]) == (CANCELLED, False)
+    assert (facts["state"], facts["cancelled"]) == (RunState.CANCELLED, False)
 
 
 def test_a_training_that_has_ended_stays_as_it_ended(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
     run = parts.stores.runs.create("7", {})
-    parts.stores.runs.update(run.id, state=SUCCEEDED, ended=1.0)
+    parts.stores.runs.update(run.id, state=RunState.SUCCEEDED, ended=1.0)
     assert main(["jobs", "cancel", run.id]) == 0
     assert "had ended already" in capsys.readouterr().out
-    assert parts.stores.runs.read(run.id).state == SUCCEEDED
+    assert parts.stores.runs.read(run.id).state == RunState.SUCCEEDED
 
 
 @pytest.mark.parametrize("name", ["7-20261121-131713-4a5b6c", "../runs"])

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from backend.queueing.queue import TRAIN
-from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING
+from backend.storage.runs import RunState
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio
 from tests.backend.support.real_services import Workers, children_of, is_running, wait_for
 from tests.backend.support.trainings import ENDLESS, MEDIUM, Trainings, beginnings
@@ -90,7 +90,7 @@ def test_a_training_that_keeps_killing_its_process_is_given_up(
     trainings: Trainings, workers: Workers, janitor: None
 ) -> None:
     workers.start(before=DYING)
-    run = trainings.ends(trainings.start(), FAILED)
+    run = trainings.ends(trainings.start(), RunState.FAILED)
     assert "died 5 times, so it is not started again" in run.reason
     wait_for(lambda: trainings.queue.status(run.id) == "failed")
     assert trainings.queue.counts()[TRAIN] == {"queued": 0, "started": 0, "scheduled": 0, "failed": 1}
@@ -107,7 +107,7 @@ def test_a_cancelled_training_ends_at_once_and_the_worker_takes_the_next(
     wait_for(lambda: not is_running(horse), 2)
     following = trainings.ends(trainings.start())
     run = trainings.now(run_id)
-    assert (run.state, run.reason) == (CANCELLED, "cancelled by a person")
+    assert (run.state, run.reason) == (RunState.CANCELLED, "cancelled by a person")
     assert trainings.versions() == [following.version]
     wait_for(lambda: not (trainings.stores.runs.folder(run_id) / "model").exists())
 
@@ -117,7 +117,7 @@ def test_a_training_ends_also_where_the_command_to_stop_does_not_arrive(training
     run_id = trainings.start(ENDLESS)
     trainings.reaches_epoch(run_id, 1)
     (horse,) = children_of(worker)
-    trainings.stores.runs.update(run_id, state=CANCELLED)
+    trainings.stores.runs.update(run_id, state=RunState.CANCELLED)
     wait_for(lambda: not is_running(horse), 5)
     assert is_running(worker)
 
@@ -158,7 +158,7 @@ def test_a_second_run_of_a_project_waits_for_the_first_though_a_worker_is_free(
     trainings.reaches_epoch(first, 1)
     second = trainings.start()
     wait_for(lambda: trainings.queue.status(second) == "scheduled")
-    assert (trainings.now(first).state, trainings.now(second).state) == (RUNNING, QUEUED)
+    assert (trainings.now(first).state, trainings.now(second).state) == (RunState.RUNNING, RunState.QUEUED)
     ended, following = trainings.ends(first), trainings.ends(second)
     assert ended.ended is not None and following.started is not None
     assert ended.ended <= following.started
@@ -172,7 +172,7 @@ def test_a_training_waits_for_a_label_studio_that_is_down(
     run_id = trainings.start()
     workers.start()
     wait_for(lambda: trainings.now(run_id).reason.startswith("Is tried again: Label Studio at"))
-    assert trainings.now(run_id).state == RUNNING
+    assert trainings.now(run_id).state == RunState.RUNNING
     label_studio.down = False
     run = trainings.ends(run_id)
     assert (run.reason, run.starts, trainings.versions()) == ("", 1, [run.version])
@@ -185,7 +185,7 @@ def test_a_project_without_labels_fails_once_and_says_why(
         task["annotations"] = []
     workers.start()
     run_id = trainings.start()
-    run = trainings.ends(run_id, FAILED)
+    run = trainings.ends(run_id, RunState.FAILED)
     assert run.reason.startswith(f"Project {PROJECT} has 10 tasks, 0 with a class")
     wait_for(lambda: trainings.queue.status(run_id) == "failed")
     assert label_studio.asked[f"/api/projects/{PROJECT}/"] == 1
@@ -197,7 +197,7 @@ def test_a_labeling_config_without_a_picture_fails_once_and_says_why(
     label_studio.config = '<View><Text name="text" value="$text"/></View>'
     workers.start()
     run_id = trainings.start()
-    run = trainings.ends(run_id, FAILED)
+    run = trainings.ends(run_id, RunState.FAILED)
     assert run.reason.startswith("The labeling config has no Image tag")
     wait_for(lambda: trainings.queue.status(run_id) == "failed")
     assert label_studio.asked[f"/api/projects/{PROJECT}/"] == 1
@@ -218,6 +218,6 @@ def test_a_full_disk_fails_the_run_and_leaves_the_live_version(
 ) -> None:
     live = trainings.stores.models.publish(PROJECT, model, {"run": "older"})
     workers.start(before=FULL_DISK)
-    run = trainings.ends(trainings.start(), FAILED)
+    run = trainings.ends(trainings.start(), RunState.FAILED)
     assert "No space left on device" in run.reason
     assert (trainings.versions(), trainings.stores.models.current(PROJECT)) == ([live], live)

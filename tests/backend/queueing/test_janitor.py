@@ -14,7 +14,7 @@ from rq.timeouts import UnixSignalDeathPenalty
 
 from backend.queueing.janitor import Janitor
 from backend.queueing.queue import BULK, TRAIN, JobQueue
-from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING, Run, RunStore
+from backend.storage.runs import Run, RunState, RunStore
 from backend.storage.stores import Stores
 from tests.backend.support.real_services import Workers, wait_for
 from tests.backend.support.trainings import ENDLESS, Trainings
@@ -28,104 +28,104 @@ def runs(stores: Stores) -> RunStore:
 
 
 @pytest.fixture
-def run_once(queue: JobQueue, runs: RunStore) -> Janitor:
+def janitor(queue: JobQueue, runs: RunStore) -> Janitor:
     """A janitor that works when told to."""
     return Janitor(queue, runs)
 
 
-def test_a_job_whose_time_has_come_goes_to_its_queue(queue: JobQueue, tidy: Janitor) -> None:
+def test_a_job_whose_time_has_come_goes_to_its_queue(queue: JobQueue, janitor: Janitor) -> None:
     queue_of_rq = Queue(TRAIN, connection=queue.connection, serializer=JSONSerializer)
     queue_of_rq.enqueue_in(timedelta(hours=1), "a.b", job_id="later")
     queue_of_rq.enqueue_in(timedelta(seconds=-1), "a.b", job_id="now")
-    tidy.run_once()
+    janitor.run_once()
     assert (queue.status("later"), queue.status("now"), queue_of_rq.job_ids) == ("scheduled", "queued", ["now"])
 
 
-def test_two_janitors_do_not_work_at_the_same_time(queue: JobQueue, tidy: Janitor, runs: RunStore) -> None:
+def test_two_janitors_do_not_work_at_the_same_time(queue: JobQueue, janitor: Janitor, runs: RunStore) -> None:
     runs.create("7", {})
     with queue.connection.lock("boxstrap:lock:janitor", timeout=10):
-        tidy.run_once(thorough=True)
+        janitor.run_once(thorough=True)
     assert queue.counts()[TRAIN]["queued"] == 0
-    tidy.run_once(thorough=True)
+    janitor.run_once(thorough=True)
     assert queue.counts()[TRAIN]["queued"] == 1
 
 
-@pytest.mark.parametrize("state", [QUEUED, RUNNING])
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING])
 def test_a_run_that_redis_forgot_is_put_on_its_queue_again(
-    queue: JobQueue, tidy: Janitor, runs: RunStore, state: str
+    queue: JobQueue, janitor: Janitor, runs: RunStore, state: str
 ) -> None:
     run = runs.create("7", {})
     runs.update(run.id, state=state)
-    tidy.run_once(thorough=True)
+    janitor.run_once(thorough=True)
     assert queue.status(run.id) == "queued"
 
 
 @pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.STOPPED, JobStatus.FINISHED])
 def test_a_run_whose_job_ended_without_a_word_has_failed(
-    queue: JobQueue, tidy: Janitor, runs: RunStore, status: JobStatus
+    queue: JobQueue, janitor: Janitor, runs: RunStore, status: JobStatus
 ) -> None:
     run = runs.create("7", {})
     queue.train(run.id)
-    runs.update(run.id, state=RUNNING)
+    runs.update(run.id, state=RunState.RUNNING)
     Job.fetch(run.id, connection=queue.connection, serializer=JSONSerializer).set_status(status)
-    tidy.run_once(thorough=True)
-    assert runs.read(run.id).state == FAILED
+    janitor.run_once(thorough=True)
+    assert runs.read(run.id).state == RunState.FAILED
     assert runs.read(run.id).reason.startswith(f"Its job is {status.value}, and did not say why")
 
 
 def test_a_job_that_a_dying_worker_had_just_taken_goes_back_at_the_second_look(
-    queue: JobQueue, tidy: Janitor, runs: RunStore
+    queue: JobQueue, janitor: Janitor, runs: RunStore
 ) -> None:
     run = runs.create("7", {})
     queue.train(run.id)
     queue.preannotate(CHUNK)
     queue.connection.lmove(f"rq:queue:{TRAIN}", f"rq:queue:{TRAIN}:intermediate")
     queue.connection.lpop(f"rq:queue:{BULK}")
-    tidy.run_once(thorough=True)
+    janitor.run_once(thorough=True)
     assert [queue.counts()[name]["queued"] for name in (TRAIN, BULK)] == [0, 0]
     for _ in range(3):
-        tidy.run_once(thorough=True)
+        janitor.run_once(thorough=True)
     assert [queue.counts()[name]["queued"] for name in (TRAIN, BULK)] == [1, 1]
     assert queue.connection.llen(f"rq:queue:{TRAIN}:intermediate") == 0
 
 
-def test_what_was_begun_is_forgotten_as_taken(queue: JobQueue, tidy: Janitor) -> None:
+def test_what_was_begun_is_forgotten_as_taken(queue: JobQueue, janitor: Janitor) -> None:
     queue.connection.rpush(f"rq:queue:{TRAIN}:intermediate", "gone")
-    tidy.run_once(thorough=True)
+    janitor.run_once(thorough=True)
     assert queue.connection.llen(f"rq:queue:{TRAIN}:intermediate") == 0
 
 
-def test_files_of_ended_runs_are_removed(tidy: Janitor, runs: RunStore) -> None:
+def test_files_of_ended_runs_are_removed(janitor: Janitor, runs: RunStore) -> None:
     folders = {}
-    for state in (FAILED, CANCELLED, RUNNING):
+    for state in (RunState.FAILED, RunState.CANCELLED, RunState.RUNNING):
         run = runs.create("7", {})
         for name in ("pictures", "model"):
             (runs.folder(run.id) / name).mkdir()
         runs.update(run.id, state=state)
         folders[state] = runs.folder(run.id)
-    tidy.run_once(thorough=True)
+    janitor.run_once(thorough=True)
     left = {state: {path.name for path in folder.iterdir() if path.is_dir()} for state, folder in folders.items()}
-    assert left == {FAILED: {"model"}, CANCELLED: set(), RUNNING: {"pictures", "model"}}
+    assert left == {RunState.FAILED: {"model"}, RunState.CANCELLED: set(), RunState.RUNNING: {"pictures", "model"}}
 
 
-def test_a_run_is_tidied_until_no_process_of_it_can_be_left(tidy: Janitor, runs: RunStore) -> None:
+def test_a_run_is_tidied_until_no_process_of_it_can_be_left(janitor: Janitor, runs: RunStore) -> None:
     folders = {}
     for age_s in (10, 7200):
         run = runs.create("7", {})
-        runs.update(run.id, state=CANCELLED, ended=time.time() - age_s)
+        runs.update(run.id, state=RunState.CANCELLED, ended=time.time() - age_s)
         folders[age_s] = runs.folder(run.id) / "model"
     for _ in range(2):
         for folder in folders.values():
             folder.mkdir(exist_ok=True)
-        tidy.run_once(thorough=True)
+        janitor.run_once(thorough=True)
     assert [folder.exists() for folder in folders.values()] == [False, True]
 
 
 def test_a_run_that_was_tidied_is_not_read_again(
-    tidy: Janitor, runs: RunStore, monkeypatch: pytest.MonkeyPatch
+    janitor: Janitor, runs: RunStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended, waits = runs.create("7", {}), runs.create("7", {})
-    runs.update(ended.id, state=FAILED, ended=1.0)
+    runs.update(ended.id, state=RunState.FAILED, ended=1.0)
     read, seen = RunStore.read, []
 
     def noted(self: RunStore, run_id: str) -> Run:
@@ -134,7 +134,7 @@ def test_a_run_that_was_tidied_is_not_read_again(
 
     monkeypatch.setattr(RunStore, "read", noted)
     for _ in range(2):
-        tidy.run_once(thorough=True)
+        janitor.run_once(thorough=True)
     assert (seen.count(ended.id), seen.count(waits.id)) == (1, 2)
 
 
@@ -148,16 +148,16 @@ def test_a_dead_run_without_a_record_does_not_keep_others_from_being_recovered(
 
 
 def test_a_run_can_be_cancelled_when_its_worker_has_just_died(
-    trainings: Trainings, workers: Workers, tidy: Janitor
+    trainings: Trainings, workers: Workers, janitor: Janitor
 ) -> None:
     worker = workers.start()
     run_id = trainings.start(ENDLESS)
     trainings.reaches_epoch(run_id, 1)
     workers.kill(worker)
     bury(trainings.queue)
-    tidy.run_once()
+    janitor.run_once()
     assert trainings.now(run_id).reason == "Its worker died; another one goes on from the last checkpoint."
-    assert trainings.service.cancel(run_id).state == CANCELLED
+    assert trainings.service.cancel(run_id).state == RunState.CANCELLED
     assert trainings.queue.status(run_id) is None
 
 
@@ -175,7 +175,7 @@ def test_the_thread_goes_on_after_errors(queue: JobQueue, runs: RunStore, monkey
         rounds.append(self)
         raise RuntimeError("unexpected")
 
-    monkeypatch.setattr(Janitor, "tidy", fails)
+    monkeypatch.setattr(Janitor, "janitor", fails)
     monkeypatch.setattr("backend.queueing.janitor.EVERY_S", 0.01)
     with Janitor(queue, runs):
         wait_for(lambda: len(rounds) > 2, 5)

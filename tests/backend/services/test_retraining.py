@@ -12,7 +12,7 @@ from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.services.retraining import POLL_S, RetrainingService
 from backend.settings import Settings
 from backend.storage.projects import Project
-from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Run
+from backend.storage.runs import Run, RunState
 from backend.wiring import Parts, build
 from tests.backend.services.conftest import Say
 
@@ -26,7 +26,7 @@ def runs(parts: Parts) -> list[Run]:
     return parts.services.training.runs("7")
 
 
-def trained(parts: Parts, state: str = SUCCEEDED) -> Run:
+def trained(parts: Parts, state: str = RunState.SUCCEEDED) -> Run:
     """A training that has ended."""
     run = parts.stores.runs.create("7", {})
     return parts.stores.runs.update(run.id, state=state, ended=time.time())
@@ -70,7 +70,7 @@ def test_the_first_training_starts_once_and_says_why(parts: Parts, loop: Retrain
     for _ in range(3):
         loop.tick()
     [run] = runs(parts)
-    assert (run.state, run.trigger) == (QUEUED, "every class has 2 pictures")
+    assert (run.state, run.trigger) == (RunState.QUEUED, "every class has 2 pictures")
     assert parts.queue.counts()[TRAIN]["queued"] == 1
 
 
@@ -85,10 +85,10 @@ def test_the_nth_correction_after_a_training_starts_the_next(parts: Parts, loop:
     assert loop.decision("7").reason.startswith("2 of 3 new corrections since the last training.")
     say(1, digest="b")  # once more, otherwise
     loop.tick()
-    assert (runs(parts)[0].state, runs(parts)[0].trigger) == (QUEUED, "3 new corrections")
+    assert (runs(parts)[0].state, runs(parts)[0].trigger) == (RunState.QUEUED, "3 new corrections")
 
 
-@pytest.mark.parametrize("state", [QUEUED, RUNNING])
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING])
 def test_nothing_starts_beside_another_training(parts: Parts, loop: RetrainingService, say: Say, state: str) -> None:
     loop.change_policy("7", every=1)
     trained(parts)
@@ -106,7 +106,7 @@ def test_a_failing_training_is_not_repeated_until_people_say_something_new(
     loop.change_policy("7", every=2)
     trained(parts)
     say(1, 2, 3)
-    failed = trained(parts, FAILED)
+    failed = trained(parts, RunState.FAILED)
     for after_s in (0, 30, 3600, 86400):
         loop.tick(time.time() + after_s)
         assert "failed" in loop.decision("7", time.time() + after_s).reason
@@ -115,7 +115,7 @@ def test_a_failing_training_is_not_repeated_until_people_say_something_new(
     loop.tick(time.time() + 30)
     assert runs(parts)[0].id == failed.id
     loop.tick(time.time() + 61)
-    assert (runs(parts)[0].state, runs(parts)[0].trigger) == (QUEUED, "4 new corrections")
+    assert (runs(parts)[0].state, runs(parts)[0].trigger) == (RunState.QUEUED, "4 new corrections")
 
 
 def test_a_cancelled_training_does_not_come_back_by_itself(parts: Parts, loop: RetrainingService, say: Say) -> None:
@@ -125,13 +125,13 @@ def test_a_cancelled_training_does_not_come_back_by_itself(parts: Parts, loop: R
     loop.tick()
     parts.services.training.cancel(runs(parts)[0].id)
     loop.tick()
-    assert [run.state for run in runs(parts)] == [CANCELLED, SUCCEEDED]
+    assert [run.state for run in runs(parts)] == [RunState.CANCELLED, RunState.SUCCEEDED]
     say(4)
     loop.tick()
     assert "was cancelled; 1 of 2 new corrections" in loop.decision("7").reason
     say(5)
     loop.tick()
-    assert (runs(parts)[0].state, runs(parts)[0].trigger) == (QUEUED, "5 new corrections")
+    assert (runs(parts)[0].state, runs(parts)[0].trigger) == (RunState.QUEUED, "5 new corrections")
 
 
 def test_a_cron_time_starts_one_training_also_after_a_restart(
@@ -145,7 +145,7 @@ def test_a_cron_time_starts_one_training_also_after_a_restart(
     due = time.time() + 61
     build(settings).services.loop.tick(due)
     assert runs(parts)[0].trigger == "cron * * * * *"
-    parts.stores.runs.update(runs(parts)[0].id, state=SUCCEEDED)
+    parts.stores.runs.update(runs(parts)[0].id, state=RunState.SUCCEEDED)
     build(settings).services.loop.tick(time.time())
     assert len(runs(parts)) == 2
 

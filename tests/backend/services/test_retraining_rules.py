@@ -11,7 +11,7 @@ import pytest
 
 from backend.services.retraining_rules import Facts, decide, last_cron_time, quiet_until
 from backend.storage.policies import Policy
-from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, Run
+from backend.storage.runs import Run, RunState
 
 EVERY_20 = Policy(every=20)
 NIGHTLY = Policy(cron="0 3 * * *")
@@ -53,7 +53,7 @@ def test_a_training_starts_with_the_nth_correction(corrected: int, starts: bool)
     assert expected in found.reason
 
 
-@pytest.mark.parametrize(("state", "word"), [(QUEUED, "waits"), (RUNNING, "is running")])
+@pytest.mark.parametrize(("state", "word"), [(RunState.QUEUED, "waits"), (RunState.RUNNING, "is running")])
 def test_nothing_starts_while_a_run_waits_or_is_trained(state: str, word: str) -> None:
     found = decide(EVERY_20, replace(TRAINED, active=run(state), corrected=99), NOON)
     assert not found.start and f"A training {word}" in found.reason
@@ -82,10 +82,10 @@ def test_later_trainings_do_not_ask_how_many_pictures_a_class_has() -> None:
 
 
 def test_a_cron_time_starts_one_training_also_when_it_was_missed() -> None:
-    before = replace(TRAINED, last=run(SUCCEEDED, created=at("20 20:00")))
+    before = replace(TRAINED, last=run(RunState.SUCCEEDED, created=at("20 20:00")))
     found = decide(NIGHTLY, before, NOON)
     assert (found.start, found.trigger) == (True, "cron 0 3 * * *")
-    after = decide(NIGHTLY, replace(TRAINED, last=run(SUCCEEDED, created=at("21 03:00:02"))), NOON)
+    after = decide(NIGHTLY, replace(TRAINED, last=run(RunState.SUCCEEDED, created=at("21 03:00:02"))), NOON)
     assert not after.start and "The next time of cron 0 3 * * * is 2026-11-22 03:00." in after.reason
 
 
@@ -135,7 +135,7 @@ def test_what_comes_in_quiet_hours_starts_after_them() -> None:
 
 
 def test_after_a_failed_training_a_minute_passes_and_a_correction_has_to_come() -> None:
-    failed = replace(TRAINED, last=run(FAILED, ended=NOON), corrected=30)
+    failed = replace(TRAINED, last=run(RunState.FAILED, ended=NOON), corrected=30)
     at_once = decide(EVERY_20, replace(failed, anew=1), NOON + 59)
     assert not at_once.start and "failed, so the next one waits 60 s" in at_once.reason
     waits = decide(EVERY_20, failed, NOON + 3600)
@@ -145,19 +145,19 @@ def test_after_a_failed_training_a_minute_passes_and_a_correction_has_to_come() 
 
 
 def test_a_first_training_that_failed_waits_for_a_label_or_correction() -> None:
-    failed = Facts(first=True, last=run(FAILED), class_counts={"fish": 5})
+    failed = Facts(first=True, last=run(RunState.FAILED), class_counts={"fish": 5})
     assert "waits for a new label or correction" in decide(EVERY_20, failed, NOON).reason
     assert decide(EVERY_20, replace(failed, anew=1), NOON).start
 
 
 def test_after_a_failed_training_the_next_cron_time_tries_again() -> None:
-    failed = replace(TRAINED, last=run(FAILED, created=at("21 03:00:05"), ended=at("21 03:01")))
+    failed = replace(TRAINED, last=run(RunState.FAILED, created=at("21 03:00:05"), ended=at("21 03:01")))
     assert not decide(NIGHTLY, failed, NOON).start
     assert decide(NIGHTLY, failed, at("22 03:00:03")).start
 
 
 def test_after_a_person_cancelled_a_training_as_many_corrections_have_to_come_again() -> None:
-    cancelled = replace(TRAINED, last=run(CANCELLED), corrected=30, anew=19)
+    cancelled = replace(TRAINED, last=run(RunState.CANCELLED), corrected=30, anew=19)
     waits = decide(EVERY_20, cancelled, NOON)
     assert not waits.start
     assert waits.reason == "The last training was cancelled; 19 of 20 new corrections since then."
@@ -179,7 +179,7 @@ def test_a_cron_time_that_clocks_skip_is_never_later_than_now_and_starts_one_tra
         assert last_cron_time(policy.cron, now) <= now
         if decide(replace(policy, since=begin), facts, now).start:
             started.append(datetime.fromtimestamp(now))
-            facts = replace(facts, last=run(SUCCEEDED, created=now))
+            facts = replace(facts, last=run(RunState.SUCCEEDED, created=now))
     assert [(moment.day, moment.minute) for moment in started] == [(29, 30), (30, 30)]
 
 
@@ -191,5 +191,5 @@ def test_a_cron_time_that_comes_twice_in_autumn_starts_one_training() -> None:
         now = begin + 60 * minute
         if decide(replace(policy, since=begin), facts, now).start:
             started.append(now)
-            facts = replace(facts, last=run(SUCCEEDED, created=now))
+            facts = replace(facts, last=run(RunState.SUCCEEDED, created=now))
     assert [datetime.fromtimestamp(now) for now in started] == [datetime(2026, 10, 25, 2, 30)]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import NotFoundError
-from backend.storage.runs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED, RunStore
+from backend.storage.runs import RunState, RunStore
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def runs(tmp_path: Path) -> RunStore:
 
 def test_a_new_run_is_queued_and_named_after_its_project(runs: RunStore) -> None:
     run = runs.create("7", {"epochs": 2})
-    assert (run.state, run.config, run.id.split("-")[0]) == (QUEUED, {"epochs": 2}, "7")
+    assert (run.state, run.config, run.id.split("-")[0]) == (RunState.QUEUED, {"epochs": 2}, "7")
     assert runs.read(run.id) == run
 
 
@@ -32,15 +32,15 @@ def test_what_started_a_run_and_how_its_version_was_judged_are_kept(runs: RunSto
 
 def test_changes_are_kept(runs: RunStore) -> None:
     run = runs.create("7", {})
-    assert runs.update(run.id, state=RUNNING, pictures=3) == runs.read(run.id)
+    assert runs.update(run.id, state=RunState.RUNNING, pictures=3) == runs.read(run.id)
     assert runs.read(run.id).pictures == 3
 
 
-@pytest.mark.parametrize("state", [SUCCEEDED, FAILED, CANCELLED])
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED])
 def test_what_has_ended_stays_as_it_ended(runs: RunStore, state: str) -> None:
     run = runs.create("7", {})
     ended = runs.update(run.id, state=state, reason="so it was")
-    assert runs.update(run.id, state=RUNNING, reason="otherwise") == ended == runs.read(run.id)
+    assert runs.update(run.id, state=RunState.RUNNING, reason="otherwise") == ended == runs.read(run.id)
 
 
 def test_runs_come_newest_first_and_by_project(runs: RunStore) -> None:
@@ -101,11 +101,11 @@ def test_a_record_of_a_later_release_can_be_read(runs: RunStore) -> None:
 
 def test_changes_from_several_threads_are_all_kept(runs: RunStore) -> None:
     run = runs.create("7", {})
-    changes = [{"pictures": 3}, {"version": "v"}, {"reason": "r"}, {"starts": 4}, {"state": RUNNING}] * 4
+    changes = [{"pictures": 3}, {"version": "v"}, {"reason": "r"}, {"starts": 4}, {"state": RunState.RUNNING}] * 4
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda change: runs.update(run.id, **change), changes))
     kept = runs.read(run.id)
-    assert (kept.pictures, kept.version, kept.reason, kept.starts, kept.state) == (3, "v", "r", 4, RUNNING)
+    assert (kept.pictures, kept.version, kept.reason, kept.starts, kept.state) == (3, "v", "r", 4, RunState.RUNNING)
 
 
 def test_clearing_removes_pictures_and_model_and_keeps_the_record(runs: RunStore) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from backend.queueing.queue import JobQueue
 from backend.services.training import TrainingService
 from backend.settings import Settings
-from backend.storage.runs import SUCCEEDED, Run
+from backend.storage.runs import Run, RunState
 from backend.storage.stores import Stores
 from tests.backend.support.fake_project import PROJECT
 from tests.backend.support.real_services import Workers, bulk_jobs, wait_for
@@ -52,7 +52,7 @@ class Trainings:
     def forget_progress(self, run_id: str) -> None:
         self.queue.connection.delete(f"boxstrap:progress:{run_id}")
 
-    def ends(self, run_id: str, state: str = SUCCEEDED) -> Run:
+    def ends(self, run_id: str, state: str = RunState.SUCCEEDED) -> Run:
         """The record of a run that has ended as it should."""
         wait_for(lambda: self.now(run_id).ended)
         run = self.now(run_id)
