@@ -1,4 +1,4 @@
-"""What RQ calls when a job has ended, in whichever process notices; so nothing here loads torch."""
+"""Functions that RQ calls when a job has ended, in whichever process notices: nothing here loads torch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ logger = logging.getLogger(__name__)
 
 
 def training_failed(job: Job, _connection: Redis, kind: type, value: BaseException, _traceback: Any) -> None:
-    """Writes down why a run ended, or that it goes on after its process died.
+    """Record why a run ended, or that it goes on after its process died.
 
-    It must not fail itself: the janitor would find the same dead job first again and again, and recover no other.
+    It must not fail itself: with RQ 2 the janitor would find the same dead job first again and again, and recover no
+    other.
     """
     try:
         runs = open_stores(Settings.from_env()).runs
@@ -35,7 +36,7 @@ def training_failed(job: Job, _connection: Redis, kind: type, value: BaseExcepti
 
 
 def chunk_done(_job: Job, connection: Redis, result: Any) -> None:
-    """Puts the next chunk of a pre-annotation on the queue.
+    """Put the next chunk of a pre-annotation on the queue.
 
     A worker that dies before its job is marked as done does the chunk again, which stores nothing twice.
     """

@@ -1,7 +1,6 @@
 """Keeps jobs moving: those of dead workers and those whose time has come go back to their queues.
 
-RQ would do both within minutes; a scheduler that was killed even blocks the next one for one. Several janitors, on
-several machines, take turns.
+RQ would do both within minutes. Several janitors, on several machines, take turns.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 from rq.job import JobStatus
-from rq.scheduler import RQScheduler
-from rq.serializers import JSONSerializer
 
 from backend.errors import BackendError, NotFoundError
 from backend.queueing.periodic import PeriodicThread
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
+from backend.queueing.rq_adapter import DueJobs
 from backend.storage.runs import Run, RunState, RunStore
 
 logger = logging.getLogger(__name__)
 
 EVERY_S = 1.0
+LOCK_S = 10.0  # after which another janitor takes over from one that was killed
 THOROUGH_EVERY = 5  # rounds
 GRACE_S = 8.0  # after Redis was away, for the workers to be heard of again
 SETTLED_AFTER_S = 3600.0  # of a run's end; sooner, a process of it that does not know may still write
@@ -37,38 +36,34 @@ class Janitor(PeriodicThread):
     def __init__(self, queue: JobQueue, runs: RunStore) -> None:
         super().__init__("janitor")
         self._queue, self._runs = queue, runs
-        self._scheduler = RQScheduler([TRAIN, PREDICT, BULK], connection=queue.connection, serializer=JSONSerializer)
-        self._scheduler.prepare_registries([TRAIN, PREDICT, BULK])
-        self._strays: set[str] = set()
-        self._settled: set[str] = set()  # runs that need no look any more
+        self._due_jobs = DueJobs(queue.connection, (TRAIN, PREDICT, BULK))
+        self._orphans: set[str] = set()
+        self._settled: set[str] = set()  # runs whose files and jobs need no more care
 
     def run_once(self, thorough: bool = False, recover: bool = True) -> None:
-        """One round; nothing where another janitor is at it.
+        """One round; nothing while another janitor does one.
 
         Args: thorough: also what goes wrong rarely: jobs that are on no queue, runs that Redis forgot or whose job
-            ended without a word, files of runs that have ended. recover: jobs whose workers are not heard of.
+            ended without a word, files of runs that have ended. recover: also jobs whose workers are not heard of.
         """
-        lock = self._queue.connection.lock("boxstrap:lock:janitor", timeout=10)
-        if not lock.acquire(blocking=False):
-            return
-        try:
+        with self._queue.lock("janitor", LOCK_S, blocking=False) as held:
+            if not held:
+                return
             if recover:
-                self._queue.recover()
-            self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]
+                self._queue.requeue_abandoned()
+            self._due_jobs.enqueue()
             if thorough:
-                self._strays = self._queue.requeue_orphans(self._strays)
-                self._look_at_runs()
-        finally:
-            lock.release()
+                self._orphans = self._queue.requeue_orphans(self._orphans)
+                self._settle_runs()
 
-    def _look_at_runs(self) -> None:
+    def _settle_runs(self) -> None:
         names = set(self._runs.names())
         self._settled &= names
         for name in sorted(names - self._settled):
             with suppress(NotFoundError):  # removed just now
-                self._look_at(self._runs.read(name))
+                self._settle(self._runs.read(name))
 
-    def _look_at(self, run: Run) -> None:
+    def _settle(self, run: Run) -> None:
         if run.state.has_ended:
             self._runs.clear(run.id, everything=run.state == RunState.CANCELLED)
             if time.time() - (run.ended or 0.0) > SETTLED_AFTER_S:

@@ -1,4 +1,4 @@
-"""The queues: what is put on them, how far it is, how it is stopped. Names jobs by import path and runs none.
+"""Put jobs on the queues, ask how they stand, stop them. Jobs are named by import path; none runs here.
 
     boxstrap-train     trainings, one at a time for each project
     boxstrap-predict   what a person waits for: /predict
@@ -18,24 +18,24 @@ from typing import Any
 
 import redis
 from redis.exceptions import LockError
-from rq import Queue, Worker
+from rq import Callback, Retry, Worker
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
-from rq.job import Callback, Job, JobStatus, Retry
+from rq.job import Job, JobStatus
 from rq.results import Result
 from rq.serializers import JSONSerializer
-from rq.utils import as_text
 from rq.worker import BaseWorker
 
 from backend.errors import BusyError
 from backend.queueing.connection import redis_errors
-from backend.queueing.orphaned_jobs import recover, requeue_orphans
+from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans
 from backend.queueing.progress import EventStore, ProgressStore
+from backend.queueing.rq_adapter import forget, open_queue
 
 TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
 JOBS, CALLBACKS = "backend.jobs", "backend.queueing.callbacks"
-# What RQ does when a job's process died: on with it at once, and slowly where it keeps dying. What a job does about
-# errors is tasks.attempts' business.
+# Seconds before a job whose process died is tried again: at once, and slowly where it keeps dying. Errors that a job
+# raises are handled in jobs/retrying.py.
 AFTER_DEATHS_S = [0] * 10 + [60] * 90
 CHUNK_TIMEOUT_S = 900
 LOCK_S = 20.0
@@ -52,9 +52,7 @@ class JobQueue:
         """Args: patient: a connection for waiting on predictions, where `connection` expects quick answers."""
         self.connection, self._patient = connection, patient or connection
         self.progress, self.events = ProgressStore(connection), EventStore(connection)
-        self._queues = {
-            name: Queue(name, connection=connection, serializer=JSONSerializer) for name in (TRAIN, PREDICT, BULK)
-        }
+        self._queues = {name: open_queue(name, connection) for name in (TRAIN, PREDICT, BULK)}
 
     def ping(self) -> None:
         """QueueError unless Redis answers."""
@@ -115,7 +113,7 @@ class JobQueue:
         with redis_errors():
             known = self._job(job_id)
             if known is not None and known.get_status() not in (*NOT_STARTED, JobStatus.STARTED):
-                self._forget(known)
+                forget(known)
                 known = None
             if known is None:
                 what = f"pre-annotate project {chunk['project_id']} after task {chunk['after_id']}"
@@ -148,8 +146,8 @@ class JobQueue:
     def requested_syncs(self, project_id: str) -> dict[str, int]:
         """How often `sync_annotations` was asked for, "full" or just "changes"; it is repeated when that has grown."""
         with redis_errors():
-            found = self.connection.hgetall(_asked_key(project_id))
-        return {as_text(name): int(count) for name, count in sorted(found.items())}
+            found = self.connection.hmget(_asked_key(project_id), "changes", "full")
+        return {name: int(count) for name, count in zip(("changes", "full"), found, strict=True) if count is not None}
 
     def authorize_webhook(self, project_id: str, own_url: str) -> None:
         """Has a worker add our password to the webhook that Label Studio made; asked for once a minute at most."""
@@ -183,15 +181,15 @@ class JobQueue:
                 except (InvalidJobOperation, NoSuchJobError):  # it ended just now
                     return
             elif job.get_status() in NOT_STARTED:
-                self._forget(job)
+                forget(job)
 
-    def recover(self) -> None:
-        """Gives jobs of dead workers back to their queues; RQ itself does so within minutes only."""
+    def requeue_abandoned(self) -> None:
+        """Put jobs of dead workers back on their queues; RQ itself does so within minutes only."""
         with redis_errors():
-            recover(self._queues.values())
+            requeue_abandoned(self._queues.values())
 
     def requeue_orphans(self, seen_before: AbstractSet[str] = frozenset()) -> set[str]:
-        """As recovery.requeue_orphans."""
+        """As orphaned_jobs.requeue_orphans."""
         with redis_errors():
             return requeue_orphans(self.connection, self._queues.values(), seen_before)
 
@@ -215,18 +213,29 @@ class JobQueue:
             }
 
     @contextmanager
-    def only_one(self, name: str) -> Iterator[None]:
-        """Inside, nobody else is inside with the same name, on any machine; for at most 20 seconds."""
+    def lock(self, name: str, seconds: float = LOCK_S, blocking: bool = True) -> Iterator[bool]:
+        """Inside, nobody else holds the lock of that name, on any machine, for at most `seconds`.
+
+        Yields: whether the lock is held; False only if not `blocking`.
+        Raises: BusyError where it stays taken for `seconds`, or was held for longer.
+        """
+        lock = self.connection.lock(f"boxstrap:lock:{name}", timeout=seconds)
         with redis_errors():
             try:
-                with self.connection.lock(f"boxstrap:lock:{name}", timeout=LOCK_S, blocking_timeout=LOCK_S):
-                    yield
+                held = lock.acquire(blocking=blocking, blocking_timeout=seconds if blocking else None)
+                if blocking and not held:
+                    raise LockError("taken")
+                try:
+                    yield held
+                finally:
+                    if held:
+                        lock.release()
             except LockError as error:
                 raise BusyError(f"Another request about {name} takes too long; ask again.") from error
 
     def _enqueue_sync(self, project_id: str, job_id: str, ended: Job | None) -> None:
         if ended is not None:
-            self._forget(ended)
+            forget(ended)
         self._enqueue_bulk(
             "sync_annotations.sync_annotations", project_id, job_id, f"read what people did in project {project_id}"
         )
@@ -253,12 +262,7 @@ class JobQueue:
     def _give_up(self, job_id: str) -> None:
         job = self._job(job_id)
         if job is not None and job.get_status(refresh=False) in NOT_STARTED:
-            self._forget(job)
-
-    def _forget(self, job: Job) -> None:
-        # RQ's delete() fails for a minute after a worker's death, when an execution is listed that is gone.
-        self.connection.delete(job.execution_registry.key)
-        job.delete()
+            forget(job)
 
 
 def _asked_key(project_id: str) -> str:

@@ -26,13 +26,9 @@ class RetrainingScheduler(PeriodicThread):
 
     def run_once(self) -> None:
         """One round of the loop; nothing where another timekeeper is at it."""
-        lock = self._queue.connection.lock("boxstrap:lock:timekeeper", timeout=LOCK_S)
-        if not lock.acquire(blocking=False):
-            return
-        try:
-            self._loop.tick()
-        finally:
-            lock.release()
+        with self._queue.lock("timekeeper", LOCK_S, blocking=False) as held:  # the name of versions before this one
+            if held:
+                self._loop.tick()
 
     def _work(self) -> None:
         while not self._done.wait(EVERY_S):

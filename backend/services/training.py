@@ -27,7 +27,7 @@ class TrainingService:
         While one is being trained a further one waits, since labels may have come; more requests change nothing.
         Args: trigger: why, for people; a run that waits already keeps its own.
         """
-        with self._queue.only_one(f"training-{project_id}"):
+        with self._queue.lock(f"training-{project_id}"):
             for run in self._stores.runs.of_project(project_id):
                 if run.state == RunState.QUEUED:
                     self._queue.train(run.id)  # in case the process died between the record and the queue
@@ -36,7 +36,7 @@ class TrainingService:
 
     def start_if_idle(self, project_id: str, trigger: str) -> Run | None:
         """A new run; None where one waits or is being trained."""
-        with self._queue.only_one(f"training-{project_id}"):
+        with self._queue.lock(f"training-{project_id}"):
             if any(not run.state.has_ended for run in self._stores.runs.of_project(project_id)):
                 return None
             return self._create(project_id, trigger)

@@ -7,10 +7,8 @@ from datetime import timedelta
 
 import pytest
 from rq import Queue
-from rq.exceptions import AbandonedJobError
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
-from rq.timeouts import UnixSignalDeathPenalty
 
 from backend.queueing.janitor import Janitor
 from backend.queueing.queue import BULK, TRAIN, JobQueue
@@ -139,12 +137,23 @@ def test_a_run_that_was_tidied_is_not_read_again(
 
 
 def test_a_dead_run_without_a_record_does_not_keep_others_from_being_recovered(
-    queue: JobQueue, runs: RunStore, caplog: pytest.LogCaptureFixture
+    queue: JobQueue, janitor: Janitor, runs: RunStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    queue.train("7-never")
-    job = Job.fetch("7-never", connection=queue.connection, serializer=JSONSerializer)
-    job.execute_failure_callback(UnixSignalDeathPenalty, AbandonedJobError, AbandonedJobError(), None)
+    run = runs.create("7", {})
+    for run_id in ("7-never", run.id):
+        queue.train(run_id)
+        abandon(queue, run_id)
+    janitor.run_once()
     assert "run 7-never: its record could not be changed" in caplog.text
+    assert runs.read(run.id).reason == "Its worker died; another one goes on from the last checkpoint."
+    assert [queue.status(run_id) for run_id in ("7-never", run.id)] == ["queued", "queued"]
+
+
+def abandon(queue: JobQueue, run_id: str) -> None:
+    """As if a worker had died long ago while it ran the job."""
+    Job.fetch(run_id, connection=queue.connection, serializer=JSONSerializer).set_status(JobStatus.STARTED)
+    queue.connection.lrem(f"rq:queue:{TRAIN}", 0, run_id)
+    queue.connection.zadd(f"rq:wip:{TRAIN}", {f"{run_id}:execution": 1})
 
 
 def test_a_run_can_be_cancelled_when_its_worker_has_just_died(
@@ -175,7 +184,7 @@ def test_the_thread_goes_on_after_errors(queue: JobQueue, runs: RunStore, monkey
         rounds.append(self)
         raise RuntimeError("unexpected")
 
-    monkeypatch.setattr(Janitor, "janitor", fails)
+    monkeypatch.setattr(Janitor, "run_once", fails)
     monkeypatch.setattr("backend.queueing.janitor.EVERY_S", 0.01)
     with Janitor(queue, runs):
         wait_for(lambda: len(rounds) > 2, 5)

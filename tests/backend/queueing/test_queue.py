@@ -19,7 +19,6 @@ from backend.errors import BackendError, BusyError, QueueError
 from backend.jobs.context import job_context
 from backend.processes.redis_server import server_command
 from backend.processes.worker import make_worker
-from backend.queueing import queue as queue_module
 from backend.queueing.connection import connect, where
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
@@ -165,11 +164,11 @@ def test_no_argument_of_a_job_is_logged(
     assert f"{PROJECT}/{1}" not in workers.log()
 
 
-def test_inside_of_only_one_there_is_only_one(queue: JobQueue) -> None:
+def test_inside_of_a_lock_there_is_only_one(queue: JobQueue) -> None:
     inside, most = [], []
 
     def enter() -> None:
-        with queue.only_one("x"):
+        with queue.lock("x"):
             inside.append(1)
             most.append(len(inside))
             time.sleep(0.01)
@@ -183,11 +182,22 @@ def test_inside_of_only_one_there_is_only_one(queue: JobQueue) -> None:
     assert most == [1] * 5
 
 
-def test_who_waits_too_long_to_be_the_only_one_is_told(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "LOCK_S", 0.2)
+def test_who_waits_too_long_for_a_lock_is_told(queue: JobQueue) -> None:
     held = queue.connection.lock("boxstrap:lock:x", timeout=10)
-    with held, pytest.raises(BusyError, match="ask again"), queue.only_one("x"):
+    with held, pytest.raises(BusyError, match="ask again"), queue.lock("x", seconds=0.2):
         pass
+
+
+def test_who_does_not_wait_for_a_lock_goes_on_without_it(queue: JobQueue) -> None:
+    with queue.lock("x", blocking=False) as first, queue.lock("x", blocking=False) as second:
+        assert (first, second) == (True, False)
+    with queue.lock("x", blocking=False) as third:
+        assert third
+
+
+def test_a_lock_that_was_held_too_long_is_told(queue: JobQueue) -> None:
+    with pytest.raises(BusyError, match="ask again"), queue.lock("x", seconds=0.05):
+        time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
@@ -203,11 +213,11 @@ def test_who_waits_too_long_to_be_the_only_one_is_told(queue: JobQueue, monkeypa
         lambda queue: queue.progress.report_run("run-1", {}),
         lambda queue: queue.progress.of_run("run-1"),
         lambda queue: queue.events.last(PROJECT),
-        lambda queue: queue.recover(),
+        lambda queue: queue.requeue_abandoned(),
         lambda queue: queue.requeue_orphans(),
         lambda queue: queue.workers(),
         lambda queue: queue.counts(),
-        lambda queue: queue.only_one("x").__enter__(),
+        lambda queue: queue.lock("x").__enter__(),
     ],
 )
 def test_a_redis_that_is_away_is_named(tmp_path: Path, ask: Callable[[JobQueue], object]) -> None:
