@@ -1,6 +1,6 @@
 """Decoded training images, resized and kept in bounded memory, with their corrected regions on the same grid.
 
-Torch-free; threads may ask side by side. Random views of what is kept here are augmentation.py's.
+Torch-free; threads may ask side by side. See transforms.py for random views of what is kept here.
 """
 
 from __future__ import annotations
@@ -86,11 +86,15 @@ class ImageCache:
 def read_resized(sample: Sample, resized_px: int) -> ResizedImage:
     """Decode a sample; DataError where its image cannot be read. A mask that cannot be read becomes its box."""
     pixels, size_wh = open_image_small(sample.path, resized_px, sample.file)
+    return ResizedImage(resize_to_square(pixels, resized_px), resized_regions(sample, size_wh, resized_px))
+
+
+def resized_regions(sample: Sample, size_wh: tuple[int, int], resized_px: int) -> dict[str, ResizedRegion]:
+    """Class -> the corrected regions of a sample whose upright image has `size_wh` pixels."""
     labels = dict.fromkeys(region.label for region in sample.regions)
-    regions = {
+    return {
         label: _resized_region([r for r in sample.regions if r.label == label], size_wh, resized_px) for label in labels
     }
-    return ResizedImage(resize_to_square(pixels, resized_px), regions)
 
 
 def _resized_region(regions: Sequence[CorrectedRegion], size_wh: tuple[int, int], resized_px: int) -> ResizedRegion:

@@ -88,11 +88,11 @@ def _in_box(predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | 
     around = (inner[0] - along_x, inner[1] - along_y, inner[2] + along_x, inner[3] + along_y)
     outer = _window(around, width, height)
     crop = _pixels_of(pixels, outer)
-    seen, presence, raw = predictor.class_activation_map(crop, label)
+    seen = predictor.class_activation_map(crop, label)
     shift_x, shift_y = outer[:2]
     window = (inner[0] - shift_x, inner[1] - shift_y, inner[2] - shift_x, inner[3] - shift_y)
-    maps = _box_maps(crop, raw, window)
-    region = _best_filling(maps, (inner[2] - inner[0], inner[3] - inner[1]), seen, presence, _calibration(predictor))
+    maps, size_wh = _box_maps(crop, seen.values, window), (inner[2] - inner[0], inner[3] - inner[1])
+    region = _best_filling(maps, size_wh, seen.label, seen.presence, _calibration(predictor))
     placed = _placed(region, inner, (width, height))
     tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
     inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
@@ -159,12 +159,13 @@ def _at_point(
         around = (point.x - reach * width, point.y - reach * height, point.x + reach * width, point.y + reach * height)
         window = _window(around, width, height)
         crop = _pixels_of(pixels, window)
-        label, presence, raw = predictor.class_activation_map(crop, label)
+        seen = predictor.class_activation_map(crop, label)
+        label = seen.label
         guide = resize_to_square(crop, SIDE_PX) if predictor.card.refine_edges else None
         size_wh = (window[2] - window[0], window[3] - window[1])
         threshold, calibration = predictor.card.threshold_of(label), _calibration(predictor)
-        final = final_map(raw, guide)
-        for region in extract_regions(final, size_wh, label, threshold, presence, calibration=calibration):
+        final = final_map(seen.values, guide)
+        for region in extract_regions(final, size_wh, label, threshold, seen.presence, calibration=calibration):
             if region.mask[int(point.y) - window[1], int(point.x) - window[0]]:
                 found = _placed(region, window, (width, height))
                 closer = _in_box(predictor, pixels, found.box_xyxy, label)

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.data.images import resize_to_square
+from wsol_core.localization.regions import Calibration
 from wsol_core.ops.grabcut import graph_cut
 from wsol_core.records import BoolMask, FloatMap
 
 BINS = 256
 GRID: NDArray[np.float32] = np.linspace(0.02, 0.98, 49, dtype=np.float32)
-WITHOUT_MAPS = 0.5
+DEFAULT_THRESHOLD = 0.5  # where no map can decide
 CUT_SIDE_PX = 112
 PRIOR_IMAGES = 5  # n0 of `class_thresholds`
 RULE_WITHOUT_BOXES = "best mean IoU with graph cuts of the maps on training images; no boxes were used"
@@ -52,7 +53,7 @@ def threshold_without_boxes(maps: Iterable[FloatMap], images: Iterable[NDArray[n
 def otsu_of_maps(histograms: Iterable[NDArray[np.generic]]) -> float:
     """The median of Otsu's thresholds over maps' histograms (BINS,); constant maps have no vote. In (0, 1)."""
     votes = [value for counts in histograms if (value := otsu_threshold(counts)) is not None]
-    return float(np.median(votes)) if votes else WITHOUT_MAPS
+    return float(np.median(votes)) if votes else DEFAULT_THRESHOLD
 
 
 def otsu_threshold(counts: NDArray[np.generic]) -> float | None:
@@ -126,8 +127,8 @@ def class_thresholds(best: Mapping[str, tuple[int, float]], overall: float) -> d
     }
 
 
-def fit_platt_scaling(raw: Sequence[float], success: Sequence[bool]) -> tuple[float, float]:
-    """(scale, shift) such that sigmoid(scale * raw + shift) is how often regions of such raw scores are right.
+def fit_platt_scaling(raw: Sequence[float], success: Sequence[bool]) -> Calibration:
+    """Such that sigmoid(scale * raw + shift) is how often regions of such raw scores are right.
 
     Logistic regression by Newton's method with a Gaussian prior around (1, 0), which leaves scores as they are; so
     few or one-sided examples move them little. The scale stays positive: the order of regions never turns.
@@ -153,8 +154,8 @@ def fit_platt_scaling(raw: Sequence[float], success: Sequence[bool]) -> tuple[fl
             break
         weights -= step
     if weights[0] < _LEAST_SCALE:
-        return _LEAST_SCALE, _logit((float(y.sum()) + 1) / (len(y) + 2)) - _LEAST_SCALE * float(x.mean())
-    return float(weights[0]), float(weights[1])
+        return Calibration(_LEAST_SCALE, _logit((float(y.sum()) + 1) / (len(y) + 2)) - _LEAST_SCALE * float(x.mean()))
+    return Calibration(float(weights[0]), float(weights[1]))
 
 
 def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import torch
 
+from wsol_core.config import TrainConfig
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import save_model
-from wsol_core.training.calibration import MOST_IMAGES, Localizer, choose_thresholds, pick
+from wsol_core.localization.predictor import Predictor
+from wsol_core.localization.thresholds import DEFAULT_THRESHOLD
+from wsol_core.methods.base import WsolMethod
+from wsol_core.training.calibration import MOST_IMAGES, choose_thresholds, pick
 from wsol_core.training.checkpoint import remove_checkpoint
-from wsol_core.training.model_selection import HeldOut, top1_accuracy
+from wsol_core.training.model_selection import HeldOut, evaluating, top1_accuracy
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.time_budget import TimeBudget
 from wsol_core.training.training_data import TrainingData
@@ -20,19 +25,29 @@ SAVING_S = 1.0  # for the model's files
 FEWEST_IMAGES = 24  # for the thresholds, where time is short
 
 
-def measure_export(localizer: Localizer, data: TrainingData) -> float:
+def uncalibrated_predictor(
+    method: WsolMethod, data: TrainingData, config: TrainConfig, device: torch.device
+) -> Predictor:
+    """The method as it will predict, with a threshold until one is chosen; its parts keep their modes."""
+    several, refine_edges = data.multi_label, method.refine_edges
+    card = ModelCard(config, data.classes, several, DEFAULT_THRESHOLD, "not chosen", refine_edges=refine_edges)
+    with evaluating(method):
+        return Predictor(method, card, device, config.precision)
+
+
+def measure_export(predictor: Predictor, data: TrainingData) -> float:
     """Seconds that `export_model` will take, from a few images."""
     few = pick(data.labeled, TIMED_IMAGES)
-    choose_thresholds(localizer, few[:1])  # the first image pays for what is made once
+    choose_thresholds(predictor, few[:1])  # the first image pays for what is made once
     start = time.monotonic()
-    choose_thresholds(localizer, few)
+    choose_thresholds(predictor, few)
     images = sum(min(MOST_IMAGES, len(samples)) for samples in (data.labeled, data.unseen))
     return (time.monotonic() - start) * images / len(few) + SAVING_S
 
 
 def export_model(
     context: TrainingContext,
-    localizer: Localizer,
+    predictor: Predictor,
     data: TrainingData,
     held_out: HeldOut | None,
     state: TrainingState,
@@ -40,19 +55,8 @@ def export_model(
 ) -> ModelCard:
     """Writes the trained method, which holds the weights to export, as a finished model; its card."""
     most = _affordable_images(state, budget)
-    choice = choose_thresholds(localizer, data.labeled, most, unseen=[*data.held_out, *data.unseen])
-    card = ModelCard(
-        config=context.config,
-        classes=data.classes,
-        multi_label=data.multi_label,
-        threshold=choice.threshold,
-        threshold_rule=choice.rule,
-        class_thresholds=choice.class_thresholds,
-        score_scale=choice.score_scale,
-        score_shift=choice.score_shift,
-        refine_edges=localizer.refine_edges,
-        metrics=_metrics(context, localizer.dtype, data, held_out, state, budget.now_s()),
-    )
+    card = choose_thresholds(predictor, data.labeled, most, unseen=[*data.held_out, *data.unseen])
+    card = replace(card, metrics=_metrics(context, predictor.precision, data, held_out, state, budget.now_s()))
     save_model(context.folder, context.method, card)
     remove_checkpoint(context.folder)
     return card

@@ -17,13 +17,12 @@ import torch
 from wsol_core.config import TrainConfig
 from wsol_core.data.loader import BatchLoader, plain_images
 from wsol_core.data.transforms import Augmentation
-from wsol_core.devices import choose_device, choose_precision
+from wsol_core.devices import choose_device
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import read_card
 from wsol_core.records import Sample
-from wsol_core.training.calibration import Localizer
 from wsol_core.training.distributed import Distributed, Peers, process_group
-from wsol_core.training.export import export_model, measure_export
+from wsol_core.training.export import export_model, measure_export, uncalibrated_predictor
 from wsol_core.training.initialization import initial_method, resumed_method
 from wsol_core.training.loop import TrainingLoop
 from wsol_core.training.model_selection import HeldOut, localization_scores
@@ -86,7 +85,7 @@ def fit(
     Example:
         >>> data = read_folder(Path("images"), split="train")  # one sub-folder of images per class
         >>> card = fit(TrainConfig(backbone="tiny", minutes=3), data.samples, data.classes, Path("model"))
-        >>> predictor = Predictor.load(Path("model"))
+        >>> predictor = Predictor.open(Path("model"))
     """
     started = time.monotonic()
     checkpoint = checkpoint_to_resume(out, resume)
@@ -107,8 +106,7 @@ def fit(
             method, initialization = resumed_method(config, data, checkpoint, device)
         peers.share_weights(method)
         held_out = _held_out(data, config.side_px, peers)
-        dtype = choose_precision(device, config.precision)
-        localizer = Localizer(method, data.classes, config.side_px, method.refine_edges, device, dtype)
+        predictor = uncalibrated_predictor(method, data, config, device)
         context = TrainingContext(
             method=method,
             initialization=initialization,
@@ -121,12 +119,12 @@ def fit(
             clock=time.monotonic,
             started=started,
             validate=None if held_out is None else partial(localization_scores, method, held_out, device),
-            measure_export=partial(measure_export, localizer, data),
+            measure_export=partial(measure_export, predictor, data),
             identity=shared,
         )
-        loop = TrainingLoop(context, dtype, checkpoint)
+        loop = TrainingLoop(context, predictor.precision, checkpoint)
         state = loop.run()
-        card = export_model(context, localizer, data, held_out, state, loop.budget) if peers.is_main else None
+        card = export_model(context, predictor, data, held_out, state, loop.budget) if peers.is_main else None
         return ModelCard.from_dict(peers.from_main(card and card.to_dict()))
 
 

@@ -21,7 +21,7 @@ from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from wsol_core.errors import ConfigError, DataError
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import save_model
-from wsol_core.localization.predictor import Predictor, own_labels
+from wsol_core.localization.predictor import ImageMaps, Predictor, own_labels
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
 from wsol_core.methods.registry import build_method
 from wsol_core.records import Localization, Sample, Unreadable
@@ -167,6 +167,19 @@ def test_thresholds_and_calibration_are_the_models_own(tmp_path: Path) -> None:
     assert strict.regions == ()
     sure = only(a_predictor(score_scale=0.0, score_shift=2.0).localize([sample]))
     assert sure.regions[0].score == pytest.approx(1 / (1 + math.exp(-2)))
+
+
+def test_activation_maps_are_those_that_regions_are_cut_from(tmp_path: Path) -> None:
+    samples = [a_sample(tmp_path, labels=("dark", "light")), Sample("x.png", tmp_path / "x.png", ())]
+    predictor = a_predictor(refine_edges=True)
+    maps, unreadable = predictor.activation_maps(samples, own_labels)
+    localized = only(iter(list(predictor.localize(samples, own_labels, with_maps=True))[:1]))
+    assert isinstance(unreadable, Unreadable)
+    assert isinstance(maps, ImageMaps)
+    assert (maps.sample, maps.size_wh, maps.scores) == (samples[0], (128, 64), localized.scores)
+    assert maps.pixels.shape == (224, 224, 3)
+    assert maps.maps.keys() == localized.maps.keys()
+    assert all(np.array_equal(maps.maps[label], localized.maps[label]) for label in maps.maps)
 
 
 def test_refined_maps_keep_range_and_place(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from wsol_core.localization.regions import Calibration
 from wsol_core.localization.thresholds import (
     BINS,
     GRID,
@@ -115,28 +116,29 @@ def test_many_examples_give_back_the_curve_they_follow() -> None:
     rng = np.random.default_rng(0)
     raw = rng.normal(0, 2, 20000)
     success = rng.random(20000) < 1 / (1 + np.exp(-(2 * raw - 1)))
-    scale, shift = fit_platt_scaling(list(raw), list(success))
-    assert scale == pytest.approx(2, abs=0.1)
-    assert shift == pytest.approx(-1, abs=0.1)
+    fitted = fit_platt_scaling(list(raw), list(success))
+    assert fitted.scale == pytest.approx(2, abs=0.1)
+    assert fitted.shift == pytest.approx(-1, abs=0.1)
 
 
 def test_few_or_one_sided_examples_leave_scores_nearly_alone() -> None:
-    assert fit_platt_scaling([], []) == (1.0, 0.0)
-    scale, shift = fit_platt_scaling([0.0, 0.0], [True, True])
-    assert scale == pytest.approx(1.0)
-    assert 0 < shift < 1
+    assert fit_platt_scaling([], []) == Calibration(1.0, 0.0)
+    fitted = fit_platt_scaling([0.0, 0.0], [True, True])
+    assert fitted.scale == pytest.approx(1.0)
+    assert 0 < fitted.shift < 1
 
 
 def test_extreme_raw_scores_do_not_run_away() -> None:
-    assert all(map(math.isfinite, fit_platt_scaling([-7.0] * 50 + [7.0] * 50, [False] * 50 + [True] * 50)))
+    fitted = fit_platt_scaling([-7.0] * 50 + [7.0] * 50, [False] * 50 + [True] * 50)
+    assert math.isfinite(fitted.scale) and math.isfinite(fitted.shift)
 
 
 def test_regions_that_all_look_sure_and_are_right_half_of_the_time_score_a_half() -> None:
-    scale, shift = fit_platt_scaling([6.9] * 60, [True, False] * 30)
-    assert 1 / (1 + math.exp(-(scale * 6.9 + shift))) == pytest.approx(0.5, abs=0.01)
+    fitted = fit_platt_scaling([6.9] * 60, [True, False] * 30)
+    assert fitted.score(6.9) == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_order_of_scores_never_turns() -> None:
-    scale, shift = fit_platt_scaling([-3.0, 3.0] * 50, [True, False] * 50)
-    assert scale == pytest.approx(0.1)
-    assert shift == pytest.approx(0.0, abs=1e-9)
+    fitted = fit_platt_scaling([-3.0, 3.0] * 50, [True, False] * 50)
+    assert fitted.scale == pytest.approx(0.1)
+    assert fitted.shift == pytest.approx(0.0, abs=1e-9)

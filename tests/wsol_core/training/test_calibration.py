@@ -13,12 +13,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from wsol_core.config import TrainConfig
 from wsol_core.data.batch import Batch
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.regions import Calibration, raw_score
-from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES
+from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES, best_threshold, box_ious
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
-from wsol_core.records import CorrectedRegion, Sample
-from wsol_core.training.calibration import FEWEST_CORRECTED, Localizer, ThresholdChoice, choose_thresholds
+from wsol_core.records import CorrectedRegion, Localization, Sample
+from wsol_core.training.calibration import FEWEST_CORRECTED, choose_thresholds, pick
 
 SIDE = 64
 CLASSES = ("blue", "red")
@@ -47,8 +50,9 @@ class FakeMethod(WsolMethod):
         return Prediction(self.known.expand(len(images), 2), (images.mean(1, keepdim=True) > 0).float())
 
 
-def localizer(method: WsolMethod) -> Localizer:
-    return Localizer(method, CLASSES, SIDE, False, torch.device("cpu"), torch.float32)
+def a_predictor(method: WsolMethod, side_px: int = SIDE) -> Predictor:
+    card = ModelCard(TrainConfig(side_px=side_px), CLASSES, False, 0.5, "not chosen", refine_edges=method.refine_edges)
+    return Predictor(method, card, "cpu", "float32")
 
 
 def images(folder: Path, count: int, right: bool, name: str = "image") -> list[Sample]:
@@ -64,46 +68,83 @@ def images(folder: Path, count: int, right: bool, name: str = "image") -> list[S
     return samples
 
 
+class Grey(FakeMethod):
+    """Its map is the image's brightness, so that every input side and every way of decoding makes another map."""
+
+    refine_edges = True
+
+    def forward(self, images: Tensor) -> Prediction:
+        return Prediction(self.known.expand(len(images), 2), images.mean(1, keepdim=True).sigmoid())
+
+
+def photographs(folder: Path, count: int) -> list[Sample]:
+    """Large JPEGs of a soft spot, with a corrected box; decoders shrink them by how large a side is needed."""
+    x = np.hypot(*np.meshgrid(np.arange(-300, 300), np.arange(-300, 300)))
+    samples = []
+    for index in range(count):
+        path = folder / f"photograph{index}.jpg"
+        Image.fromarray((255 * np.exp(-((x / (100 + 20 * index)) ** 2))).astype(np.uint8)).save(path)
+        samples.append(Sample(path.name, path, ("blue",), (CorrectedRegion("blue", (200.0, 200.0, 400.0, 400.0)),)))
+    return samples
+
+
 def without_regions(samples: Sequence[Sample]) -> list[Sample]:
     return [replace(sample, regions=()) for sample in samples]
 
 
-def score_of(choice: ThresholdChoice, presence: float = 1.0) -> float:
+def score_of(card: ModelCard, presence: float = 1.0) -> float:
     """The score of a region as the method finds them."""
-    return Calibration(choice.score_scale, choice.score_shift).score(raw_score(CONTRAST, presence))
+    return Calibration(card.score_scale, card.score_shift).score(raw_score(CONTRAST, presence))
 
 
 def test_scores_tell_how_often_unseen_images_are_right_whatever_the_trained_ones_say(tmp_path: Path) -> None:
     trained = images(tmp_path, 10, right=True)
     unseen = [*images(tmp_path, 30, right=True, name="good"), *images(tmp_path, 30, right=False, name="bad")]
-    overconfident = choose_thresholds(localizer(FakeMethod()), trained)
-    honest = choose_thresholds(localizer(FakeMethod()), trained, unseen=unseen)
+    overconfident = choose_thresholds(a_predictor(FakeMethod()), trained)
+    honest = choose_thresholds(a_predictor(FakeMethod()), trained, unseen=unseen)
     assert score_of(overconfident) > 0.85
     assert score_of(honest) == pytest.approx(0.5, abs=0.05)
-    assert (honest.threshold, honest.rule) == (overconfident.threshold, RULE_WITH_BOXES)
+    assert (honest.threshold, honest.threshold_rule) == (overconfident.threshold, RULE_WITH_BOXES)
+
+
+@pytest.mark.parametrize("side_px", [96, 224, 320])
+def test_thresholds_are_best_on_the_maps_that_prediction_makes(tmp_path: Path, side_px: int) -> None:
+    samples = photographs(tmp_path, 6)
+    predictor = a_predictor(Grey(), side_px)
+    box = [(200 / 600 * 224, 200 / 600 * 224, 400 / 600 * 224, 400 / 600 * 224)]
+    found = [found for found in predictor.localize(pick(samples, 6), with_maps=True) if isinstance(found, Localization)]
+    curves = [box_ious(image.maps["blue"], box) for image in found]
+    assert choose_thresholds(predictor, samples).threshold == best_threshold(curves)
+
+
+def test_a_method_in_training_goes_on_in_training(tmp_path: Path) -> None:
+    predictor = a_predictor(FakeMethod())
+    predictor.method.train()
+    choose_thresholds(predictor, images(tmp_path, 1, right=True))
+    assert predictor.method.training
 
 
 def test_fewer_than_five_unseen_images_decide_nothing(tmp_path: Path) -> None:
     trained = images(tmp_path, 10, right=True)
     few = images(tmp_path, FEWEST_CORRECTED - 1, right=False, name="bad")
     weak = without_regions(images(tmp_path, 5, right=False, name="weak"))
-    before = choose_thresholds(localizer(FakeMethod()), trained)
-    assert choose_thresholds(localizer(FakeMethod()), trained, unseen=[*few, *weak]) == before
+    before = choose_thresholds(a_predictor(FakeMethod()), trained)
+    assert choose_thresholds(a_predictor(FakeMethod()), trained, unseen=[*few, *weak]) == before
 
 
 def test_unseen_images_calibrate_where_the_trained_ones_have_labels_only(tmp_path: Path) -> None:
     trained = without_regions(images(tmp_path, 10, right=True))
     unseen = images(tmp_path, 20, right=False, name="bad")
-    choice = choose_thresholds(localizer(FakeMethod()), trained, unseen=unseen)
-    assert choice.rule == RULE_WITHOUT_BOXES
+    choice = choose_thresholds(a_predictor(FakeMethod()), trained, unseen=unseen)
+    assert choice.threshold_rule == RULE_WITHOUT_BOXES
     assert score_of(choice) < 0.2
-    plain = choose_thresholds(localizer(FakeMethod()), trained)
+    plain = choose_thresholds(a_predictor(FakeMethod()), trained)
     assert (plain.score_scale, plain.score_shift) == (1.0, 0.0)
 
 
 def test_a_doubtful_class_is_part_of_what_is_calibrated(tmp_path: Path) -> None:
     trained = images(tmp_path, 60, right=True)
-    doubtful = choose_thresholds(localizer(FakeMethod((0.0, 0.0))), trained)
+    doubtful = choose_thresholds(a_predictor(FakeMethod((0.0, 0.0))), trained)
     assert score_of(doubtful, presence=0.5) > 0.85
 
 
@@ -113,5 +154,5 @@ def test_classes_that_the_method_has_not_learned_are_left_out(tmp_path: Path) ->
         replace(sample, labels=("green",), regions=(CorrectedRegion("green", (0, 0, 9, 9)),))
         for sample in images(tmp_path, 8, right=True, name="green")
     ]
-    before = choose_thresholds(localizer(FakeMethod()), trained)
-    assert choose_thresholds(localizer(FakeMethod()), trained, unseen=green) == before
+    before = choose_thresholds(a_predictor(FakeMethod()), trained)
+    assert choose_thresholds(a_predictor(FakeMethod()), trained, unseen=green) == before

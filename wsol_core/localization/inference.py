@@ -1,0 +1,115 @@
+"""One batch behind the network: decode image files, run the method on them, average its views, pick maps of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wsol_core.data.images import RgbPixels, open_image_small, resize_to_square
+from wsol_core.data.normalization import to_images
+from wsol_core.devices import autocast
+from wsol_core.errors import DataError
+from wsol_core.localization.refinement import SIDE_PX
+from wsol_core.methods.base import WsolMethod
+from wsol_core.records import Sample, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """inputs: (S, S, 3) pixels for each input side. pixels: (224, 224, 3), at the side of final maps."""
+
+    sample: Sample
+    size_wh: tuple[int, int]
+    inputs: tuple[RgbPixels, ...]
+    pixels: RgbPixels
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutput:
+    """What the network says of a batch, averaged over views.
+
+    probabilities: (N, C) and maps: (N, C or 1, h, w) of the N readable ones among `decoded`.
+    """
+
+    decoded: Sequence[DecodedImage | Unreadable]
+    probabilities: Tensor
+    maps: Tensor
+
+    def raw_maps(self, asked: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """For each readable image (A, h, w): the method's maps of the A class indices asked for."""
+        picked = [(row, index) for row, indices in enumerate(asked) for index in indices]
+        if not picked:
+            return [np.zeros((0, 1, 1), np.float32) for _ in asked]
+        shared = self.maps.shape[1] == 1
+        rows = torch.tensor([row for row, _ in picked], device=self.maps.device)
+        columns = torch.tensor([0 if shared else index for _, index in picked], device=self.maps.device)
+        chosen: NDArray[np.float32] = self.maps[rows, columns].cpu().numpy()
+        return np.split(chosen, np.cumsum([len(indices) for indices in asked])[:-1])
+
+
+class InlineExecutor(Executor):
+    """Works at once, in the caller's thread: for one image that takes less time than waking others."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """A future that is done already."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def decode(sample: Sample, sides: Sequence[int]) -> DecodedImage | Unreadable:
+    """The sample's image at each of the network's input `sides`, decoded once."""
+    try:
+        pixels, size_wh = open_image_small(sample.path, max(SIDE_PX, *sides), sample.file)
+    except DataError as error:
+        return Unreadable(sample.file, str(error))
+    small = resize_to_square(pixels, SIDE_PX)
+    inputs = tuple(small if side == SIDE_PX else resize_to_square(pixels, side) for side in sides)
+    return DecodedImage(sample, size_wh, inputs, small)
+
+
+@torch.inference_mode()
+def run_network(
+    method: WsolMethod,
+    decoded: Sequence[DecodedImage | Unreadable],
+    device: torch.device,
+    precision: torch.dtype,
+    flip: bool,
+) -> BatchOutput:
+    """One pass for each input side, and one more of the mirrored images with `flip`.
+
+    On a GPU the work goes on after this returns.
+    """
+    readable = [image for image in decoded if isinstance(image, DecodedImage)]
+    if not readable:
+        return BatchOutput(decoded, torch.zeros(0), torch.zeros(0))
+    logits, maps = [], []
+    for pixels in zip(*(image.inputs for image in readable), strict=True):
+        images = to_images(np.stack(pixels), device)
+        for mirrored in (False, True) if flip else (False,):
+            with autocast(device, precision):
+                prediction = method(images.flip(3) if mirrored else images)
+            logits.append(prediction.logits.float())
+            maps.append(prediction.maps.float().flip(3) if mirrored else prediction.maps.float())
+    return BatchOutput(decoded, method.probabilities(torch.stack(logits).mean(0)), _mean_map(maps))
+
+
+def _mean_map(maps: Sequence[Tensor]) -> Tensor:
+    """Mean of maps (N, C, h, w) of several sizes, at the largest."""
+    if len(maps) == 1:
+        return maps[0]
+    size = max((tuple(values.shape[2:]) for values in maps), key=lambda hw: hw[0] * hw[1])
+    return torch.stack(
+        [F.interpolate(values, size=size, mode="bilinear", align_corners=False) for values in maps]
+    ).mean(0)
