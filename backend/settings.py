@@ -13,8 +13,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from wsol_core.config import BACKBONE_NAMES, METHOD_NAMES
 from wsol_core.errors import ConfigError
+from wsol_core.registry import BACKBONES, METHODS
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -164,8 +164,8 @@ class Settings:
         "folder with pretrained weights, <backbone>.pt or .safetensors",
         shown="torchvision downloads them",
     )
-    method: str = _variable("BOXSTRAP_METHOD", _one_of(*METHOD_NAMES), "boxstrap", "method that jobs train")
-    backbone: str = _variable("BOXSTRAP_BACKBONE", _one_of(*BACKBONE_NAMES), "mobilenet_v2", "backbone that jobs train")
+    method: str = _variable("BOXSTRAP_METHOD", _one_of(*METHODS), "boxstrap", "method that jobs train")
+    backbone: str = _variable("BOXSTRAP_BACKBONE", _one_of(*BACKBONES), "mobilenet_v2", "backbone that jobs train")
     train_minutes: float | None = _variable(
         "TRAIN_MINUTES", _number(0), None, "how long a training lasts", shown="as many epochs as the method wants"
     )

@@ -23,7 +23,7 @@ from wsol_core.devices import autocast, choose_device, choose_precision
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictions_file import write_predictions
 from wsol_core.localization.predictor import Predictor, own_labels
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 from wsol_core.synthetic.dataset import draw_folder
 
 CLASSES, BATCH, SIDE_PX = 5, 32, 224

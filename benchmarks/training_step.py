@@ -15,11 +15,11 @@ import torch.nn.functional as F
 import torchvision
 
 from benchmarks.timing import machine, seconds
-from wsol_core.config import METHOD_NAMES
 from wsol_core.data.batch import Batch
 from wsol_core.devices import autocast, choose_device, choose_precision
 from wsol_core.methods.base import WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
+from wsol_core.registry import METHODS
 from wsol_core.training.optimizers import build_optimizer
 
 CLASSES, SIDE_PX, LATE = 5, 224, 0.9  # LATE: all terms of a stage are on
@@ -48,7 +48,7 @@ def main() -> None:
     print("|---|---|---|---|")
     base = seconds(stock_step)
     print(f"| stock backbone | {arguments.batch / base:.0f} | 1.00 | |")
-    for name in METHOD_NAMES:
+    for name in METHODS:
         method = build_method(name, arguments.backbone, CLASSES, multi_label=False).to(
             device, memory_format=torch.channels_last
         )

@@ -48,6 +48,7 @@ LOADS_NO_TORCH = (
     "wsol_core.records",
     "wsol_core.config",
     "wsol_core.errors",
+    "wsol_core.registry",
     "backend.cli",
     "backend.wiring",
     "backend.queueing.callbacks",

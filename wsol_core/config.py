@@ -6,17 +6,37 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from wsol_core.errors import ConfigError
+from wsol_core.registry import BACKBONES, check_backbone, check_method
 
-METHOD_NAMES = ("boxstrap", "ornet", "bas", "wsl_bg", "cam")
-BACKBONE_NAMES = ("mobilenet_v2", "resnet18", "resnet50", "vgg16", "tiny")
+PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """Everything that decides the weights of a run, apart from the images.
+    """Everything that decides the weights of a training, apart from the images.
 
-    Exactly one of `epochs` and `minutes` rules the length; `epochs` counts all stages together and None of both
-    means the method's own default. `side_px` is the square side images are resized to, a multiple of 32.
+    Args:
+        method: one of `METHODS`.
+        backbone: mobilenet_v2, resnet18, resnet50, vgg16 or tiny, which is small and always learns from scratch.
+        epochs: length of the training, all stages together.
+        minutes: length of the training by the clock, instead of epochs. Without either the method's own epochs count.
+        batch_size: images a step, in each process.
+        accumulate: steps whose gradients are added up before the weights change.
+        side_px: side in pixels of the square that images are resized to, a multiple of 32 and at least 64.
+        holdout: share of the images, in [0, 1), that is kept from training to choose the exported epoch.
+        patience: epochs without a better score on the held-out images that end a stage; 0 never does.
+        seed: decides all that is random. On a CPU the same images, settings and seed give the same weights.
+        device: auto (CUDA where there is one), cpu, cuda or cuda:N.
+        precision: auto (bfloat16 where the hardware has it), float32 or bfloat16.
+        workers: threads that load images; -1 for one a core (at most 8), 0 for the training's own thread.
+        pretrained: whether to begin with ImageNet weights where the backbone has any.
+
+    Raises:
+        ConfigError: a value has no meaning, or both epochs and minutes are given.
+
+    Example:
+        >>> TrainConfig(backbone="tiny", minutes=3).method
+        'boxstrap'
     """
 
     method: str = "boxstrap"
@@ -35,9 +55,9 @@ class TrainConfig:
     pretrained: bool = True
 
     def __post_init__(self) -> None:
-        _one_of("method", self.method, METHOD_NAMES)
-        _one_of("backbone", self.backbone, BACKBONE_NAMES)
-        _one_of("precision", self.precision, ("auto", "float32", "bfloat16"))
+        check_method(self.method)
+        check_backbone(self.backbone)
+        _check("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         if self.epochs is not None and self.minutes is not None:
             raise ConfigError("Give epochs or minutes, not both: each of them rules how long training lasts.")
         _check("epochs", self.epochs, self.epochs is None or self.epochs >= 1, "1 or more")
@@ -47,6 +67,11 @@ class TrainConfig:
         _check("side_px", self.side_px, self.side_px >= 64 and self.side_px % 32 == 0, "a multiple of 32, 64 or more")
         _check("holdout", self.holdout, 0 <= self.holdout < 1, "at least 0 and below 1")
         _check("patience", self.patience, self.patience >= 0, "0 (off) or more epochs")
+
+    @property
+    def wants_weights(self) -> bool:
+        """Whether the training begins with pretrained weights if they can be had."""
+        return self.pretrained and BACKBONES[self.backbone].has_weights
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back."""
@@ -59,11 +84,6 @@ class TrainConfig:
         if unknown := sorted(set(values) - known):
             raise ConfigError(f"Unknown training setting {unknown[0]!r}; known are {', '.join(sorted(known))}.")
         return cls(**values)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name} {value!r} is unknown; choose one of {', '.join(choices)}.")
 
 
 def _check(name: str, value: object, good: bool, rule: str) -> None:

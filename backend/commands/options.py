@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +29,7 @@ def examples(*commands: str) -> str:
     return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{command}[/cyan]" for command in commands)])
 
 
-def one_of(choices: Sequence[str]) -> Callable[[str | None], str | None]:
+def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
     """A check that turns any other value into a usage error that names the choices."""
 
     def check(value: str | None) -> str | None:

@@ -17,8 +17,9 @@ from backend.commands.training_display import duration, showing
 from backend.settings import Settings
 from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
-from wsol_core.config import BACKBONE_NAMES, METHOD_NAMES, TrainConfig
+from wsol_core.config import TrainConfig
 from wsol_core.errors import ConfigError, DataError, TrainingCancelled, WeightsError
+from wsol_core.registry import BACKBONES, METHODS
 from wsol_core.training.progress import TrainingHooks
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            callback=one_of(METHOD_NAMES),
-            help=f"How to learn: {', '.join(METHOD_NAMES)}.",
+            callback=one_of(METHODS),
+            help=f"How to learn: {', '.join(METHODS)}.",
             show_default="boxstrap",
         ),
     ] = None,
@@ -62,8 +63,8 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            callback=one_of(BACKBONE_NAMES),
-            help=f"The network underneath: {', '.join(BACKBONE_NAMES)}. tiny needs no pretrained weights.",
+            callback=one_of(BACKBONES),
+            help=f"The network underneath: {', '.join(BACKBONES)}. tiny needs no pretrained weights.",
             show_default="mobilenet_v2",
         ),
     ] = None,
@@ -199,7 +200,7 @@ def check_weights(config: TrainConfig, weights_dir: Path | None) -> None:
     """
     from wsol_core.networks.pretrained import find_weights
 
-    if not config.pretrained or config.backbone == "tiny" or weights_dir is None:
+    if not config.wants_weights or weights_dir is None:
         return
     if find_weights(config.backbone, weights_dir) is None:
         names = f"{config.backbone}.pt nor {config.backbone}.safetensors"

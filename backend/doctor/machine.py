@@ -15,6 +15,7 @@ from backend.doctor.checks import Finding, failed, ok, warning
 from backend.queueing.connection import connect, socket_path, where
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
+from wsol_core.registry import BACKBONES
 
 OLDEST_REDIS = 5
 GB = 2**30
@@ -91,8 +92,8 @@ def device(settings: Settings) -> Finding:
 def weights(settings: Settings) -> Finding:
     """ImageNet weights of the backbone that jobs train: a file, torchvision's cache, or a download."""
     name = settings.backbone
-    if name == "tiny":
-        return ok("the backbone tiny learns from scratch and needs none")
+    if not BACKBONES[name].has_weights:
+        return ok(f"the backbone {name} learns from scratch and needs none")
     import torch
     import torchvision
 

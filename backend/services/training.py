@@ -11,6 +11,7 @@ from backend.settings import Settings
 from backend.storage.runs import Run, RunState
 from backend.storage.stores import Stores
 from wsol_core.config import TrainConfig
+from wsol_core.registry import BACKBONES
 
 BUTTON, COMMAND_LINE = 'button "Start training"', "command line"  # triggers: why a person's run was started
 
@@ -82,5 +83,5 @@ class TrainingService:
             minutes=settings.train_minutes,
             epochs=settings.train_epochs,
             device=settings.device,
-            pretrained=settings.backbone != "tiny",
+            pretrained=BACKBONES[settings.backbone].has_weights,
         )

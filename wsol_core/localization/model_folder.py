@@ -22,7 +22,7 @@ from wsol_core.errors import CheckpointError
 from wsol_core.files import write_whole
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.methods.base import WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 
 CHECKPOINT, WEIGHTS, CARD, HISTORY = "checkpoint.pt", "model.safetensors", "model.json", "history.jsonl"
 

@@ -14,6 +14,7 @@ from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
 from wsol_core.methods.losses import area_loss, background_activation_loss, classification_loss, region_loss
 from wsol_core.networks.backbones import Backbone
 from wsol_core.records import NO_REGION
+from wsol_core.registry import register_method
 
 HEAD_WIDTH = 1024
 
@@ -39,6 +40,7 @@ class _ClassMaps(nn.Module):
         return maps
 
 
+@register_method("bas")
 class Bas(WsolMethod):
     """Wu, Zhai, Cao, CVPR 2022, arXiv:2112.00580, in the form of the extension, IJCV, arXiv:2309.12943.
 

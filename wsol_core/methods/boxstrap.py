@@ -27,6 +27,7 @@ from wsol_core.methods.pseudo_masks import min_max, pseudo_masks
 from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
 from wsol_core.records import NO_REGION
+from wsol_core.registry import register_method
 
 # docs/methods.md says where each number is from or what changing it did; `python -m benchmarks.ablation` measures it.
 FRESH_LR, PRETRAINED_LR = 2e-2, 2e-3  # of the backbone, by where its features began
@@ -62,6 +63,7 @@ class _Scorer(nn.Module):
         return class_maps.float().mean((2, 3))
 
 
+@register_method("boxstrap")
 class Boxstrap(WsolMethod):
     """Two stages, from what measured best of BAS, ORNet, WSL-BG and self-training.
 

@@ -10,8 +10,10 @@ from wsol_core.data.batch import Batch
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
 from wsol_core.methods.losses import classification_loss
 from wsol_core.networks.backbones import Backbone
+from wsol_core.registry import register_method
 
 
+@register_method("cam")
 class Cam(WsolMethod):
     """Zhou et al., CVPR 2016: class maps are the class's weights applied to every place of the last features.
 

@@ -21,6 +21,7 @@ from wsol_core.methods.losses import (
 )
 from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.unet import BASE, UNetGenerator
+from wsol_core.registry import register_method
 
 AREA, ENTROPY = 0.02, 1.5
 
@@ -39,6 +40,7 @@ class _Classifier(nn.Module):
         return logits
 
 
+@register_method("ornet")
 class OrNet(WsolMethod):
     """Xie et al., Online Refinement of Low-level Feature Based Activation Map, ICCV 2021, arXiv:2110.05741.
 

@@ -14,12 +14,14 @@ from wsol_core.methods.losses import classification_loss, mask_alignment_loss
 from wsol_core.methods.mosaics import border_mosaics
 from wsol_core.methods.pseudo_masks import min_max
 from wsol_core.networks.backbones import Backbone
+from wsol_core.registry import register_method
 
 WIDTH = 256
 EMPTINESS, RAMP_FROM, RAMP_TO = 0.5, 0.1, 0.3
 MOSAIC_SHARE = 4  # a mosaic of either kind for so many images
 
 
+@register_method("wsl_bg")
 class WslBg(WsolMethod):
     """Kou, Zhao, Cui, Wang, arXiv:1909.03619. Only the abstract is public: ITS LOSSES HERE ARE A RECONSTRUCTION.
 

@@ -1,4 +1,4 @@
-"""Classification networks cut into four stages of features. Weights files are weights.py's; heads are the methods'."""
+"""Classification networks cut into four stages of features, without their heads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torchvision
 from torch import Tensor, nn
 
 from wsol_core.errors import ConfigError, WeightsError
+from wsol_core.registry import BACKBONES, check_backbone
 
 STRIDES = (4, 8, 16, 32)
 
@@ -55,16 +56,15 @@ def build_backbone(
           centred: whether cells lie where they are drawn. A padded convolution that halves keeps the even pixels, so
               what torchvision's cells of stride s see lies (s - 1) / 2 pixels up and left of them: 7.5 at stride 16.
               Maps that are read from several strides pay for that. Centred, the second and the fourth halving keep the
-              odd pixels, which leaves 0.5, 1.5 and 2.5 pixels at strides 4, 8 and 16. "tiny" is never: its filters
-              learn where cells lie, and found fewer drawn objects when moved.
+              odd pixels, which leaves 0.5, 1.5 and 2.5 pixels at strides 4, 8 and 16. A backbone without
+              pretrained weights never is: its filters learn where cells lie, and found fewer objects when moved.
     """
-    if name not in _BUILDERS:
-        raise ConfigError(f"backbone {name!r} is unknown; choose one of {', '.join(_BUILDERS)}.")
+    check_backbone(name)
     steps = [after // before for before, after in pairwise(strides)]
     if strides[0] != STRIDES[0] or any(step not in (1, 2) for step in steps):
         raise ConfigError(f"strides {tuple(strides)} are not possible; they start at 4 and grow by 1 or 2 times.")
     backbone = _BUILDERS[name](steps, state)
-    if centred and name != "tiny":
+    if centred and BACKBONES[name].has_weights:
         _centre(backbone)
     return backbone
 

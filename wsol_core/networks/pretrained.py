@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wsol_core.errors import WeightsError
+from wsol_core.registry import BACKBONES
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +42,10 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 def pretrained_state(backbone: str, weights_dir: Path | None, allow_download: bool) -> dict[str, Tensor] | None:
     """The ImageNet state dict of `backbone`: from the folder, else from torchvision's own address.
 
-    Returns None for the tiny backbone, which has none, and, with a warning, where a download is not possible: the
-    training then starts from scratch.
+    Returns None for a backbone that has none, and, with a warning, where a download is not possible: the training then
+    starts from scratch.
     """
-    if backbone == "tiny":
+    if not BACKBONES[backbone].has_weights:
         return None
     if (path := find_weights(backbone, weights_dir)) is not None:
         return load_weights(path)
@@ -56,7 +57,7 @@ def pretrained_state(backbone: str, weights_dir: Path | None, allow_download: bo
             logger.warning("ImageNet weights of %s could not be downloaded (%s).", backbone, error)
     logger.warning(
         "Training %s from scratch, which needs far more images: to start from ImageNet weights, put %s.pt into a "
-        "folder and name it in WSOL_WEIGHTS_DIR.",
+        "folder and name it as weights_dir.",
         backbone,
         backbone,
     )

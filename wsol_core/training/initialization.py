@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wsol_core.config import TrainConfig
 from wsol_core.methods.base import WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 from wsol_core.networks.pretrained import pretrained_state
 from wsol_core.training.step import seeded
 from wsol_core.training.training_data import TrainingData

@@ -19,7 +19,7 @@ from wsol_core.errors import CheckpointError
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import load_model
 from wsol_core.methods.base import WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 
 logger = logging.getLogger(__name__)
 
@@ -76,8 +76,7 @@ def read_warm_start(folder: Path, config: TrainConfig) -> WarmStart | None:
 
 def _was_pretrained(card: ModelCard) -> bool:
     """Older cards do not tell; there it is taken that the weights that were asked for had been found."""
-    asked = card.config.pretrained and card.config.backbone != "tiny"
-    return bool(card.metrics.get("pretrained", asked))
+    return bool(card.metrics.get("pretrained", card.config.wants_weights))
 
 
 def _class_dimensions(config: TrainConfig, classes: int) -> dict[str, list[bool]]:

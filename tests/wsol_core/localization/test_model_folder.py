@@ -24,7 +24,7 @@ from wsol_core.localization.model_folder import (
     save_model,
 )
 from wsol_core.methods.base import WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 from wsol_core.training import checkpoint
 from wsol_core.training.checkpoint import load_checkpoint, resume_config, save_checkpoint
 

@@ -23,7 +23,7 @@ from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import save_model
 from wsol_core.localization.predictor import ImageMaps, Predictor, own_labels
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 from wsol_core.records import Localization, Sample, Unreadable
 
 BOX = (32, 16, 96, 48)  # of the white patch; a quarter of a 128 x 64 image

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from wsol_core.data.batch import Batch
 from wsol_core.methods.base import LossTerms, WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 from wsol_core.records import NO_REGION
 
 SIDE = 64

@@ -6,22 +6,11 @@ import pytest
 import torch
 
 from tests.wsol_core.methods.method_batches import SIDE, noise_batch, tiny_method
-from wsol_core.config import METHOD_NAMES
-from wsol_core.errors import ConfigError
-from wsol_core.methods.registry import METHODS, build_method
+from wsol_core.registry import BUILT_IN
 from wsol_core.training.optimizers import build_optimizer
 
 
-def test_every_name_of_the_configuration_is_a_method() -> None:
-    assert set(METHODS) == set(METHOD_NAMES)
-
-
-def test_an_unknown_method_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"'adl'.*boxstrap"):
-        build_method("adl", "tiny", 2, False)
-
-
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_maps_and_scores_have_their_shapes_and_range(name: str) -> None:
     method = tiny_method(name).eval()
     with torch.no_grad():
@@ -34,7 +23,7 @@ def test_maps_and_scores_have_their_shapes_and_range(name: str) -> None:
 
 
 @pytest.mark.parametrize("classes", [1, 2, 30])
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_every_stage_trains_with_few_and_many_classes(name: str, classes: int) -> None:
     method = tiny_method(name, classes)
     for stage in method.stages:
@@ -46,7 +35,7 @@ def test_every_stage_trains_with_few_and_many_classes(name: str, classes: int) -
         assert torch.isfinite(total)
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_every_stage_trains_with_several_labels_a_image(name: str) -> None:
     method = tiny_method(name, multi_label=True)
     batch = noise_batch()
@@ -58,7 +47,7 @@ def test_every_stage_trains_with_several_labels_a_image(name: str) -> None:
         assert all(torch.isfinite(term) for term in terms.values())
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_the_optimiser_learns_what_the_stage_frees_and_nothing_else(name: str) -> None:
     method = tiny_method(name)
     for stage in method.stages:
@@ -70,7 +59,7 @@ def test_the_optimiser_learns_what_the_stage_frees_and_nothing_else(name: str) -
         assert set(learning) == free
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_steps_on_one_batch_lower_the_classification_loss(name: str) -> None:
     method = tiny_method(name)
     stage = method.stages[0]
@@ -87,7 +76,7 @@ def test_steps_on_one_batch_lower_the_classification_loss(name: str) -> None:
     assert values[-1] < 0.8 * values[0]
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_bfloat16_autocast_gives_finite_terms_in_float32(name: str) -> None:
     method = tiny_method(name).to(memory_format=torch.channels_last)
     for stage in method.stages:

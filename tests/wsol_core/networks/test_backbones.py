@@ -6,14 +6,14 @@ import pytest
 import torch
 import torchvision
 
-from wsol_core.config import BACKBONE_NAMES
 from wsol_core.errors import ConfigError, WeightsError
-from wsol_core.networks.backbones import OddPixels, build_backbone
+from wsol_core.networks.backbones import _BUILDERS, OddPixels, build_backbone
+from wsol_core.registry import BACKBONES
 
 SIDE = 64
 
 
-@pytest.mark.parametrize("name", BACKBONE_NAMES)
+@pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("strides", [(4, 8, 16, 32), (4, 8, 16, 16), (4, 8, 8, 16)])
 @pytest.mark.parametrize("centred", [False, True])
 def test_stages_have_the_strides_and_channels_they_promise(name: str, strides: tuple[int, ...], centred: bool) -> None:
@@ -71,6 +71,10 @@ def test_the_tiny_backbone_is_tiny() -> None:
 def test_impossible_strides_are_refused(strides: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="strides"):
         build_backbone("tiny", strides)
+
+
+def test_every_registered_backbone_can_be_built_and_no_other() -> None:
+    assert sorted(BACKBONES) == sorted(_BUILDERS)
 
 
 def test_an_unknown_backbone_is_named() -> None:

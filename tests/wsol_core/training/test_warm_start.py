@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, draw, same
-from wsol_core.config import METHOD_NAMES, TrainConfig
+from wsol_core.config import TrainConfig
 from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import HISTORY, load_model, save_model
 from wsol_core.methods.base import WsolMethod
-from wsol_core.methods.registry import build_method
+from wsol_core.methods.build import build_method
 from wsol_core.records import Sample
+from wsol_core.registry import BUILT_IN
 from wsol_core.training.fit import fit
 from wsol_core.training.history import read_history
 from wsol_core.training.progress import Progress, TrainingHooks
@@ -62,7 +63,7 @@ def begun_with(old: WsolMethod, config: TrainConfig, before: tuple[str, ...], no
     return method
 
 
-@pytest.mark.parametrize("name", METHOD_NAMES)
+@pytest.mark.parametrize("name", BUILT_IN)
 @pytest.mark.parametrize("now", [OLD, ("red", "blue"), ("white", "red", "black", "blue"), ("green",), ("white",)])
 def test_a_known_class_is_seen_as_before_in_any_company(name: str, now: tuple[str, ...]) -> None:
     config = TrainConfig(method=name, backbone="tiny")
