@@ -1,1 +1,1 @@
-"""Boxstrap as people and programs use it: the command line. What learns and localizes is wsol_core's."""
+"""Boxstrap's service: an ML backend for Label Studio, its workers, and the command `boxstrap`. wsol_core learns."""

@@ -1,4 +1,4 @@
-"""The settings' name and password, which callers have to give; for `boxstrap serve` and label-studio-ml's server."""
+"""HTTP basic authentication with the settings' name and password, for `boxstrap serve` and label-studio-ml's server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from backend.errors import NotAllowedError
 from backend.settings import Settings
 
-OPEN: Final = ("/health",)  # says nothing, and containers ask it without a password
+OPEN: Final = ("/health",)  # tells nothing, and health checks of containers have no password
 
 
 def refuse(settings: Settings, path: str, authorization: str) -> NotAllowedError | None:
@@ -22,7 +22,7 @@ def refuse(settings: Settings, path: str, authorization: str) -> NotAllowedError
 
 
 def _matches(authorization: str, wanted: bytes) -> bool:
-    """In a time that does not depend on where they differ."""
+    """Compare in a time that does not depend on where the two differ."""
     kind, _, value = authorization.partition(" ")
     try:
         given = base64.b64decode(value, validate=True)

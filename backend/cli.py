@@ -1,4 +1,4 @@
-"""The command `boxstrap`: its commands, and how each kind of failure ends. What a command does is in commands/.
+"""The program `boxstrap`: its commands (see commands/), and how each kind of failure ends.
 
 Exit codes: 0 done, 1 a sentence on stderr says what is wrong, 2 the command line has no meaning, 130 Ctrl-C.
 """

@@ -1,6 +1,6 @@
-"""What Boxstrap reads from environment variables, all of it; no other module of ours reads the environment.
+"""All settings that Boxstrap reads from environment variables; no other module reads the environment.
 
-Every variable stands with its meaning in `Settings`; the README's table is generated from there. torch itself reads
+Every variable stands with its meaning in `Settings`, and docs/settings.md is generated from there. torch itself reads
 MASTER_ADDR and MASTER_PORT, which torchrun sets.
 """
 

@@ -66,8 +66,8 @@ class StopRequest:
 
 
 @contextmanager
-def ends_with(sentence: str) -> Iterator[None]:
-    """A Ctrl-C inside ends the command with `sentence`."""
+def on_interrupt(sentence: str) -> Iterator[None]:
+    """Inside, a Ctrl-C ends the command with `sentence`."""
     try:
         yield
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Templates of the pages that people see, all of them read and escaped the same way."""
+"""The Jinja environment of all HTML pages: values are escaped, and an undefined name is an error."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def template_environment(templates: Path) -> Environment:
-    """Of a folder of templates; a name that a template lacks is an error."""
+    """The environment for the templates in a folder."""
     return Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,  # titles and class names are other people's text

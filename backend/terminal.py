@@ -1,7 +1,4 @@
-"""What a person sees: sentences, warnings, progress bars and a service's log, all on stderr.
-
-Results go to stdout (`write_result`).
-"""
+"""Terminal output: messages, warnings, progress bars and a service's log on stderr; results on stdout."""
 
 from __future__ import annotations
 
@@ -110,7 +107,7 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) ->
 
 
 @contextmanager
-def counting(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def progress_bar(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """A bar on stderr for `total` pictures; call the function with how many are done. Nothing without a terminal."""
     columns = (
         TextColumn("{task.description}"),
@@ -131,8 +128,8 @@ def counting(doing: str, total: int | None) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def working(doing: str) -> Iterator[None]:
-    """Something turns on a terminal while a work of unknown length is going on."""
+def spinner(doing: str) -> Iterator[None]:
+    """Show a spinner on a terminal while the body runs."""
     if stderr_console().is_terminal:
         with stderr_console().status(doing):
             yield

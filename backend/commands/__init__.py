@@ -1,1 +1,1 @@
-"""The commands of `boxstrap`, one file each. They load torch when they run, never when they are imported."""
+"""The commands of `boxstrap`, one file each. They import what is heavy when they run, never before."""

@@ -1,4 +1,4 @@
-"""`boxstrap doctor`: everything that has to work together, each with what to do where it does not."""
+"""`boxstrap doctor`: check everything that has to work together, and say what to do where it does not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from backend.commands.options import JsonOption, examples
 from backend.settings import Settings
-from backend.terminal import working, write_json, write_table
+from backend.terminal import spinner, write_json, write_table
 
 if TYPE_CHECKING:
     from backend.doctor.checks import Row
@@ -42,7 +42,7 @@ def command(
 
     settings = Settings.from_env()
     checks = CheckList(secrets_of(settings))
-    with working("Looking"):
+    with spinner("Looking"):
         url = backend_url.rstrip("/") if backend_url else None
         examine(build(settings), Questions(project, url), checks)
     if as_json:

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from backend.commands.options import JsonOption, examples
-from backend.signals import ends_with
-from backend.terminal import counting, write_json, write_result
+from backend.signals import on_interrupt
+from backend.terminal import progress_bar, write_json, write_result
 
 EXAMPLES = examples("boxstrap draw pictures", "boxstrap draw pictures --classes 2 --images 40 --seed 7")
 
@@ -27,7 +27,7 @@ def command(
 
     start = time.monotonic()
     stopped = f"Stopped; {folder} holds part of the pictures. Delete it before drawing again."
-    with ends_with(stopped), counting("Drawing", images) as done:
+    with on_interrupt(stopped), progress_bar("Drawing", images) as done:
         draw_folder(folder, classes, images, seed, on_image=done)
     seconds = time.monotonic() - start
     if as_json:

@@ -15,8 +15,8 @@ from rich.table import Table
 
 from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, ModelArgument, SplitOption, examples
 from backend.commands.training_display import duration
-from backend.signals import ends_with
-from backend.terminal import counting, warn_of, working, write_json
+from backend.signals import on_interrupt
+from backend.terminal import progress_bar, spinner, warn_of, write_json
 from wsol_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def command(
     """Measure boxes and masks against the true ones in IMAGES/annotations.jsonl."""
     inputs = Inputs(model, images, split, report, device)
     start = time.monotonic()
-    with ends_with("Stopped; nothing was measured."):
+    with on_interrupt("Stopped; nothing was measured."):
         measured = run(inputs)
     warn_of(measured.skipped)
     page = None if report is None else report / "index.html"
@@ -84,7 +84,7 @@ def run(inputs: Inputs) -> EvaluationReport:
 
     data = read_folder(inputs.images, inputs.split)
     warn_of(data.skipped)
-    with working("Loading the model"):
+    with spinner("Loading the model"):
         # Loading torch takes seconds; a wrong folder is known without it.
         from wsol_core.evaluation.evaluate import evaluate
         from wsol_core.localization.predictor import Predictor
@@ -93,7 +93,7 @@ def run(inputs: Inputs) -> EvaluationReport:
     if unknown := sorted(set(data.classes) - set(predictor.card.classes)):
         known = ", ".join(predictor.card.classes)
         raise DataError(f"The model does not know the class {unknown[0]!r} of {inputs.images}; it knows {known}.")
-    with counting("Measuring", len(data.samples)) as done:
+    with progress_bar("Measuring", len(data.samples)) as done:
         numbers = itertools.count(1)
         measured = evaluate(predictor, data.samples, lambda *_: done(next(numbers)))
     if inputs.report is not None:
@@ -109,7 +109,7 @@ def write_html(
     from wsol_core.localization.model_folder import HISTORY
     from wsol_core.training.history import read_history
 
-    with working("Writing the report"):
+    with spinner("Writing the report"):
         write_report(measured, predictor, samples, folder, read_history(model / HISTORY))
 
 

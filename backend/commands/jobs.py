@@ -1,4 +1,4 @@
-"""`boxstrap jobs` and `boxstrap preannotate`: what the workers do and are to do."""
+"""`boxstrap jobs` and `boxstrap preannotate`: list and cancel trainings, and write predictions into a project."""
 
 from __future__ import annotations
 

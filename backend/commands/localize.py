@@ -20,8 +20,8 @@ from backend.commands.options import (
     one_of,
 )
 from backend.commands.training_display import duration
-from backend.signals import ends_with
-from backend.terminal import counting, warn_of, working, write_json, write_result
+from backend.signals import on_interrupt
+from backend.terminal import progress_bar, spinner, warn_of, write_json, write_result
 from wsol_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def command(
     """Write boxes, masks and polygons of the pictures in IMAGES; they need no class folders."""
     inputs = Inputs(model, images, out, split, labels, maps, device)
     start = time.monotonic()
-    with ends_with(f"Stopped; {out / 'predictions.jsonl'} is written only when all pictures are done."):
+    with on_interrupt(f"Stopped; {out / 'predictions.jsonl'} is written only when all pictures are done."):
         summary = run(inputs)
     if not summary.images - len(summary.unreadable):
         raise DataError(f"None of the {summary.images} pictures can be read; the first: {summary.unreadable[0]}")
@@ -84,7 +84,7 @@ def run(inputs: Inputs) -> PredictionSummary:
 
     data = read_folder(inputs.images, inputs.split, labelled=False)
     warn_of(data.skipped)
-    with working("Loading the model"):
+    with spinner("Loading the model"):
         # Loading torch takes seconds; a wrong folder is known without it.
         from wsol_core.localization.predictions_file import write_predictions
         from wsol_core.localization.predictor import Predictor, own_labels
@@ -94,7 +94,7 @@ def run(inputs: Inputs) -> PredictionSummary:
     if given:
         check_labels(data.samples, predictor.card.classes)
     results = predictor.localize(data.samples, own_labels if given else None, inputs.maps)
-    with counting("Localizing", len(data.samples)) as done:
+    with progress_bar("Localizing", len(data.samples)) as done:
         return write_predictions(results, inputs.out, inputs.maps, done)
 
 

@@ -46,7 +46,8 @@ def policy(
         str | None, typer.Option("--cron", metavar="EXPR", help="Train at these times of the server; '': at none.")
     ] = None,
     quiet: Annotated[
-        str | None, typer.Option("--quiet", metavar="HH:MM-HH:MM", help="Start nothing by itself then; '': no such.")
+        str | None,
+        typer.Option("--quiet", metavar="HH:MM-HH:MM", help="No training starts by itself then; '': none."),
     ] = None,
     min_per_class: Annotated[
         int | None,

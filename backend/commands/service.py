@@ -48,10 +48,10 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
 
 def worker(
     kind: Annotated[
-        str, typer.Argument(metavar="predict|train", callback=one_of(("predict", "train")), help="What it works on.")
+        str, typer.Argument(metavar="predict|train", callback=one_of(("predict", "train")), help="Which jobs it runs.")
     ],
 ) -> None:
-    """Work on one kind of jobs: predictions with models kept loaded, or trainings, a process each."""
+    """Run one kind of jobs: predictions, with models kept loaded, or trainings, a process each."""
     from backend.processes.worker import run_worker
 
     settings = Settings.from_env()

@@ -5,19 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from backend.errors import BackendError
 from wsol_core.errors import WsolError
 
-OK, WARNING, FAILED, SKIPPED = "ok", "warning", "failed", "not checked"
 LIMIT_S = 20.0
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    WARNING = "warning"  # it works, and could work better
+    FAILED = "failed"
+    NOT_CHECKED = "not checked"  # since something else fails
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """`found` is what is so; `advice` is one sentence on what to do, where there is something to do."""
 
-    state: str
+    state: State
     found: str
     advice: str = ""
 
@@ -33,17 +42,17 @@ class Row:
 
 def ok(found: str) -> Finding:
     """Nothing to do."""
-    return Finding(OK, found)
+    return Finding(State.OK, found)
 
 
 def warning(found: str, advice: str) -> Finding:
     """It works, and could work better."""
-    return Finding(WARNING, found, advice)
+    return Finding(State.WARNING, found, advice)
 
 
 def failed(found: str, advice: str) -> Finding:
     """It does not work."""
-    return Finding(FAILED, found, advice)
+    return Finding(State.FAILED, found, advice)
 
 
 @dataclass(slots=True)
@@ -64,12 +73,12 @@ class CheckList:
 
     def skip(self, name: str, because: str, project: str = "") -> None:
         """Notes that something could not be looked at."""
-        self._add(Row(name, project, Finding(SKIPPED, because)))
+        self._add(Row(name, project, Finding(State.NOT_CHECKED, because)))
 
     @property
     def has_failed(self) -> bool:
         """Whether anything does not work."""
-        return any(row.finding.state == FAILED for row in self.rows)
+        return any(row.finding.state == State.FAILED for row in self.rows)
 
     def _add(self, row: Row) -> Finding:
         finding = row.finding
@@ -84,7 +93,7 @@ def _look(look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except (BackendError, WsolError) as error:  # their messages say what to do
-        return Finding(FAILED, str(error))
+        return Finding(State.FAILED, str(error))
     except Exception as error:  # a check with a fault must not hide the others
         text = " ".join(str(error).split())[:300] or "no message"
         return failed(f"{type(error).__name__}: {text}", "This is a fault of the program; please report it.")

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from backend.doctor import machine, project, server
-from backend.doctor.checks import FAILED, CheckList, Finding, ok
+from backend.doctor.checks import CheckList, Finding, State, ok
 from backend.doctor.project import ProjectView
 from backend.queueing.queue import BULK, PREDICT, TRAIN
 from backend.settings import Settings
@@ -33,16 +33,16 @@ def examine(parts: Parts, questions: Questions, checks: CheckList) -> None:
     _machine(settings, checks)
     checks.check("own address", lambda: server.own_address(settings, questions.url))
     reached = checks.check("Label Studio", lambda: server.address(settings))
-    if reached.state == FAILED and settings.label_studio_api_key:
+    if reached.state == State.FAILED and settings.label_studio_api_key:
         checks.skip("access token", "Label Studio does not answer")
         may_ask = False
     else:
-        may_ask = checks.check("access token", lambda: server.token(settings)).state != FAILED
+        may_ask = checks.check("access token", lambda: server.token(settings)).state != State.FAILED
     numbers = [questions.project] if questions.project else [known.id for known in parts.services.projects.all()]
     if not numbers:
         checks.skip("projects", "none has connected to this Boxstrap; name one with --project")
     for number in numbers:
-        if may_ask and reached.state != FAILED:
+        if may_ask and reached.state != State.FAILED:
             _project(parts, number, questions.url, checks)
         else:
             checks.skip("project", "Label Studio cannot be asked", number)
@@ -58,7 +58,7 @@ def _machine(settings: Settings, checks: CheckList) -> None:
     checks.check("settings", lambda: machine.settings_read(settings))
     redis = checks.check("Redis", lambda: machine.redis_server(settings))
     for queue in (TRAIN, PREDICT, BULK):
-        if redis.state == FAILED:
+        if redis.state == State.FAILED:
             checks.skip(f"workers for {queue}", "Redis does not answer")
         else:
             checks.check(f"workers for {queue}", partial(machine.workers, settings, queue))
@@ -75,7 +75,7 @@ def _project(parts: Parts, number: str, url: str | None, checks: CheckList) -> N
         return ok(str(values.get("title") or "without a title"))
 
     client = server.client(parts.settings)
-    if checks.check("project", read, number).state == FAILED:
+    if checks.check("project", read, number).state == State.FAILED:
         for name in PROJECT_CHECKS:
             checks.skip(name, "the project cannot be read", number)
         return
@@ -92,7 +92,7 @@ def _project(parts: Parts, number: str, url: str | None, checks: CheckList) -> N
     )
     found: dict[str, Finding] = {}
     for name, look in zip(PROJECT_CHECKS, looks, strict=True):
-        if name == "webhook round trip" and found["webhook"].state == FAILED:
+        if name == "webhook round trip" and found["webhook"].state == State.FAILED:
             checks.skip(name, "the webhook fails", number)
             continue
         found[name] = checks.check(name, look, number, MANY_TASKS_S if name == "labels" else PROJECT_S)

@@ -23,8 +23,8 @@ LITTLE_BYTES, TOO_LITTLE_BYTES = 5 * GB, GB // 2
 WORKERS = {TRAIN: "boxstrap worker train", PREDICT: "boxstrap worker predict", BULK: "boxstrap worker predict"}
 
 
-def patient_queue(settings: Settings) -> JobQueue:
-    """Queues whose Redis is waited for less long than for a job's result."""
+def impatient_queue(settings: Settings) -> JobQueue:
+    """The queues, over a connection that gives up soon: a job's result is worth a longer wait than an answer here."""
     return JobQueue(connect(replace(settings, predict_timeout_s=1)))
 
 
@@ -41,7 +41,7 @@ def redis_server(settings: Settings) -> Finding:
             "Start `boxstrap up`, or set REDIS_URL to a Redis of your own.",
         )
     try:
-        facts = patient_queue(settings).connection.info("server")
+        facts = impatient_queue(settings).connection.info("server")
     except AuthenticationError:
         return failed(f"{where(settings)} refuses the password", "Correct the password in REDIS_URL.")
     except RedisError as error:
@@ -60,7 +60,7 @@ def redis_server(settings: Settings) -> Finding:
 
 def workers(settings: Settings, queue: str) -> Finding:
     """Somebody works on the queue."""
-    count = len(patient_queue(settings).workers(queue))
+    count = len(impatient_queue(settings).workers(queue))
     if not count:
         return failed(f"nobody works on {queue}", f"Start `{WORKERS[queue]}`, or `boxstrap up`, which does.")
     return ok(f"{count} running")

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from backend.doctor.checks import Finding, failed, ok, warning
+from backend.doctor.checks import Finding, State, failed, ok, warning
 from backend.errors import ImageError, LabelStudioError
 from backend.images.open_store import open_media
 from backend.labelstudio.client import LabelStudioClient
@@ -175,7 +175,7 @@ def picture(view: ProjectView) -> Finding:
         try:
             size = open_media(rules, view.client).fetch(image_reference(task, config), view.id, task["id"]).stat()
         except ImageError as error:
-            return Finding("failed", f"task {task['id']}: {error}")
+            return Finding(State.FAILED, f"task {task['id']}: {error}")
     return ok(f"task {task['id']}: {size.st_size / 1e3:,.0f} kB")
 
 

@@ -80,6 +80,6 @@ def test_ctrl_c_while_drawing_says_what_is_left(
             pass
         raise AssertionError("The signal was not handled.")
 
-    monkeypatch.setattr(drawing, "draw_picture", interrupted)
+    monkeypatch.setattr(drawing, "draw_image", interrupted)
     said = error_of(capsys, "draw", tmp_path / "drawn", code=130)
     assert said == f"Stopped; {tmp_path / 'drawn'} holds part of the pictures. Delete it before drawing again."

@@ -42,7 +42,7 @@ def test_an_old_redis_is_refused(settings: Settings, monkeypatch: pytest.MonkeyP
 
     old = JobQueue.__new__(JobQueue)
     old.connection = OldRedis()  # type: ignore[assignment]
-    monkeypatch.setattr(machine, "patient_queue", lambda _settings: old)
+    monkeypatch.setattr(machine, "impatient_queue", lambda _settings: old)
     says(machine.redis_server(settings), "failed", "Redis 4.0.14", "Install version 5 or newer")
 
 

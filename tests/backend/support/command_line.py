@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,3 +48,8 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
         yield on_progress
 
     monkeypatch.setattr(train, "showing", showing)
+
+
+def fail_with_no_space(*_: object) -> int:
+    """What a write does on a full disk."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

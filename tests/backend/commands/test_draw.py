@@ -1,0 +1,35 @@
+"""`boxstrap draw`: what it writes and says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.cli import main
+from tests.backend.support.command_line import error_of, fail_with_no_space
+
+
+def test_draw_writes_pictures_and_says_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["draw", str(tmp_path / "drawn"), "--classes", "2", "--images", "4"]) == 0
+    assert len(list((tmp_path / "drawn/images").rglob("*.jpg"))) == 4
+    said = capsys.readouterr()
+    assert "4 pictures drawn" in said.out
+    assert f"Next: boxstrap train {tmp_path / 'drawn'}" in said.out
+    assert said.err == ""
+
+
+def test_draw_tells_programs_the_same_in_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["draw", str(tmp_path / "drawn"), "--classes", "1", "--images", "1", "--seed", "9", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts.pop("seconds") >= 0
+    assert facts == {"folder": str(tmp_path / "drawn"), "images": 1, "classes": 1, "seed": 9}
+
+
+def test_a_full_disk_faked_by_a_failing_write_is_a_sentence_of_draw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Path, "write_bytes", fail_with_no_space)
+    said = error_of(capsys, "draw", tmp_path / "drawn", "--images", "4")
+    assert "No space left on device" in said and str(tmp_path) in said
