@@ -1,6 +1,6 @@
-"""The checkpoint of a training: its whole state in one file, replaced whole or not at all.
+"""The checkpoint of a training: its whole state in one file, replaced whole or not at all, and when it is written.
 
-What the state holds is in training/state.py. Nothing here reads pickles that could run code.
+Reading runs no code that a file could bring along (`weights_only`).
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ import io
 import pickle
 import zipfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim import Optimizer
 
 from wsol_core.config import TrainConfig
 from wsol_core.errors import CheckpointError, ConfigError
 from wsol_core.files import write_whole
 from wsol_core.localization.model_folder import CHECKPOINT, is_finished, read_card
+from wsol_core.training.history import History
+from wsol_core.training.state import TrainingContext, TrainingState
+from wsol_core.training.time_budget import TimeBudget
 
+CHECKPOINT_S = 60.0  # at least this often
+CHECKPOINT_SHARE = 20  # an epoch's end is saved only when this many times the writing time has gone by since the last
 FORMAT = "boxstrap training checkpoint 1"
 # Everything that torch.load raises on a torn or foreign file.
 _TORN = (
@@ -31,6 +38,55 @@ _TORN = (
     TypeError,
     zipfile.BadZipFile,
 )
+
+
+class Checkpointer:
+    """Saves on the main process alone."""
+
+    def __init__(self, context: TrainingContext, state: TrainingState, budget: TimeBudget, history: History) -> None:
+        self._context = context
+        self._state = state
+        self._budget = budget
+        self._history = history
+        self._saved_s, self._saving_s = budget.now_s(), 0.0
+
+    def after_step(self, optimizer: Optimizer) -> None:
+        """Saves where this step ends an epoch, or where the last checkpoint is old."""
+        elapsed_s = self._budget.now_s() - self._saved_s
+        ends_epoch = self._state.step % self._context.steps_per_epoch == 0
+        if elapsed_s >= CHECKPOINT_S or (ends_epoch and elapsed_s >= CHECKPOINT_SHARE * self._saving_s):
+            self.save(optimizer)
+
+    def save(self, optimizer: Optimizer) -> None:
+        """Replaces the checkpoint by the training as it is now."""
+        if not self._context.peers.is_main:
+            return
+        start_s = self._budget.now_s()
+        values = {
+            "config": self._context.config.to_dict(),
+            "identity": dict(self._context.identity),
+            **asdict(self._context.initialization),
+            "elapsed_s": start_s,
+            "history_lines": self._history.lines,
+            "run": self._state.to_dict(),
+            "weights": self._context.method.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
+        save_checkpoint(self._context.folder, values)
+        self._saved_s = self._budget.now_s()
+        self._saving_s = self._saved_s - start_s
+
+    def restore(self, optimizer: Optimizer, checkpoint: Mapping[str, Any]) -> None:
+        """Loads weights and optimiser; CheckpointError where they are those of another network."""
+        try:
+            self._context.method.load_state_dict(checkpoint["weights"])
+            optimizer.load_state_dict(checkpoint["optimizer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise CheckpointError(
+                f"The checkpoint in {self._context.folder} does not fit this training ({reason}); "
+                "train into another folder."
+            ) from error
 
 
 def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:

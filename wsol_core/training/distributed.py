@@ -69,7 +69,7 @@ class Peers:
         dist.all_reduce(said, op=dist.ReduceOp.MAX)
         return bool(said.item())
 
-    def from_main(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """The main process's `value`, a plain one, on every process."""
         if self.world_size == 1:
             return value
@@ -77,7 +77,7 @@ class Peers:
         dist.broadcast_object_list(box, src=0, device=self._device)
         return box[0]
 
-    def share_weights(self, module: nn.Module) -> None:
+    def broadcast_weights(self, module: nn.Module) -> None:
         """Parameters and buffers become the main process's."""
         if self.world_size > 1:
             for tensor in module.state_dict().values():

@@ -75,7 +75,7 @@ def _metrics(
         "train_pictures": float(len(data.train)),
         "train_steps": float(sum(plan.steps for plan in state.plans)),
         "train_seconds": round(seconds, 3),
-        "skipped_steps": float(state.steps.bad_steps),
+        "skipped_steps": float(state.steps.skipped_steps),
         "pretrained": float(context.initialization.pretrained),
         "warm_start": float(context.initialization.warm_start),
     }
@@ -91,7 +91,7 @@ def _metrics(
 
 def _affordable_images(state: TrainingState, budget: TimeBudget) -> int:
     """How many images the thresholds are chosen on; fewer where minutes rule and the stages took too long."""
-    if budget.total_s is None or not state.costs.finish_s:
+    if budget.total_s is None or not state.costs.export_s:
         return MOST_IMAGES
-    left = (budget.total_s - budget.now_s()) / state.costs.finish_s
+    left = (budget.total_s - budget.now_s()) / state.costs.export_s
     return max(FEWEST_IMAGES, min(MOST_IMAGES, int(MOST_IMAGES * left)))

@@ -104,7 +104,7 @@ def fit(
             method, initialization = initial_method(config, data, weights_dir, warm_start, device)
         else:
             method, initialization = resumed_method(config, data, checkpoint, device)
-        peers.share_weights(method)
+        peers.broadcast_weights(method)
         held_out = _held_out(data, config.side_px, peers)
         predictor = uncalibrated_predictor(method, data, config, device)
         context = TrainingContext(
@@ -125,7 +125,7 @@ def fit(
         loop = TrainingLoop(context, predictor.precision, checkpoint)
         state = loop.run()
         card = export_model(context, predictor, data, held_out, state, loop.budget) if peers.is_main else None
-        return ModelCard.from_dict(peers.from_main(card and card.to_dict()))
+        return ModelCard.from_dict(peers.broadcast(card and card.to_dict()))
 
 
 def _loader(
@@ -149,6 +149,6 @@ def _loader(
 def _held_out(data: TrainingData, side_px: int, peers: Peers) -> HeldOut | None:
     """The images that the main process scores epochs on; None on every process where it has none."""
     samples, images = plain_images(data.held_out, side_px) if peers.is_main else ([], torch.zeros(0))
-    if not peers.from_main(len(samples)):
+    if not peers.broadcast(len(samples)):
         return None
     return HeldOut(images, torch.tensor([data.classes.index(sample.labels[0]) for sample in samples]))

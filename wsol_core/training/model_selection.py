@@ -139,7 +139,7 @@ class EpochChoice:
         self.last_gain_epoch = 0
         self._peak: Tensor | None = None
 
-    def judge(self, epoch: int, scores: Tensor, method: nn.Module) -> None:
+    def update(self, epoch: int, scores: Tensor, method: nn.Module) -> None:
         """Takes the weights of `epoch` (later than all before), with their `scores` (N,), unless they are worse."""
         if self._peak is None or scores.mean() > self._peak.mean() + TIE * self._peak.mean().abs():
             self.last_gain_epoch = epoch

@@ -73,12 +73,12 @@ def validation_interval(steps: int, steps_per_epoch: int, most: int) -> int:
     return steps_per_epoch * max(1, math.ceil(steps / (steps_per_epoch * most)))
 
 
-def stage_budget_s(total_s: float, used_s: float, finish_s: float, shares: Sequence[float]) -> float:
+def stage_budget_s(total_s: float, used_s: float, export_s: float, shares: Sequence[float]) -> float:
     """Seconds for the stage of `shares[0]`, when the stages of `shares` share what is left.
 
-    Of `total_s`, `used_s` are gone and `finish_s` are needed after the last stage.
+    Of `total_s`, `used_s` are gone and `export_s` are needed after the last stage.
     """
-    left = total_s * (1 - TIME_MARGIN) - used_s - finish_s
+    left = total_s * (1 - TIME_MARGIN) - used_s - export_s
     return max(0.0, left * shares[0] / sum(shares))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import asdict, dataclass, field
+import math
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,9 +19,10 @@ from wsol_core.methods.base import WsolMethod
 from wsol_core.training.distributed import Peers
 from wsol_core.training.initialization import Initialization
 from wsol_core.training.model_selection import EpochChoice
+from wsol_core.training.optimizers import build_optimizer
 from wsol_core.training.progress import TrainingHooks
-from wsol_core.training.schedule import StagePlan
-from wsol_core.training.step import StepState
+from wsol_core.training.schedule import StagePlan, lr_factor
+from wsol_core.training.step import Stepper, StepPlace, StepState
 from wsol_core.training.time_budget import Costs
 
 
@@ -58,6 +61,34 @@ class TrainingContext:
     measure_export: Callable[[], float] = float
     identity: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps, each on `accumulate` batches; at least 1."""
+        return max(1, self.source.batches_per_epoch // self.config.accumulate)
+
+    def epoch_of(self, step: int) -> int:
+        """The epoch, from 1, that `step` (from 1) of a stage is in."""
+        return max(1, math.ceil(step / self.steps_per_epoch))
+
+    def validates(self, index: int) -> bool:
+        """Whether epochs of stage `index` are scored: only the last stage's weights are exported."""
+        return self.validate is not None and index == len(self.method.stages) - 1
+
+    def build_stepper(self, index: int, steps: StepState) -> Stepper:
+        """A fresh optimiser for stage `index`, and what runs its steps."""
+        stage = self.method.stages[index]
+        optimizer = build_optimizer(self.method.parameter_groups(stage), self.method.optimizer(stage))
+        return Stepper(self.method, optimizer, self.device, self.config.seed, self.peers, steps)
+
+    def place(self, index: int, step: int, plan: StagePlan) -> StepPlace:
+        """Where step `step` (from 0) of stage `index` is in `plan`."""
+        progress = plan.progress(step)
+        return StepPlace(self.method.stages[index], index, step, progress, lr_factor(progress, plan.steps))
+
+    def next_batches(self, source: Iterator[Batch]) -> list[Batch]:
+        """The batches of one optimiser step."""
+        return list(islice(source, self.config.accumulate))
+
 
 @dataclass(slots=True)
 class TrainingState:
@@ -83,7 +114,7 @@ class TrainingState:
             "step": self.step,
             "batch": self.batch,
             "plans": [plan.to_dict() for plan in self.plans],
-            "costs": asdict(self.costs),
+            "costs": self.costs.to_dict(),
             "choice": self.choice.to_dict(),
         }
 
@@ -92,12 +123,12 @@ class TrainingState:
         """The state of `to_dict`'s values; CheckpointError where they are no such."""
         try:
             return cls(
-                StepState(**values["steps"]),
+                StepState.from_dict(values["steps"]),
                 values["stage_index"],
                 values["step"],
                 values["batch"],
                 [StagePlan(**plan) for plan in values["plans"]],
-                Costs(**values["costs"]),
+                Costs.from_dict(values["costs"]),
                 EpochChoice.from_dict(values["choice"]),
             )
         except (KeyError, TypeError) as error:

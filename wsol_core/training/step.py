@@ -1,7 +1,6 @@
-"""One optimiser step that survives what goes wrong: too little memory, and losses that are not finite.
+"""One optimiser step that survives too little memory and losses that are not finite.
 
-The step's randomness depends on (seed, stage, step, rank) only, so a step repeated or resumed is the same step.
-When steps happen, and what happens between them, is stages.py's.
+Its random numbers depend on (seed, stage, step, rank) only, so a step that is repeated or resumed is the same step.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,25 +26,42 @@ from wsol_core.training.optimizers import clip_gradients, optimized_parameters, 
 
 logger = logging.getLogger(__name__)
 
-BAD_STEPS_IN_LOW_PRECISION, BAD_STEPS = 3, 10  # not finite, in a row
+MOST_SKIPS, MOST_SKIPS_IN_BFLOAT16 = 10, 3  # consecutive
+FLOAT32 = "float32"
 
 
 @dataclass(slots=True)
 class StepState:
     """What steps learn about the machine and the numbers; part of a checkpoint.
 
-    parts: into how many micro batches each batch is cut. precision: "float32" or "bfloat16". bad_in_a_row and
-    bad_steps count steps that were skipped since their loss or gradient was not finite.
+    micro_batches: into how many each batch is split. precision: "float32" or "bfloat16". skipped_steps: those skipped
+    since their loss or gradient was not finite; consecutive_skips: how many of them were the latest steps.
     """
 
-    parts: int = 1
-    precision: str = "float32"
-    bad_in_a_row: int = 0
-    bad_steps: int = 0
+    micro_batches: int = 1
+    precision: str = FLOAT32
+    consecutive_skips: int = 0
+    skipped_steps: int = 0
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision as torch has it."""
+        dtype: torch.dtype = getattr(torch, self.precision)
+        return dtype
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; `StepState(**values)` reads them back."""
-        return asdict(self)
+        """Plain values, by their names in checkpoints."""
+        return {
+            "parts": self.micro_batches,
+            "precision": self.precision,
+            "bad_in_a_row": self.consecutive_skips,
+            "bad_steps": self.skipped_steps,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> StepState:
+        """The state of `to_dict`'s values."""
+        return cls(values["parts"], values["precision"], values["bad_in_a_row"], values["bad_steps"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +91,18 @@ class Stepper:
         self._buffers = list(method.buffers())
         self._kept = [buffer.detach().clone() for buffer in self._buffers]
 
+    @property
+    def learning_rate(self) -> float:
+        """Of the first parameter group, in the latest step."""
+        rate: float = self.optimizer.param_groups[0]["lr"]
+        return rate
+
     def run(self, batches: Sequence[Batch], place: StepPlace) -> dict[str, float]:
         """One step on all `batches` together; the loss terms, averaged over them, before the step."""
         set_learning_rate(self.optimizer, place.lr_factor)
         _copy(self._buffers, self._kept)
         on_device = [batch.to(self._device) for batch in batches]
-        losses = self._backward_that_fits(on_device, place)
+        losses = self._backward_in_memory(on_device, place)
         self._peers.average(self._parameters, self._buffers)
         norm = clip_gradients(self._parameters)
         # One transfer for everything: each costs a wait for the device.
@@ -90,18 +112,18 @@ class Stepper:
         if self._peers.any(not finite):
             self._skip(place, numbers)
         else:
-            self.state.bad_in_a_row = 0
+            self.state.consecutive_skips = 0
             self.optimizer.step()
         return numbers
 
-    def _backward_that_fits(self, batches: list[Batch], place: StepPlace) -> dict[str, Tensor]:
+    def _backward_in_memory(self, batches: list[Batch], place: StepPlace) -> dict[str, Tensor]:
         while True:
             try:
                 return self._backward(batches, place)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
-                self._cut_smaller(max(len(batch.images) for batch in batches))
+                self._split_further(max(len(batch.images) for batch in batches))
             # Out of the handler, since the error's traceback holds the activations that have to go.
             self.optimizer.zero_grad(set_to_none=True)
             _copy(self._kept, self._buffers)
@@ -112,12 +134,11 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         total: dict[str, Tensor] = {}
         count = sum(len(batch.images) for batch in batches)
-        dtype: torch.dtype = getattr(torch, self.state.precision)
         with seeded(self._device, self._seed, place.stage_index, place.step, self._peers.rank):
             for batch in batches:
-                for part in split_batch(batch, self.state.parts):
+                for part in split_batch(batch, self.state.micro_batches):
                     share = len(part.images) / count
-                    with autocast(self._device, dtype):
+                    with autocast(self._device, self.state.dtype):
                         terms = self.method.training_step(part, place.stage, place.progress)
                     loss = torch.stack([term.float() for term in terms.values()]).sum()
                     if loss.requires_grad:
@@ -127,28 +148,30 @@ class Stepper:
                         total[name] = total[name] + mean if name in total else mean
         return total
 
-    def _cut_smaller(self, largest: int) -> None:
-        if self.state.parts >= largest:
+    def _split_further(self, largest: int) -> None:
+        if self.state.micro_batches >= largest:
             raise ConfigError(
                 "Even one image at a time does not fit the memory; choose a smaller side_px or backbone, or another "
                 "device."
             )
-        self.state.parts = min(largest, self.state.parts * 2)
-        size = -(-largest // self.state.parts)
-        logger.warning("Out of memory: going on with %d images at a time, %d times a step.", size, self.state.parts)
+        self.state.micro_batches = min(largest, self.state.micro_batches * 2)
+        size = -(-largest // self.state.micro_batches)
+        logger.warning(
+            "Out of memory: going on with %d images at a time, %d times a step.", size, self.state.micro_batches
+        )
 
     def _skip(self, place: StepPlace, losses: dict[str, float]) -> None:
         _copy(self._kept, self._buffers)
-        self.state.bad_steps += 1
-        self.state.bad_in_a_row += 1
+        self.state.skipped_steps += 1
+        self.state.consecutive_skips += 1
         logger.warning("Skipped step %d of stage %s: not finite (%s).", place.step + 1, place.stage, losses)
-        if self.state.precision != "float32" and self.state.bad_in_a_row >= BAD_STEPS_IN_LOW_PRECISION:
-            logger.warning("Going on in float32: %d steps in a row were not finite.", self.state.bad_in_a_row)
-            self.state.precision = "float32"
-            self.state.bad_in_a_row = 0
-        elif self.state.bad_in_a_row >= BAD_STEPS:
+        if self.state.precision != FLOAT32 and self.state.consecutive_skips >= MOST_SKIPS_IN_BFLOAT16:
+            logger.warning("Going on in float32: %d consecutive steps were not finite.", self.state.consecutive_skips)
+            self.state.precision = FLOAT32
+            self.state.consecutive_skips = 0
+        elif self.state.consecutive_skips >= MOST_SKIPS:
             raise WsolError(
-                f"The loss of stage {place.stage} was not finite in {BAD_STEPS} steps in a row ({losses}); "
+                f"The loss of stage {place.stage} was not finite in {MOST_SKIPS} consecutive steps ({losses}); "
                 "look for broken images or labels, or train with another seed or backbone."
             )
 
@@ -172,9 +195,9 @@ def _mixed(key: Sequence[int]) -> int:
 
 
 def split_batch(batch: Batch, parts: int) -> Iterator[Batch]:
-    """The batch in `parts` of nearly the same size (fewer where it has fewer images), backgrounds dealt out too.
+    """The batch in `parts` of nearly the same size (fewer where it has fewer images), and its backgrounds too.
 
-    Every part gets a background image where there are any; a few are used twice when they do not go round.
+    Every part gets a background image where there are any; where they are fewer than the parts, some are used twice.
     """
     count = len(batch.images)
     parts = min(parts, count)

@@ -28,11 +28,20 @@ RECENT = 0.1  # weight of the newest step in the smoothed speed
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Measured seconds: of one step, of one validation (0 without), and of all work after the last stage."""
+    """Measured seconds: of one step, of one validation (0 without), and of the export after the last stage."""
 
     step_s: float
     validation_s: float = 0.0
-    finish_s: float = 0.0
+    export_s: float = 0.0
+
+    def to_dict(self) -> dict[str, float]:
+        """Plain values, by their names in checkpoints."""
+        return {"step_s": self.step_s, "validation_s": self.validation_s, "finish_s": self.export_s}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, float]) -> Costs:
+        """The costs of `to_dict`'s values."""
+        return cls(values["step_s"], values["validation_s"], values["finish_s"])
 
 
 class TimeBudget:
@@ -88,7 +97,7 @@ class TimeBudget:
         """The plan of the stage that begins now, where minutes rule."""
         if self.total_s is None:
             raise ValueError("no minutes are given")
-        budget_s = stage_budget_s(self.total_s, self.now_s(), costs.finish_s, self._shares[index:])
+        budget_s = stage_budget_s(self.total_s, self.now_s(), costs.export_s, self._shares[index:])
         most = 0
         if costs.validation_s:
             most = min(MOST_VALIDATIONS, max(1, int(VALIDATION_SHARE * budget_s / costs.validation_s)))

@@ -20,8 +20,8 @@ def copyfile(*_):
 shutil.copyfile = copyfile
 """
 EVERY_EPOCH = """
-from wsol_core.training import loop as training_loop
-training_loop.CHECKPOINT_SHARE = 0  # saving takes longer than these epochs
+from wsol_core.training import checkpoint
+checkpoint.CHECKPOINT_SHARE = 0  # saving takes longer than these epochs
 """
 DYING = """
 import os

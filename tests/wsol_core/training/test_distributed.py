@@ -41,10 +41,10 @@ def work(rank: int, folder: str) -> None:
         torch.save(resumed, Path(folder, f"cut{rank}.pt"))
         card = fit(CONFIG, draw(Path(folder), 12), CLASSES, Path(folder, "fitted"), distributed=here)
         Path(folder, f"card{rank}.json").write_text(json.dumps(card.to_dict()))
-        answers = [peers.any(rank == 1), peers.any(False), peers.from_main(f"said by {rank}")]
+        answers = [peers.any(rank == 1), peers.any(False), peers.broadcast(f"said by {rank}")]
         other = torch.nn.Linear(2, 2)
         torch.nn.init.constant_(other.weight, float(rank))
-        peers.share_weights(other)
+        peers.broadcast_weights(other)
         torch.save({"answers": answers, "weight": other.weight.sum().item()}, Path(folder, f"answers{rank}.pt"))
 
 
@@ -98,4 +98,4 @@ def test_one_process_alone_asks_nobody() -> None:
     peers = Peers(Distributed(), CPU)
     with process_group(Distributed(), CPU):
         assert not torch.distributed.is_initialized()
-    assert (peers.any(True), peers.any(False), peers.from_main({"a": 1})) == (True, False, {"a": 1})
+    assert (peers.any(True), peers.any(False), peers.broadcast({"a": 1})) == (True, False, {"a": 1})

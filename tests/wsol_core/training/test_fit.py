@@ -152,7 +152,7 @@ def test_resuming_a_finished_training_gives_its_card_back(tmp_path: Path, sample
 def test_a_started_folder_is_never_overwritten(tmp_path: Path, samples: list[Sample]) -> None:
     with pytest.raises(TrainingCancelled):
         fit(CONFIG, samples, CLASSES, tmp_path / "model", hooks=stop_after(1))
-    with pytest.raises(ConfigError, match="--resume"):
+    with pytest.raises(ConfigError, match="resume"):
         fit(CONFIG, samples, CLASSES, tmp_path / "model")
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="is a file"):

@@ -18,8 +18,8 @@ from wsol_core.localization.model_folder import CHECKPOINT, HISTORY
 from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.distributed import Distributed, Peers
 from wsol_core.training.history import read_history
-from wsol_core.training.loop import TIMED_STEPS, WARMUP_STEPS
 from wsol_core.training.optimizers import build_optimizer
+from wsol_core.training.planning import TIMED_STEPS, WARMUP_STEPS
 from wsol_core.training.progress import Progress, TrainingHooks
 from wsol_core.training.state import TrainingContext
 from wsol_core.training.step import Stepper, StepPlace, StepState, split_batch
@@ -193,10 +193,10 @@ def test_a_step_that_is_not_finite_is_skipped_with_weights_and_running_statistic
     before = {name: value.clone() for name, value in method.state_dict().items()}
     stepper.run([poisoned(DrawnSource().batch(0))], StepPlace("classify", 0, 0, 0.0, 1.0))
     assert same(before, method.state_dict())
-    assert (state.bad_steps, state.bad_in_a_row) == (1, 1)
+    assert (state.skipped_steps, state.consecutive_skips) == (1, 1)
     stepper.run([DrawnSource().batch(0)], StepPlace("classify", 0, 1, 0.1, 1.0))
     assert not same(before, method.state_dict())
-    assert (state.bad_steps, state.bad_in_a_row) == (1, 0)
+    assert (state.skipped_steps, state.consecutive_skips) == (1, 0)
 
 
 def test_three_bad_steps_in_a_row_end_low_precision_and_ten_more_the_training() -> None:
@@ -208,9 +208,9 @@ def test_three_bad_steps_in_a_row_end_low_precision_and_ten_more_the_training() 
     assert state.precision == "float32"
     for step in range(3, 12):
         stepper.run(bad, StepPlace("classify", 0, step, 0.0, 1.0))
-    with pytest.raises(WsolError, match="10 steps in a row"):
+    with pytest.raises(WsolError, match="10 consecutive steps"):
         stepper.run(bad, StepPlace("classify", 0, 12, 0.0, 1.0))
-    assert state.bad_steps == 13
+    assert state.skipped_steps == 13
 
 
 def test_accumulated_batches_give_the_gradient_of_one_large_batch() -> None:

@@ -103,7 +103,7 @@ def test_judging_leaves_every_part_in_the_mode_that_it_had() -> None:
 def choice_after(*epochs: list[float]) -> EpochChoice:
     choice = EpochChoice()
     for index, scores in enumerate(epochs):
-        choice.judge(index + 1, torch.tensor(scores), nn.Linear(1, 1))
+        choice.update(index + 1, torch.tensor(scores), nn.Linear(1, 1))
     return choice
 
 
@@ -130,7 +130,7 @@ def test_a_choice_survives_a_checkpoint() -> None:
     choice = choice_after([0.2, 0.3], [0.8, 0.9])
     again = EpochChoice.from_dict(choice.to_dict())
     for either in (choice, again):
-        either.judge(3, torch.tensor([-0.2, 0.0]), nn.Linear(1, 1))
+        either.update(3, torch.tensor([-0.2, 0.0]), nn.Linear(1, 1))
     assert (again.epoch, again.score, again.last_gain_epoch) == (2, choice.score, 2)
 
 

@@ -35,7 +35,7 @@ def fake_validation(dtype: torch.dtype) -> torch.Tensor:
 def interrupted(
     folder: Path, after: int, precision: torch.dtype = torch.float32, **config: object
 ) -> dict[str, torch.Tensor]:
-    with pytest.raises(TrainingCancelled, match="--resume"):
+    with pytest.raises(TrainingCancelled, match="resumed"):
         train(make_context(folder, hooks=StopAfter(after).hooks(), **config), precision)
     torch.rand(7)  # whatever the process has drawn since
     return train(make_context(folder, **config), precision, load_checkpoint(folder))
