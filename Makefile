@@ -6,6 +6,9 @@ STAMP := .venv/.installed
 LABEL_STUDIO := build/label-studio/.installed
 PROCESSES := -n auto --maxprocesses 4  # one for each core; each needs about 2 GB
 
+# Without bytecode each process that a test starts would compile all of torch again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install test test-fast lint format lock demo bench clean
 
