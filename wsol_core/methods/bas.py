@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from wsol_core.data.batch import Batch
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
 from wsol_core.methods.losses import area_loss, background_activation_loss, classification_loss, region_loss
 from wsol_core.networks.backbones import Backbone
+from wsol_core.networks.frozen_call import frozen_call
 from wsol_core.records import NO_REGION
 from wsol_core.registry import register_method
 
@@ -124,11 +124,8 @@ class Bas(WsolMethod):
         }
 
     def _background_scores(self, features: Tensor, foreground: Tensor) -> Tensor:
-        """(B, C) scores of the features outside M; parameters detached and buffers copied, so only M gets gradient."""
-        frozen = {name: value.detach() for name, value in self.class_maps.named_parameters()}
-        frozen |= {name: value.clone() for name, value in self.class_maps.named_buffers()}
-        hidden = features.detach() * (1 - foreground[:, None])
-        maps: Tensor = functional_call(self.class_maps, frozen, (hidden,))
+        """(B, C) scores of the features outside M; only M gets gradient."""
+        maps = frozen_call(self.class_maps, features.detach() * (1 - foreground[:, None]))
         return maps.float().mean((2, 3))
 
     def forward(self, images: Tensor) -> Prediction:

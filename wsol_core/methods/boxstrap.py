@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
@@ -26,6 +25,7 @@ from wsol_core.methods.mosaics import shuffled_cells
 from wsol_core.methods.pseudo_masks import min_max, pseudo_masks
 from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
+from wsol_core.networks.frozen_call import frozen_call
 from wsol_core.records import NO_REGION
 from wsol_core.registry import register_method
 
@@ -203,10 +203,8 @@ class Boxstrap(WsolMethod):
         everyone = torch.arange(len(low), device=low.device)
         foreground = self.coarse(features).float().sigmoid()[:, 0]
         weak = batch.region_kind == NO_REGION
-        frozen = {name: value.detach() for name, value in self.scorer.named_parameters()}
-        frozen |= {name: value.clone() for name, value in self.scorer.named_buffers()}
         hidden = low * (1 - _resized(foreground, low.shape[2:]))
-        background_score = functional_call(self.scorer, frozen, (hidden,))[everyone, batch.target]
+        background_score = frozen_call(self.scorer, hidden)[everyone, batch.target]
         full_score = class_maps.mean((2, 3))[everyone, batch.target]
         guided = (class_maps * _resized(foreground, class_maps.shape[2:])).mean((2, 3))
         terms = {
