@@ -58,6 +58,9 @@ class _Methods(Mapping[str, "type[WsolMethod]"]):
             _load(_plugins()[name])
         return _registered[name]
 
+    def __repr__(self) -> str:
+        return f"<methods: {', '.join(self)}>"
+
 
 METHODS: Mapping[str, type[WsolMethod]] = _Methods()
 """Every method by its name, the default first: built in, registered in this process, or of an installed package.

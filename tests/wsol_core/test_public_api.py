@@ -1,0 +1,48 @@
+"""What `import wsol_core` offers: the names, when they load torch, and what their docstrings say."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import wsol_core
+
+TORCH_FREE = "TrainConfig, Sample, Region, Localization, CorrectedRegion, METHODS, register_method, WsolError, Progress"
+
+
+def outside(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", wsol_core.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert name in dir(wsol_core)
+    value = getattr(wsol_core, name)
+    assert getattr(value, "__name__", name) == name
+
+
+def test_no_name_is_loaded_that_is_not_public() -> None:
+    assert sorted(wsol_core._MODULE_OF) == sorted(wsol_core.__all__)
+    with pytest.raises(AttributeError, match="'wsol_core' has no attribute 'fitt'"):
+        _ = wsol_core.fitt
+
+
+def test_a_star_import_gives_every_public_name() -> None:
+    done = outside("import wsol_core; from wsol_core import *; print(sorted(set(wsol_core.__all__) - set(dir())))")
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_names_that_need_no_torch_do_not_load_it() -> None:
+    done = outside(f"import sys; from wsol_core import {TORCH_FREE}; print('torch' in sys.modules)")
+    assert (done.returncode, done.stdout) == (0, "False\n"), done.stderr
+
+
+@pytest.mark.parametrize("name", [n for n in wsol_core.__all__ if n not in ("LossTerms", "METHODS")])
+def test_every_public_class_and_function_has_a_docstring(name: str) -> None:
+    value = getattr(wsol_core, name)
+    doc = inspect.getdoc(value)
+    assert doc
+    assert not doc.startswith(f"{name}(")  # what a dataclass writes for itself
