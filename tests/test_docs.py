@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from backend.cli import app
 from docs.settings import PAGE, page
+from tests.test_architecture import BACKEND_FLOORS, WSOL_CORE_FLOORS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
+OUTSIDE_DOCS = ("README.md", "CHANGELOG.md", "docker/README.md", "benchmarks/README.md")
+PAGES = [*OUTSIDE_DOCS, *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_settings_is_up_to_date() -> None:
@@ -29,3 +33,21 @@ def test_every_command_that_a_page_names_exists(name: str) -> None:
 def test_every_file_that_a_page_links_to_is_there(name: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text(encoding="utf-8"))
     assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
+
+
+@pytest.mark.parametrize(("package", "floors"), [("wsol_core", WSOL_CORE_FLOORS), ("backend", BACKEND_FLOORS)])
+def test_the_room_map_shows_the_floors_that_imports_obey(package: str, floors: Sequence[Sequence[str]]) -> None:
+    [table] = re.findall(rf"^\| floor \| room.* of `{package}` .*\n(?:\|.*\n)+", ARCHITECTURE, re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| (.*?) \|", table, re.MULTILINE)
+    shown = {(int(floor), room) for floor, rooms in rows for room in re.findall(r"`(\w+)`|(the root)", rooms)}
+    wanted = {(floor, room.removeprefix(f"{package}.")) for floor, rooms in enumerate(floors) for room in rooms}
+    assert {(floor, name or package) for floor, (name, _) in shown} == wanted
+
+
+def test_every_file_and_class_of_the_architecture_exists() -> None:
+    files = [path for package in ("wsol_core", "backend", "tests") for path in (ROOT / package).rglob("*.py")]
+    paths = {str(path.relative_to(ROOT)) for path in files} | {path.name for path in files}
+    assert set(re.findall(r"`([\w/]+\.py)`", ARCHITECTURE)) - paths == set()
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    named = set(re.findall(r"`((?:[A-Z][a-z]+)+)`", ARCHITECTURE))
+    assert named and {name for name in named if f"class {name}" not in source} == set()
