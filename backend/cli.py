@@ -19,9 +19,15 @@ from backend.settings import Settings
 from backend.signals import CTRL_C, Interrupted
 from backend.terminal import logs_on_stderr, say, stderr_console
 from wsol_core import __version__
-from wsol_core.errors import WsolError
+from wsol_core.errors import MissingCheckpointError, TrainingExistsError, UnfinishedTrainingError, WsolError
 
 FAILED = 1
+# What the library's messages cannot say, since they name no option of this program.
+OPTION_OF_ERROR: dict[type[Exception], str] = {
+    MissingCheckpointError: "Leave --resume out to begin it.",
+    TrainingExistsError: "Go on with it by --resume.",
+    UnfinishedTrainingError: "Go on with it by boxstrap train --resume.",
+}
 
 
 @dataclass
@@ -93,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(end))
         return end.exit_code
     except (WsolError, BackendError) as error:
-        return _fail(str(error), session)
+        return _fail(f"{error} {OPTION_OF_ERROR.get(type(error), '')}".rstrip(), session)
     except MemoryError:
         return _fail("Memory ran out; try a smaller --batch-size, or close other programs.", session)
     except OSError as error:

@@ -1,12 +1,15 @@
 """The errors of wsol_core. Each message names the thing, the value and the next step.
 
 WsolError
-├── ConfigError          a setting or an argument has no meaning
-├── DataError            images, labels or annotations cannot be used
-├── WeightsError         pretrained weights are missing or do not fit
-├── CheckpointError      a checkpoint or model folder is missing, torn or of another run
-├── StorageError         a file could not be written (disk full, no permission)
-└── TrainingCancelled    the caller asked to stop; the last checkpoint is intact
+├── ConfigError                  a setting or an argument has no meaning
+│   └── TrainingExistsError      the model folder holds a training already
+├── DataError                    images, labels or annotations cannot be used
+├── WeightsError                 pretrained weights are missing or do not fit
+├── CheckpointError              a checkpoint or model folder is missing, torn or of another run
+│   ├── MissingCheckpointError   there is nothing to resume
+│   └── UnfinishedTrainingError  the model folder's training has not finished
+├── StorageError                 a file could not be written (disk full, no permission)
+└── TrainingCancelled            the caller asked to stop; the last checkpoint is intact
 """
 
 
@@ -16,6 +19,10 @@ class WsolError(Exception):
 
 class ConfigError(WsolError):
     """A setting or an argument has no meaning."""
+
+
+class TrainingExistsError(ConfigError):
+    """The model folder holds a training already."""
 
 
 class DataError(WsolError):
@@ -28,6 +35,14 @@ class WeightsError(WsolError):
 
 class CheckpointError(WsolError):
     """A checkpoint or model folder is missing, torn or belongs to another run."""
+
+
+class MissingCheckpointError(CheckpointError):
+    """There is nothing to resume."""
+
+
+class UnfinishedTrainingError(CheckpointError):
+    """The model folder's training has not finished."""
 
 
 class StorageError(WsolError):

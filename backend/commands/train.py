@@ -18,7 +18,7 @@ from backend.settings import Settings
 from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
 from wsol_core.config import TrainConfig
-from wsol_core.errors import ConfigError, DataError, TrainingCancelled, WeightsError
+from wsol_core.errors import ConfigError, DataError, StorageError, TrainingCancelled, WeightsError
 from wsol_core.registry import BACKBONES, METHODS
 from wsol_core.training.progress import TrainingHooks
 
@@ -155,6 +155,7 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
         if not inputs.resume:
             check_weights(config, settings.weights_dir)
         # Loading torch takes seconds; a wrong folder is known without it.
+        from wsol_core.localization.model_folder import is_started
         from wsol_core.training.distributed import Distributed
         from wsol_core.training.fit import fit
 
@@ -173,12 +174,14 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
         except TrainingCancelled:
             if not settings.is_main:
                 raise typer.Exit(stop.exit_code) from None
-            again = (
-                command_to_resume(sys.argv) if settings.world_size == 1 else "the same torchrun command and --resume"
-            )
+            again = command_to_resume(sys.argv, settings.world_size)
             raise Interrupted(
                 f"Stopped; the checkpoint is in {inputs.out}. Go on with:  {again}", stop.exit_code
             ) from None
+        except StorageError as error:
+            if not is_started(inputs.out):
+                raise
+            raise StorageError(f"{error} Go on with:  {command_to_resume(sys.argv, settings.world_size)}") from error
 
 
 def read_pictures(inputs: Inputs, warns: bool) -> tuple[DataFolder, tuple[Path, ...]]:
@@ -210,8 +213,10 @@ def check_weights(config: TrainConfig, weights_dir: Path | None) -> None:
         )
 
 
-def command_to_resume(command: list[str]) -> str:
+def command_to_resume(command: list[str], world_size: int = 1) -> str:
     """The command line that goes on with what `command` began."""
+    if world_size > 1:
+        return "the same torchrun command and --resume"
     again = command[1:] if "--resume" in command else [*command[1:], "--resume"]
     return shlex.join(["boxstrap", *again])
 

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from wsol_core.errors import CheckpointError
+from wsol_core.errors import CheckpointError, UnfinishedTrainingError
 from wsol_core.files import write_whole
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.methods.base import WsolMethod
@@ -50,11 +50,11 @@ def read_card(folder: Path) -> ModelCard:
     if not folder.is_dir():
         raise CheckpointError(f"There is no model folder {folder}; name the folder that training wrote to.")
     if not path.is_file():
-        unfinished = (folder / CHECKPOINT).is_file()
-        step = (
-            "its training has not finished: go on with --resume" if unfinished else "name a folder that training wrote"
-        )
-        raise CheckpointError(f"{folder} holds no finished model (no {CARD}); {step}.")
+        if (folder / CHECKPOINT).is_file():
+            raise UnfinishedTrainingError(
+                f"{folder} holds no finished model (no {CARD}), since its training has not finished; resume it."
+            )
+        raise CheckpointError(f"{folder} holds no finished model (no {CARD}); name a folder that training wrote.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ import torch
 from torch.optim import Optimizer
 
 from wsol_core.config import TrainConfig
-from wsol_core.errors import CheckpointError, ConfigError
+from wsol_core.errors import CheckpointError, ConfigError, MissingCheckpointError
 from wsol_core.files import write_whole
 from wsol_core.localization.model_folder import CHECKPOINT, is_finished, read_card
 from wsol_core.training.history import History
@@ -101,8 +101,8 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """The state that `save_checkpoint` was given, on the CPU; CheckpointError where there is none or it is torn."""
     path = folder / CHECKPOINT
     if not path.is_file():
-        raise CheckpointError(
-            f"There is no checkpoint in {folder} to resume from; start the training without --resume."
+        raise MissingCheckpointError(
+            f"There is no checkpoint in {folder} to resume; start the training from its beginning."
         )
     return _read_checkpoint(path)
 

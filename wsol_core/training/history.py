@@ -35,7 +35,7 @@ class History:
         except OSError as error:
             raise StorageError(
                 f"{self._path} could not be written: {error.strerror or error}. The last checkpoint is intact; "
-                "make room, then go on with --resume."
+                "make room, then resume the training."
             ) from error
         self.lines += 1
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol_core.config import TrainConfig
-from wsol_core.errors import CheckpointError, ConfigError
+from wsol_core.errors import CheckpointError, ConfigError, TrainingExistsError
 from wsol_core.localization.model_folder import is_finished, is_started
 from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.training_data import TrainingData
@@ -20,14 +20,15 @@ MAY_CHANGE = frozenset({"device", "workers", "epochs", "minutes"})
 def checkpoint_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
     """The checkpoint in `out`; None where the training begins, or has finished already.
 
-    Raises: ConfigError where `out` is a file, or holds a training that is not to be resumed.
+    Raises: ConfigError where `out` is a file; TrainingExistsError where it holds a training that is not to be resumed;
+        CheckpointError where there is no checkpoint to resume, or it is torn.
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file; name a folder for the model.")
     if resume:
         return None if is_finished(out) else load_checkpoint(out)
     if is_started(out):
-        raise ConfigError(f"{out} already holds a training; go on with it by --resume, or name another folder.")
+        raise TrainingExistsError(f"{out} already holds a training; resume it, or name another folder.")
     return None
 
 

@@ -119,14 +119,22 @@ def test_training_into_a_folder_in_use_is_refused(
     pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = error_of(capsys, "train", pictures, "--out", model, *SMALL)
-    assert f"{model} already holds a training" in said and "--resume" in said
+    assert f"{model} already holds a training; resume it, or name another folder. Go on with it by --resume." in said
 
 
 def test_resuming_what_never_began_is_refused(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--resume")
-    assert "no checkpoint" in said and "without --resume" in said
+    assert "no checkpoint" in said and said.endswith("Leave --resume out to begin it.")
+
+
+def test_a_model_whose_training_has_not_finished_says_how_to_go_on(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "checkpoint.pt").touch()
+    said = error_of(capsys, "localize", tmp_path, pictures, "--out", tmp_path / "o")
+    assert "its training has not finished; resume it. Go on with it by boxstrap train --resume." in said
 
 
 def test_a_full_disk_faked_while_checkpointing_keeps_the_checkpoint_before(
@@ -137,9 +145,12 @@ def test_a_full_disk_faked_while_checkpointing_keeps_the_checkpoint_before(
     error_of(capsys, *begin, code=130)
     kept = (tmp_path / "m" / "checkpoint.pt").read_bytes()
     monkeypatch.undo()
-    with monkeypatch.context() as full:
-        full.setattr(os, "fsync", fail_with_no_space)
-        said = error_of(capsys, "train", pictures, "--out", tmp_path / "m", "--resume", "--json", on_stdout=True)
-    assert "checkpoint.pt could not be written: No space left on device" in said
-    assert (tmp_path / "m" / "checkpoint.pt").read_bytes() == kept
-    assert main(["train", str(pictures), "--out", str(tmp_path / "m"), "--resume"]) == 0
+    again = ["train", pictures, "--out", tmp_path / "m", "--resume", "--json"]
+    for file, call in (("checkpoint.pt", (os, "fsync")), ("history.jsonl", (Path, "write_text"))):
+        with monkeypatch.context() as full:
+            full.setattr(*call, fail_with_no_space)
+            said = error_of(capsys, *again, on_stdout=True)
+        assert f"{file} could not be written: No space left on device" in said
+        assert "Go on with: boxstrap " in said and said.endswith(" --resume")
+        assert (tmp_path / "m" / "checkpoint.pt").read_bytes() == kept
+    assert main([str(argument) for argument in again]) == 0

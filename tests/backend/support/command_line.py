@@ -50,6 +50,6 @@ def interrupt_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "showing", showing)
 
 
-def fail_with_no_space(*_: object) -> int:
+def fail_with_no_space(*_: object, **__: object) -> int:
     """What a write does on a full disk."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -12,7 +12,7 @@ import torch
 
 from tests.wsol_core.training.training_doubles import same
 from wsol_core.config import TrainConfig
-from wsol_core.errors import CheckpointError, StorageError
+from wsol_core.errors import CheckpointError, MissingCheckpointError, StorageError, UnfinishedTrainingError
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import (
     CARD,
@@ -83,7 +83,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_a_checkpoint_the_message_says_how_to_start(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="without --resume"):
+    with pytest.raises(MissingCheckpointError, match="begin the training anew"):
         load_checkpoint(tmp_path)
 
 
@@ -115,7 +115,7 @@ def test_what_is_wrong_with_a_model_folder_is_said(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no finished model"):
         load_model(tmp_path)
     save_checkpoint(tmp_path, {})
-    with pytest.raises(CheckpointError, match="--resume"):
+    with pytest.raises(UnfinishedTrainingError, match="resume it"):
         load_model(tmp_path)
     (tmp_path / CARD).write_text("{")
     with pytest.raises(CheckpointError, match=r"model\.json cannot be read"):

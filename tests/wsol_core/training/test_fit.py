@@ -17,7 +17,14 @@ from torchvision.models import mobilenet_v2
 from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, draw, same
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
-from wsol_core.errors import CheckpointError, ConfigError, DataError, StorageError, TrainingCancelled
+from wsol_core.errors import (
+    CheckpointError,
+    ConfigError,
+    DataError,
+    MissingCheckpointError,
+    StorageError,
+    TrainingCancelled,
+)
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import CHECKPOINT, HISTORY, load_model
 from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES
@@ -160,7 +167,7 @@ def test_a_started_folder_is_never_overwritten(tmp_path: Path, samples: list[Sam
 
 
 def test_resuming_where_nothing_was_started_says_how_to_start(tmp_path: Path, samples: list[Sample]) -> None:
-    with pytest.raises(CheckpointError, match="without --resume"):
+    with pytest.raises(MissingCheckpointError, match="begin the training anew"):
         fit(CONFIG, samples, CLASSES, tmp_path / "model", resume=True)
 
 
