@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from backend.labelstudio.brush_rle import decode_mask, encode_mask
-from wsol_core.evaluation.box_metrics import box_iou
-from wsol_core.evaluation.evaluate import true_mask
-from wsol_core.evaluation.pixel_metrics import mask_iou
+from wsol_core.data.true_mask import true_mask
+from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.masks import mask_iou
 from wsol_core.records import BoxXyxy, CorrectedRegion
 
 ENOUGH = 0.8  # IoU of prediction and truth from which a person leaves a box or a mask as it is
@@ -140,7 +140,7 @@ def _boxes(
     """
     pairs = sorted(
         (
-            (float(box_iou(np.array([_box(region, size_wh)]), np.array([true.box_xyxy]))[0, 0]), i, j)
+            (float(box_iou(np.array([_box(region, size_wh)]), np.array([true.box_xyxy]), inclusive=True)[0, 0]), i, j)
             for i, region in enumerate(predicted)
             for j, true in enumerate(truth)
             if _label(region) == true.label
@@ -174,7 +174,7 @@ def _masks(
     touched = sum(_label(region) not in labels for region in predicted)  # of a class that is not there: deleted
     for label in labels:
         own = [region for region in predicted if _label(region) == label]
-        true = true_mask([region for region in truth if region.label == label], size_wh)
+        true = true_mask([region for region in truth if region.label == label], size_wh, within_boxes=False)
         if true is None:
             result += map(_kept, own)
             continue

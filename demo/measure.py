@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 
 from backend.labelstudio.brush_rle import decode_mask
-from wsol_core.data.images import open_image, open_mask
-from wsol_core.evaluation.box_metrics import box_iou
+from wsol_core.data.images import open_image
+from wsol_core.data.true_mask import true_mask
 from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
-from wsol_core.evaluation.pixel_metrics import mask_iou
+from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.masks import mask_iou
 from wsol_core.records import BoolMask, BoxXyxy, Sample
 
 RIGHT = 0.5  # IoU from which a box counts
@@ -92,12 +93,12 @@ def _best_iou(picture: Stored) -> float:
         return 0.0
     largest = max(picture.boxes_xyxy, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
     truth = np.array([region.box_xyxy for region in picture.sample.truth])
-    return float(box_iou(np.array([largest]), truth).max())
+    return float(box_iou(np.array([largest]), truth, inclusive=True).max())
 
 
 def _mask_iou(picture: Stored) -> float | None:
-    paths = {region.mask_path for region in picture.sample.truth if region.mask_path is not None}
-    if not paths:
+    height, width = open_image(picture.sample.path).shape[:2]
+    true = true_mask(picture.sample.truth, (width, height), within_boxes=False)
+    if true is None:
         return None
-    true = np.logical_or.reduce([open_mask(path) > 0 for path in paths])
     return mask_iou(picture.mask if picture.mask is not None else np.zeros_like(true), true)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wsol_core.data.images import open_image_small, open_mask, resize_to_square
 from wsol_core.errors import DataError
+from wsol_core.ops.masks import inside_box
 from wsol_core.records import BOX_REGION, MASK_REGION, CorrectedRegion, Sample
 
 logger = logging.getLogger(__name__)
@@ -119,9 +120,7 @@ def _resized_mask(region: CorrectedRegion, box: NDArray[np.float32], resized_px:
         return None
     h, w = mask.shape
     x0, y0, x1, y1 = (box * np.array([w, h, w, h])).tolist()
-    inside = np.zeros_like(mask)
-    part = slice(int(y0), int(np.ceil(y1))), slice(int(x0), int(np.ceil(x1)))
-    inside[part] = mask[part]
+    inside = inside_box(mask, (x0, y0, x1, y1))
     if not inside.any():
         logger.warning("Only the box is used: mask %s is empty inside the box of %s.", region.mask_path, region.label)
         return None

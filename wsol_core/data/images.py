@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wsol_core.errors import DataError
+from wsol_core.ops.maps import resize
 
 RgbPixels = NDArray[np.uint8]  # (H, W, 3)
 
@@ -57,7 +58,7 @@ def resize_to_square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint
         return pixels
     shrinks = h * w > side_px * side_px
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(pixels, (side_px, side_px), interpolation=how), np.uint8)
+    return resize(pixels, (side_px, side_px), how)
 
 
 def _read(path: Path, name: str, min_side: int | None) -> tuple[RgbPixels, tuple[int, int]]:

@@ -1,7 +1,7 @@
-"""Box metrics of the WSOL evaluation protocol: IoU, box extraction, MaxBoxAcc and MaxBoxAccV2, streamed over images.
+"""Box metrics of the WSOL evaluation protocol: box extraction, MaxBoxAcc and MaxBoxAccV2, streamed over images.
 
 Protocol: Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020, arXiv:2001.07437.
-No files, no models; which images are measured and at whose threshold is evaluation.py's business.
+Boxes here have both corners inclusive. No files, no models; see evaluate.py for which images are measured.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.errors import DataError
+from wsol_core.ops.boxes import box_iou
 from wsol_core.records import BoxXyxy, FloatMap
 
 MAP_SIDE_PX = 224  # maps are measured at this side, boxes of the truth are scaled to it
@@ -24,15 +25,6 @@ BoxArray = NDArray[np.int64]  # (K, 4) x0 y0 x1 y1
 FloatArray = NDArray[np.float64]
 _NO_CONTOUR: BoxArray = np.zeros((1, 4), np.int64)
 _CUTS_A_BLOCK = 16  # cuts whose contours are handled by one set of array operations; bounds the memory of noisy maps
-
-
-def box_iou(boxes: NDArray[np.generic], truth: NDArray[np.generic]) -> FloatArray:
-    """(K, G) intersection over union of (K, 4) and (G, 4) boxes, both corners inclusive: a side is x1 - x0 + 1."""
-    a, b = np.asarray(boxes, np.float64)[:, None], np.asarray(truth, np.float64)[None]
-    sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]) + 1
-    shared = sides.clip(min=0).prod(axis=-1)
-    areas = [(box[..., 2:] - box[..., :2] + 1).prod(axis=-1) for box in (a, b)]
-    return np.asarray(shared / (areas[0] + areas[1] - shared), np.float64)
 
 
 def scaled_box(box_xyxy: BoxXyxy, size_wh: tuple[int, int], side_px: int = MAP_SIDE_PX) -> tuple[int, int, int, int]:
@@ -152,8 +144,8 @@ class _Contours:
 
     def best_iou(self, truth: NDArray[np.generic]) -> FloatArray:
         """(cuts, 2): IoU of the largest contour's box, and the best of all contours' boxes."""
-        ious = box_iou(self.boxes, truth).max(axis=1)
-        best = np.full((len(self.counts), 2), box_iou(_NO_CONTOUR, truth).max())
+        ious = box_iou(self.boxes, truth, inclusive=True).max(axis=1)
+        best = np.full((len(self.counts), 2), box_iou(_NO_CONTOUR, truth, inclusive=True).max())
         end = 0
         for row, count in enumerate(self.counts):
             begin, end = end, end + count

@@ -6,19 +6,17 @@ Arrays in, numbers out: which images, and what a verdict leads to, is the caller
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol_core.data.images import open_mask
+from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
-from wsol_core.evaluation.pixel_metrics import mask_iou
-from wsol_core.localization.thresholds import ious
+from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.masks import mask_iou
 from wsol_core.records import BoolMask, CorrectedRegion, Region
 
 logger = logging.getLogger(__name__)
@@ -133,17 +131,16 @@ def score_image(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_
         matched += pairs
         edits += sum(region.label == label for region in found) + len(true) - 2 * len(pairs)
         edits += sum(iou < GOOD_BOX_IOU for iou in pairs)
-    box_iou = sum(matched) / len(truth) if truth else float(not found)
+    boxes = sum(matched) / len(truth) if truth else float(not found)
     masks = list(_mask_ious(found, truth, size_wh))
-    return ImageScore(box_iou, sum(masks) / len(masks) if masks else None, edits)
+    return ImageScore(boxes, sum(masks) / len(masks) if masks else None, edits)
 
 
 def _matched(found: Sequence[tuple[float, ...]], true: Sequence[tuple[float, ...]]) -> list[float]:
     """The IoU of each matched pair; boxes that do not touch are no pair."""
     if not found or not true:
         return []
-    truth = np.asarray(true, np.float64)
-    overlap = np.stack([ious(np.asarray(box, np.float64), truth) for box in found])
+    overlap = box_iou(np.asarray(found), np.asarray(true), inclusive=False)
     pairs: list[float] = []
     while (best := float(overlap.max())) > 0:
         row, column = np.unravel_index(int(overlap.argmax()), overlap.shape)
@@ -155,33 +152,22 @@ def _matched(found: Sequence[tuple[float, ...]], true: Sequence[tuple[float, ...
 def _mask_ious(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> Iterator[float]:
     """The IoU of each class whose true regions all have masks: without one of them the rest would be too little."""
     for label in dict.fromkeys(region.label for region in truth):
-        parts = [_true_mask(region, size_wh) for region in truth if region.label == label]
-        known = [part for part in parts if part is not None]
-        if len(known) < len(parts):
+        mask = _true_mask([region for region in truth if region.label == label], size_wh)
+        if mask is None:
             continue
         predicted: BoolMask = np.zeros(size_wh[::-1], np.bool_)
         for region in found:
             if region.label == label:
                 predicted |= region.mask
-        yield mask_iou(predicted, np.logical_or.reduce(known))
+        yield mask_iou(predicted, mask)
 
 
-def _true_mask(region: CorrectedRegion, size_wh: tuple[int, int]) -> BoolMask | None:
-    """The part (H, W) of the region's mask inside its box; None where there is none that can be read."""
-    if region.mask_path is None:
-        return None
+def _true_mask(regions: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> BoolMask | None:
     try:
-        mask = open_mask(region.mask_path)
+        return true_mask(regions, size_wh, within_boxes=True)
     except DataError as error:
-        logger.warning("Only the box is compared: %s", error)
+        logger.warning("Only the boxes are compared: %s", error)
         return None
-    if mask.shape != size_wh[::-1]:
-        mask = np.asarray(cv2.resize(mask, size_wh, interpolation=cv2.INTER_NEAREST), np.uint8)
-    x0, y0, x1, y1 = region.box_xyxy
-    box = slice(max(0, int(y0)), math.ceil(y1)), slice(max(0, int(x0)), math.ceil(x1))
-    inside: BoolMask = np.zeros(mask.shape, np.bool_)
-    inside[box] = mask[box] > 0
-    return inside if inside.any() else None  # as in training, where an empty mask says nothing
 
 
 def compare(live: Sequence[ImageScore], new: Sequence[ImageScore], seed: int = 0) -> Comparison:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import cv2
 import numpy as np
 
-from wsol_core.data.images import open_mask
+from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
-from wsol_core.evaluation.box_metrics import IOU_LEVELS, MAP_SIDE_PX, BoxAccuracy, SweptIou, box_iou, scaled_box
-from wsol_core.evaluation.pixel_metrics import PixelHistogram, mask_iou
+from wsol_core.evaluation.box_metrics import IOU_LEVELS, MAP_SIDE_PX, BoxAccuracy, SweptIou, scaled_box
+from wsol_core.evaluation.pixel_metrics import PixelHistogram
 from wsol_core.localization.predictor import Predictor, own_labels
-from wsol_core.records import BoolMask, CorrectedRegion, FloatMap, Localization, Sample, Unreadable
+from wsol_core.ops.boxes import box_iou, largest_component_box
+from wsol_core.ops.maps import resize
+from wsol_core.ops.masks import mask_iou
+from wsol_core.records import CorrectedRegion, FloatMap, Localization, Sample, Unreadable
 
 PROTOCOL = {
     "input": "the whole image resized to the model's side, no crop; maps at 224 x 224, min-max normalised",
@@ -113,8 +116,8 @@ class _Measured:
             score_map = found.maps[label]
             boxes = np.array([scaled_box(region.box_xyxy, found.size_wh) for region in truth])
             self._boxes.add(label, SweptIou.of(score_map, boxes))
-            box = largest_component_box(score_map, self._card.threshold_of(label))
-            overlap = float(box_iou(np.array([box]), boxes).max()) if box is not None else 0.0
+            box = _object_box(score_map, self._card.threshold_of(label))
+            overlap = float(box_iou(np.array([box]), boxes, inclusive=True).max()) if box is not None else 0.0
             self._images.append(
                 ImageResult(
                     file=sample.file,
@@ -128,11 +131,11 @@ class _Measured:
             )
 
     def _mask(self, found: Localization, label: str, truth: Sequence[CorrectedRegion]) -> float | None:
-        mask = true_mask(truth, found.size_wh)
+        mask = true_mask(truth, found.size_wh, within_boxes=False)
         if mask is None:
             return None
         side = (MAP_SIDE_PX, MAP_SIDE_PX)
-        small = cv2.resize(mask.view(np.uint8), side, interpolation=cv2.INTER_NEAREST) > 0
+        small = resize(mask.view(np.uint8), side, cv2.INTER_NEAREST) > 0
         for histogram in (self._overall, self._pixels[label]):
             histogram.add(found.maps[label], small)
         predicted = np.zeros_like(mask)
@@ -188,26 +191,9 @@ def _rates(images: Sequence[ImageResult]) -> dict[str, float | None]:
     }
 
 
-def largest_component_box(score_map: FloatMap, threshold: float) -> tuple[int, int, int, int] | None:
-    """Box (x0, y0, x1, y1) of the largest 8-connected component above `threshold`, as contours' boxes are; or None."""
-    mask = (score_map > threshold).view(np.uint8)
-    count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    if count < 2:
+def _object_box(score_map: FloatMap, threshold: float) -> tuple[int, int, int, int] | None:
+    """Of the largest component above `threshold`, with its far corner clipped as the protocol clips contours' boxes."""
+    box = largest_component_box(score_map > threshold)
+    if box is None:
         return None
-    x, y, w, h, _ = (int(v) for v in stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))])
-    return x, y, min(x + w, mask.shape[1] - 1), min(y + h, mask.shape[0] - 1)
-
-
-def true_mask(truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> BoolMask | None:
-    """The union of the regions' masks (H, W) at the image's size, or None where one has no mask."""
-    if any(region.mask_path is None for region in truth):
-        return None
-    total: BoolMask = np.zeros(size_wh[::-1], bool)
-    for path in _distinct(truth):
-        mask = open_mask(path)
-        total |= cv2.resize((mask > 0).view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST) > 0
-    return total
-
-
-def _distinct(truth: Sequence[CorrectedRegion]) -> Iterator[Any]:
-    yield from dict.fromkeys(region.mask_path for region in truth)
+    return box[0], box[1], min(box[2], score_map.shape[1] - 1), min(box[3], score_map.shape[0] - 1)

@@ -1,4 +1,4 @@
-"""Pixel metrics, streamed over images: PxAP, PIoU, and mask IoU. No files, no models.
+"""Pixel metrics, streamed over images: PxAP and PIoU. No files, no models.
 
 Protocol: Choe et al., CVPR 2020, arXiv:2001.07437, with 1000 bins; the authors' extension's PIoU for BAS.
 """
@@ -44,9 +44,3 @@ class PixelHistogram:
         if not hits[-1]:
             raise DataError("No object pixel was measured; pixel metrics need images with masks.")
         return hits, alarms
-
-
-def mask_iou(mask: BoolMask, truth: BoolMask) -> float:
-    """Intersection over union of two masks (H, W); 1 when both are empty."""
-    union = np.count_nonzero(mask | truth)
-    return np.count_nonzero(mask & truth) / union if union else 1.0

@@ -17,9 +17,10 @@ import numpy as np
 from wsol_core.data.images import RgbPixels, open_image, resize_to_square
 from wsol_core.errors import DataError
 from wsol_core.localization.predictor import Predictor
-from wsol_core.localization.refinement import SIDE_PX, final_map, min_max
+from wsol_core.localization.refinement import SIDE_PX, final_map
 from wsol_core.localization.regions import Calibration, extract_regions
 from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
+from wsol_core.ops.maps import min_max, resize
 from wsol_core.records import BoxXyxy, FloatMap, Region
 
 MARGIN = 0.4  # of the box, on each side of it: the network needs surroundings, and the cut colours that are none of it
@@ -126,10 +127,10 @@ def _box_maps(crop: RgbPixels, raw: FloatMap, box: _Window) -> Iterator[FloatMap
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
     across, down = size[0] / w, size[1] / h
     small_box = (slice(int(y0 * down), math.ceil(y1 * down)), slice(int(x0 * across), math.ceil(x1 * across)))
-    image = np.asarray(cv2.resize(crop, size, interpolation=cv2.INTER_AREA), np.uint8)
-    activation = np.asarray(cv2.resize(raw, size, interpolation=cv2.INTER_LINEAR), np.float32)
+    image = resize(crop, size, cv2.INTER_AREA)
+    activation = resize(raw, size, cv2.INTER_LINEAR)
     for found in _object_maps(image, activation, small_box):
-        full = np.asarray(cv2.resize(found, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+        full = resize(found, (w, h), cv2.INTER_LINEAR)
         yield np.ascontiguousarray(full[y0:y1, x0:x1])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.ops.grabcut import graph_cut
+from wsol_core.ops.maps import min_max, resize
 from wsol_core.records import FloatMap
 
 SIDE_PX = 224  # maps are refined, measured and saved at this side
@@ -19,7 +20,7 @@ def final_map(raw: NDArray[np.float32], image: NDArray[np.uint8] | None) -> Floa
 
     Args: image: the resized image, (224, 224, 3) RGB, or None for no refinement.
     """
-    full = min_max(np.asarray(cv2.resize(raw, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC), np.float32))
+    full = min_max(resize(raw, (SIDE_PX, SIDE_PX), cv2.INTER_CUBIC))
     return full if image is None else min_max(refine_edges(full, image))
 
 
@@ -32,17 +33,6 @@ def refine_edges(activation_map: FloatMap, image: NDArray[np.uint8]) -> FloatMap
     """
     h, w = activation_map.shape
     side = (CUT_SIDE_PX, CUT_SIDE_PX)
-    small = np.asarray(cv2.resize(activation_map, side, interpolation=cv2.INTER_AREA), np.float32)
-    cut = graph_cut(np.asarray(cv2.resize(image, side, interpolation=cv2.INTER_AREA), np.uint8), small)
-    outline = np.asarray(cv2.resize(cut, (w, h), interpolation=cv2.INTER_LINEAR), np.float32)
+    cut = graph_cut(resize(image, side, cv2.INTER_AREA), resize(activation_map, side, cv2.INTER_AREA))
+    outline = resize(cut, (w, h), cv2.INTER_LINEAR)
     return np.asarray((1 - OUTLINE_SHARE) * activation_map + OUTLINE_SHARE * outline, np.float32)
-
-
-def min_max(values: NDArray[np.float32]) -> FloatMap:
-    """Stretched to [0, 1]; a constant map, or one with NaN or infinity, becomes zeros."""
-    low, high = float(values.min()), float(values.max())
-    if not (np.isfinite(low) and np.isfinite(high) and high > low):
-        return np.zeros_like(values)
-    # Not by a division: rounding may put the maximum beside 1.
-    stretched = (values - np.float32(low)) * np.float32(1 / (high - low))
-    return np.asarray(np.minimum(stretched, 1, out=stretched), np.float32)

@@ -1,6 +1,6 @@
 """Cut regions out of an activation map: mask, components, boxes, polygons and scores, in pixels of the full image.
 
-Arrays in, Regions out; torch-free. Which map and which threshold is the predictor's business.
+Arrays in, Regions out; torch-free. See predictor.py for which map and which threshold.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from wsol_core.ops.maps import resize
 from wsol_core.records import FloatMap, Region
 
 MIN_AREA = 0.005  # of the image
@@ -67,7 +68,7 @@ def extract_regions(
         class's probability, in [0, 1].
     """
     width, height = size_wh
-    full = np.asarray(cv2.resize(score_map, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+    full = resize(score_map, size_wh, cv2.INTER_LINEAR)
     mask = (full > threshold).view(np.uint8)
     parts = _parts(mask, max_regions)
     if not parts:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +15,9 @@ from numpy.typing import NDArray
 
 from wsol_core.data.images import resize_to_square
 from wsol_core.localization.regions import Calibration
+from wsol_core.ops.boxes import box_iou, largest_component_box
 from wsol_core.ops.grabcut import graph_cut
+from wsol_core.ops.maps import resize
 from wsol_core.records import BoolMask, FloatMap
 
 BINS = 256
@@ -42,7 +43,7 @@ def threshold_without_boxes(maps: Iterable[FloatMap], images: Iterable[NDArray[n
     """
     curves, kept = [], []
     for score_map, image in zip(maps, images, strict=True):
-        small = np.asarray(cv2.resize(score_map, (CUT_SIDE_PX, CUT_SIDE_PX), interpolation=cv2.INTER_AREA), np.float32)
+        small = resize(score_map, (CUT_SIDE_PX, CUT_SIDE_PX), cv2.INTER_AREA)
         kept.append(np.histogram(small, BINS, (0, 1))[0])
         cut = graph_cut(resize_to_square(image, CUT_SIDE_PX), small)
         if cut is not small:
@@ -94,20 +95,9 @@ def box_ious(score_map: FloatMap, boxes_xyxy: Sequence[tuple[float, float, float
     truth = np.asarray(boxes_xyxy, np.float64)
     curve = np.zeros(len(GRID))
     for row, threshold in enumerate(GRID):
-        mask = (score_map > threshold).view(np.uint8)
-        count, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-        if count > 1:
-            x, y, w, h, _ = stats[1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))]
-            curve[row] = ious(np.array([x, y, x + w, y + h], np.float64), truth).max()
+        if (box := largest_component_box(score_map > threshold)) is not None:
+            curve[row] = box_iou(np.array([box]), truth, inclusive=False).max()
     return curve
-
-
-def ious(box: NDArray[np.float64], truth: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(K,) IoU of a box (4,) with each of `truth` (K, 4), xyxy with x1 and y1 exclusive."""
-    sides = np.minimum(box[2:], truth[:, 2:]) - np.maximum(box[:2], truth[:, :2])
-    shared = sides.clip(min=0).prod(axis=1)
-    areas = (box[2:] - box[:2]).prod() + (truth[:, 2:] - truth[:, :2]).prod(axis=1)
-    return np.asarray(shared / (areas - shared), np.float64)
 
 
 def best_threshold(ious: Sequence[NDArray[np.float64]]) -> float:

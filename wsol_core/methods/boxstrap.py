@@ -22,10 +22,11 @@ from wsol_core.methods.losses import (
     weighted_entropy,
 )
 from wsol_core.methods.mosaics import shuffled_cells
-from wsol_core.methods.pseudo_masks import min_max, pseudo_masks
+from wsol_core.methods.pseudo_masks import pseudo_masks
 from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
 from wsol_core.networks.frozen_call import frozen_call
+from wsol_core.ops.maps import min_max_tensor
 from wsol_core.records import NO_REGION
 from wsol_core.registry import register_method
 
@@ -229,7 +230,9 @@ class Boxstrap(WsolMethod):
         student = logits.sigmoid()
         with torch.no_grad():
             share = STUDENT_MOST * min(1.0, max(0.0, (progress - STUDENT_FROM) / (STUDENT_FULL - STUDENT_FROM)))
-            mixed = torch.lerp(min_max(_resized(teacher, student.shape[1:])[:, 0]), min_max(student), share)
+            mixed = torch.lerp(
+                min_max_tensor(_resized(teacher, student.shape[1:])[:, 0]), min_max_tensor(student), share
+            )
             cut = _resized(pseudo_masks(batch.images, mixed), student.shape[1:])[:, 0]
             pseudo = torch.lerp(mixed, cut, CUT_SHARE)
         weak = batch.region_kind == NO_REGION

@@ -13,6 +13,7 @@ from torch import Tensor
 from wsol_core.cores import usable_cores
 from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from wsol_core.ops.grabcut import graph_cuts
+from wsol_core.ops.maps import min_max_tensor
 
 CUT_STRIDE = 2  # pixels of an image to a side of the cut's: half the side takes a quarter of the time
 
@@ -28,12 +29,6 @@ def to_pixels(images: Tensor) -> Tensor:
     return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def min_max(maps: Tensor) -> Tensor:
-    """Each map (B, h, w) stretched to [0, 1]; a constant map becomes zeros."""
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    return (maps - low) / (high - low).clamp(min=1e-6)
-
-
 @torch.no_grad()
 def pseudo_masks(images: Tensor, maps: Tensor) -> Tensor:
     """Masks (B, S/2, S/2), 0 or 1, that fit both the soft maps and the images' edges.
@@ -43,6 +38,8 @@ def pseudo_masks(images: Tensor, maps: Tensor) -> Tensor:
     small = F.avg_pool2d(images.float(), CUT_STRIDE)
     if not len(small):
         return small[:, 0]
-    soft = F.interpolate(min_max(maps.float())[:, None], size=small.shape[2:], mode="bilinear", align_corners=False)
+    soft = F.interpolate(
+        min_max_tensor(maps.float())[:, None], size=small.shape[2:], mode="bilinear", align_corners=False
+    )
     cuts = graph_cuts(list(to_pixels(small).cpu().contiguous().numpy()), list(soft[:, 0].cpu().numpy()), _pool())
     return torch.from_numpy(np.stack(cuts)).to(maps.device)

@@ -12,8 +12,8 @@ from wsol_core.data.batch import Batch
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
 from wsol_core.methods.losses import classification_loss, mask_alignment_loss
 from wsol_core.methods.mosaics import border_mosaics
-from wsol_core.methods.pseudo_masks import min_max
 from wsol_core.networks.backbones import Backbone
+from wsol_core.ops.maps import min_max_tensor
 from wsol_core.registry import register_method
 
 WIDTH = 256
@@ -89,7 +89,8 @@ class WslBg(WsolMethod):
             "classification": self._classification(class_maps, batch.labels, is_object),
             "foreground": F.binary_cross_entropy_with_logits(attention.mean((1, 2, 3)), is_object),
             "emptiness": EMPTINESS * (F.softplus(attention[nothing]).mean() + F.softplus(class_maps[nothing]).mean()),
-            "alignment": ramp * mask_alignment_loss(min_max(own.relu()), min_max(attention[:count, 0].relu())),
+            "alignment": ramp
+            * mask_alignment_loss(min_max_tensor(own.relu()), min_max_tensor(attention[:count, 0].relu())),
         }
 
     def _classification(self, class_maps: Tensor, labels: Tensor, is_object: Tensor) -> Tensor:
@@ -102,5 +103,5 @@ class WslBg(WsolMethod):
         """Logits (B, C) and maps (B, C, S/16, S/16)."""
         top = self.backbone(images)[3]
         class_maps, attention = self.head(top).float(), self.foreground(top).float()
-        response = min_max(class_maps.relu().flatten(0, 1)).view_as(class_maps)
-        return Prediction(class_maps.mean((2, 3)), (response * min_max(attention[:, 0].relu())[:, None]).sqrt())
+        response = min_max_tensor(class_maps.relu())
+        return Prediction(class_maps.mean((2, 3)), (response * min_max_tensor(attention[:, 0].relu())[:, None]).sqrt())

@@ -29,10 +29,10 @@ from wsol_core.localization.thresholds import (
     box_ious,
     class_thresholds,
     fit_platt_scaling,
-    ious,
     mask_ious,
     threshold_without_boxes,
 )
+from wsol_core.ops.boxes import box_iou
 from wsol_core.records import FloatMap, Sample, Unreadable
 from wsol_core.training.model_selection import evaluating
 
@@ -133,5 +133,5 @@ def _fit_calibration(known: Sequence[_CorrectedMap], card: ModelCard) -> Calibra
         truth, threshold = found.drawn.boxes * SIDE_PX, card.threshold_of(found.label)
         for region in extract_regions(found.score_map, (SIDE_PX, SIDE_PX), found.label, threshold, found.presence):
             raw.append(raw_score(region.score, 1.0))  # back from the sigmoid
-            right.append(bool(ious(np.array(region.box_xyxy, np.float64), truth).max() >= RIGHT_IOU))
+            right.append(bool(box_iou(np.array([region.box_xyxy]), truth, inclusive=False).max() >= RIGHT_IOU))
     return fit_platt_scaling(raw, right)

@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from wsol_core.devices import autocast
 from wsol_core.methods.base import WsolMethod
+from wsol_core.ops.maps import min_max_tensor
 from wsol_core.records import Sample
 
 SMALLEST, LARGEST = 0.02, 0.6  # mean of a map; objects that fill more of the image tell epochs apart all the same
@@ -82,7 +83,8 @@ def localization_scores(
             target = held_out.target[cut].to(device)
             with autocast(device, dtype):
                 maps = method.activation_maps(images, target)[:, None].float()
-                maps = minmax(F.interpolate(maps, size=images.shape[2:], mode="bilinear"))
+                maps = F.interpolate(maps, size=images.shape[2:], mode="bilinear")
+                maps = min_max_tensor(maps, least_range=1e-12).nan_to_num()  # a broken map counts as an empty one
                 kept = _probability(method, images * maps, target)
                 left = _probability(method, images * (1 - maps), target)
             scores.append((kept * (1 - left) - area_penalty(maps.mean((1, 2, 3)))).cpu())
@@ -103,13 +105,6 @@ def top1_accuracy(method: WsolMethod, held_out: HeldOut, device: torch.device, d
 def area_penalty(area: Tensor) -> Tensor:
     """In [0, 1], for mean map values in [0, 1] of any shape: 0 from SMALLEST to LARGEST, 1 at 0 and at 1."""
     return F.relu(1 - area / SMALLEST) + F.relu((area - LARGEST) / (1 - LARGEST))
-
-
-def minmax(maps: Tensor) -> Tensor:
-    """(B, 1, h, w) maps stretched to [0, 1] each; a constant map becomes zeros."""
-    low = maps.amin((2, 3), keepdim=True)
-    width = maps.amax((2, 3), keepdim=True) - low
-    return torch.where(width > 0, (maps - low) / width.clamp(min=1e-12), torch.zeros_like(maps))
 
 
 def _probability(method: WsolMethod, images: Tensor, target: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wsol_core.errors import DataError
-from wsol_core.evaluation.pixel_metrics import PixelHistogram, mask_iou
+from wsol_core.evaluation.pixel_metrics import PixelHistogram
 
 
 def histogram(scores: list[float], truth: list[bool]) -> PixelHistogram:
@@ -40,8 +40,3 @@ def test_ignored_pixels_count_on_neither_side() -> None:
 def test_without_any_object_pixel_there_is_an_error() -> None:
     with pytest.raises(DataError, match="masks"):
         histogram([0.5], [False]).px_ap()
-
-
-def test_mask_iou_of_half_covered_and_empty_masks() -> None:
-    half, full, empty = np.array([[True, False]]), np.array([[True, True]]), np.array([[False, False]])
-    assert (mask_iou(half, full), mask_iou(empty, full), mask_iou(empty, empty)) == (0.5, 0, 1)

@@ -18,7 +18,6 @@ from wsol_core.training.model_selection import (
     evaluating,
     is_worse,
     localization_scores,
-    minmax,
     split_holdout,
 )
 
@@ -84,11 +83,6 @@ def test_a_single_class_is_judged_by_its_own_probability() -> None:
 def test_the_penalty_is_zero_between_its_areas_and_one_at_the_ends() -> None:
     areas = torch.tensor([0.0, 0.01, 0.02, 0.3, 0.6, 0.8, 1.0])
     torch.testing.assert_close(area_penalty(areas), torch.tensor([1.0, 0.5, 0.0, 0.0, 0.0, 0.5, 1.0]))
-
-
-def test_minmax_stretches_each_map_and_empties_a_constant_one() -> None:
-    maps = torch.tensor([[[[0.2, 0.4, 0.6]]], [[[0.5, 0.5, 0.5]]]])
-    torch.testing.assert_close(minmax(maps), torch.tensor([[[[0.0, 0.5, 1.0]]], [[[0.0, 0.0, 0.0]]]]))
 
 
 def test_judging_leaves_every_part_in_the_mode_that_it_had() -> None:

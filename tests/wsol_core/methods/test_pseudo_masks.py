@@ -1,0 +1,44 @@
+"""pseudo_masks on a red square whose soft map is off by some pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
+from wsol_core.methods.pseudo_masks import pseudo_masks, to_pixels
+
+
+def red_square_on_noise() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    image = np.random.default_rng(0).integers(80, 120, (64, 64, 3), dtype=np.uint8)
+    inside = np.zeros((64, 64), bool)
+    inside[20:44, 16:48] = True
+    image[inside] = (210, 30, 30)
+    return image, inside
+
+
+def blurred_and_shifted(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    return cv2.GaussianBlur(np.roll(inside, 3, axis=1).astype(np.float32), (0, 0), 4)
+
+
+def test_pixels_survive_normalising_and_back() -> None:
+    image, _ = red_square_on_noise()
+    assert np.array_equal(to_pixels(normalised(image))[0].numpy(), image)
+
+
+def test_pseudo_masks_have_half_the_side_and_the_squares_place() -> None:
+    image, inside = red_square_on_noise()
+    masks = pseudo_masks(normalised(image), torch.from_numpy(blurred_and_shifted(inside))[None])
+    assert masks.shape == (1, 32, 32)
+    assert torch.equal(masks[0] > 0, torch.from_numpy(inside[::2, ::2]))
+
+
+def test_no_images_give_no_masks() -> None:
+    assert pseudo_masks(torch.zeros(0, 3, 64, 64), torch.zeros(0, 8, 8)).shape == (0, 32, 32)
+
+
+def normalised(image: NDArray[np.uint8]) -> torch.Tensor:
+    mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return (torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255 - mean) / std

@@ -1,0 +1,28 @@
+"""Masks (H, W): intersection over union, and the part of one inside a box."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsol_core.records import BoolMask, BoxXyxy
+
+Value = TypeVar("Value", bound=np.generic)
+
+
+def mask_iou(mask: BoolMask, truth: BoolMask) -> float:
+    """Intersection over union of two masks (H, W); 1 when both are empty."""
+    union = np.count_nonzero(mask | truth)
+    return np.count_nonzero(mask & truth) / union if union else 1.0
+
+
+def inside_box(mask: NDArray[Value], box_xyxy: BoxXyxy) -> NDArray[Value]:
+    """The mask's pixels that the box touches, the rest 0."""
+    x0, y0, x1, y1 = box_xyxy
+    window = slice(max(0, int(y0)), math.ceil(y1)), slice(max(0, int(x0)), math.ceil(x1))
+    inside = np.zeros_like(mask)
+    inside[window] = mask[window]
+    return inside
