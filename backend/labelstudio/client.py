@@ -1,7 +1,7 @@
 """Label Studio's REST API as far as Boxstrap needs it: tasks, predictions, projects, backends, webhooks.
 
-The SDK signs the requests (personal and legacy tokens) and repeats them; answers stay plain JSON, since the SDK's
-types drop what they do not know. Pictures are media.py's business.
+Answers stay plain JSON: the types of Label Studio's SDK drop what they do not know. See token_auth.py for how requests
+are signed, and images/image_store.py for pictures.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import httpx
-from label_studio_sdk import LabelStudio
-from label_studio_sdk.core.api_error import ApiError
 
 from backend.errors import LabelStudioError, UnreachableError
+from backend.labelstudio.token_auth import REFRESH_PATH, TokenAuth
 
 PAGE = 100  # tasks a request: their annotations come along, masks included
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
@@ -39,16 +38,14 @@ class LabelStudioClient:
         waits_s: Sequence[float] = WAITS_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Args: waits_s: before each new attempt at a server that does not answer for now."""
+        """Args: waits_s: before each new attempt at a server that does not answer for now.
+
+        Raises: LabelStudioError where the token has expired.
+        """
         self.base_url = base_url.rstrip("/")
         self._waits_s, self._sleep = waits_s, sleep
-        self._http = httpx.Client(timeout=timeout_s, follow_redirects=False)
-        try:
-            self._sdk = LabelStudio(  # type: ignore[no-untyped-call]
-                base_url=self.base_url, api_key=api_key, httpx_client=self._http
-            )
-        except ApiError as error:
-            raise LabelStudioError(f"LABEL_STUDIO_API_KEY cannot be used: {_detail(error.body)}") from error
+        self._http = httpx.Client(timeout=timeout_s, follow_redirects=False, headers={"User-Agent": "boxstrap"})
+        self._http.auth = self._auth = TokenAuth(self._http, self.base_url, api_key)
 
     def close(self) -> None:
         """Lets go of the connections."""
@@ -56,11 +53,7 @@ class LabelStudioClient:
 
     def authorization(self) -> str:
         """The Authorization header of a request now; personal tokens are exchanged for a short-lived one."""
-
-        def ask() -> str:
-            return self._sdk._client_wrapper.get_headers()["Authorization"]
-
-        return self._attempt("api/token/refresh/", ask)
+        return self._attempt(REFRESH_PATH, self._auth.header)
 
     def whoami(self) -> Json:
         """The user whose token it is."""
@@ -160,7 +153,7 @@ class LabelStudioClient:
         try:
             self._json(method, path, **what)
         except LabelStudioError as error:
-            if isinstance(error.__cause__, ApiError) and error.__cause__.status_code == 404:
+            if isinstance(error.__cause__, httpx.HTTPStatusError) and error.__cause__.response.status_code == 404:
                 return False
             raise
         return True
@@ -183,20 +176,15 @@ class LabelStudioClient:
             ) from error
 
     def _request(self, method: str, path: str, what: Mapping[str, Any]) -> httpx.Response:
-        # The SDK has no public way to ask for what it does not know; this one signs and refreshes like all others.
-        http = self._sdk._client_wrapper.httpx_client
-        response = http.request(path, method=method, request_options={"max_retries": 0}, **what)
-        if response.status_code >= 300:
-            raise ApiError(status_code=response.status_code, body=response.text)
-        return response
+        return self._http.request(method, f"{self.base_url}/{path}", **what).raise_for_status()
 
     def _attempt(self, path: str, ask: Callable[[], Result]) -> Result:
         """What `ask` gives; again after a while where the server does not answer for now."""
         for wait_s in (*self._waits_s, None):
             try:
                 return ask()
-            except ApiError as error:
-                problem = self._problem(path, error)
+            except httpx.HTTPStatusError as error:
+                problem = self._problem(path, error.response)
                 if wait_s is None or not isinstance(problem, UnreachableError):
                     raise problem from error
             except httpx.HTTPError as error:
@@ -208,18 +196,18 @@ class LabelStudioClient:
             self._sleep(wait_s)
         raise AssertionError("unreachable")
 
-    def _problem(self, path: str, error: ApiError) -> LabelStudioError:
-        status, place = error.status_code, f"{self.base_url}/{path}"
+    def _problem(self, path: str, response: httpx.Response) -> LabelStudioError:
+        status, place = response.status_code, f"{self.base_url}/{path}"
         if status in FOR_NOW:
             return UnreachableError(f"{place} answered {status}; Label Studio may be starting or overloaded.")
         if status == 401:
             return LabelStudioError(
-                f"{place} answered 401: {_detail(error.body)} Set LABEL_STUDIO_API_KEY to an access token from Account "
-                "& Settings; legacy tokens have to be switched on there first."
+                f"{place} answered 401: {_detail(response.text)} Set LABEL_STUDIO_API_KEY to an access token from "
+                "Account & Settings; legacy tokens have to be switched on there first."
             )
         if status in (403, 404):
             return LabelStudioError(f"{place} answered {status}; does the token's user see this project?")
-        return LabelStudioError(f"{place} answered {status}: {_detail(error.body)}")
+        return LabelStudioError(f"{place} answered {status}: {_detail(response.text)}")
 
 
 def _greater(column: str, kind: str, value: object) -> Json:
@@ -227,13 +215,12 @@ def _greater(column: str, kind: str, value: object) -> Json:
     return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind, "value": value}
 
 
-def _detail(body: Any) -> str:
+def _detail(text: str) -> str:
     """What Label Studio says is wrong, in one short line."""
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except ValueError:
-            return str(body)[:200]
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return text[:200]
     return str(body.get("detail", body) if isinstance(body, dict) else body)[:300]
 
 

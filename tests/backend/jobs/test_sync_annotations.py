@@ -31,7 +31,8 @@ from tests.local_http import answering
 PROJECT = "7"
 LONG_AGO = timedelta(minutes=1)  # longer than the overlap of two looks
 PAGES_OF_TWO = """
-observing.PAGE = 2
+from backend.jobs import sync_annotations
+sync_annotations.PAGE = 2
 """
 DIES_AFTER_TWO_PAGES = (
     PAGES_OF_TWO
