@@ -5,33 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from wsol_core.data.images import RgbPixels
 from wsol_core.errors import DataError
+from wsol_core.evaluation.overlay import draw_overlay
 from wsol_core.records import BoolMask, BoxXyxy
 
-RgbImage = NDArray[np.uint8]  # (H, W, 3)
-Rgb = tuple[int, int, int]
-
-PAPER: Rgb = (255, 255, 255)
-MASK: Rgb = (255, 64, 160)
-PREDICTED: Rgb = (255, 214, 10)
-TRUE: Rgb = (255, 255, 255)
+PAPER = (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
     """An image (H, W, 3) and what to draw on it, all in its own pixels: one mask, predicted boxes and true ones."""
 
-    image: RgbImage
+    image: RgbPixels
     mask: BoolMask | None = None
     boxes_xyxy: tuple[BoxXyxy, ...] = ()
     true_boxes_xyxy: tuple[BoxXyxy, ...] = ()
 
 
-def contact_sheet(tiles: Iterable[Tile], width_px: int = 1200, row_px: int = 200, gap_px: int = 6) -> RgbImage:
+def contact_sheet(tiles: Iterable[Tile], width_px: int = 1200, row_px: int = 200, gap_px: int = 6) -> RgbPixels:
     """Lay the images out in rows of one height each, about `row_px`, that fill `width_px`; the last row may be short.
 
     Returns (H, width_px, 3) RGB on white. Raises DataError when there is no image.
@@ -60,7 +54,7 @@ def _rows(tiles: Sequence[Tile], full: float) -> Iterable[list[Tile]]:
         yield row
 
 
-def _strip(row: Sequence[Tile], width_px: int, row_px: int, gap_px: int) -> RgbImage:
+def _strip(row: Sequence[Tile], width_px: int, row_px: int, gap_px: int) -> RgbPixels:
     """One row, `width_px` wide; no higher than `row_px`, so a row that is not full ends early."""
     free = width_px - gap_px * (len(row) - 1)
     height = max(1, min(row_px, round(free / sum(map(_aspect, row)))))
@@ -68,28 +62,12 @@ def _strip(row: Sequence[Tile], width_px: int, row_px: int, gap_px: int) -> RgbI
     x = 0
     for tile in row:
         width = max(1, min(round(height * _aspect(tile)), width_px - x))
-        strip[:, x : x + width] = _draw(tile, (width, height))
+        strip[:, x : x + width] = draw_overlay(
+            tile.image, (width, height), tile.mask, tile.boxes_xyxy, tile.true_boxes_xyxy
+        )
         x += width + gap_px
     return strip
 
 
-def _paper(height: int, width: int) -> RgbImage:
+def _paper(height: int, width: int) -> RgbPixels:
     return np.full((height, width, 3), PAPER, np.uint8)
-
-
-def _draw(tile: Tile, size_wh: tuple[int, int]) -> RgbImage:
-    """The image at its size on the sheet, the overlays drawn after scaling so that lines stay thin."""
-    height, width = tile.image.shape[:2]
-    canvas: RgbImage = np.asarray(cv2.resize(tile.image, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-    if tile.mask is not None:
-        shape = cv2.resize(tile.mask.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST)
-        tinted = cv2.addWeighted(canvas, 0.6, np.full_like(canvas, MASK), 0.4, 0)
-        canvas = np.where(shape[..., None] > 0, tinted, canvas).astype(np.uint8)
-        outline, _ = cv2.findContours(shape, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(canvas, outline, -1, MASK, 1)
-    scale = np.array([size_wh[0] / width, size_wh[1] / height] * 2)
-    for boxes, colour, thick in ((tile.true_boxes_xyxy, TRUE, 1), (tile.boxes_xyxy, PREDICTED, 2)):
-        for box in boxes:
-            x0, y0, x1, y1 = (round(float(edge)) for edge in np.array(box) * scale)
-            cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thick)
-    return canvas

@@ -1,5 +1,7 @@
-"""The HTML report of an evaluation: figures, loss curves, and images, worst first. One folder, nothing loaded from
-elsewhere. What is measured is evaluation.py's."""
+"""The HTML report of an evaluation: figures, loss curves, and images, worst first.
+
+One folder, nothing loaded from elsewhere. See evaluate.py for what is measured.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from wsol_core.data.images import open_image
+from wsol_core.data.images import RgbPixels, open_image
 from wsol_core.errors import StorageError
 from wsol_core.evaluation.evaluate import EvaluationReport, ImageResult
 from wsol_core.evaluation.loss_plot import loss_curves
+from wsol_core.evaluation.overlay import draw_heatmap, draw_overlay
 from wsol_core.localization.predictor import Predictor
-from wsol_core.records import BoxXyxy, Localization, Sample
+from wsol_core.records import Localization, Sample
 
 WORST, BEST = 48, 12
+IMAGES = "pictures"  # the folder beside the page
 IMAGE_PX = 320  # the longer side of the report's images
-MASK_RGB, PREDICTED_RGB, TRUE_RGB = (255, 64, 160), (255, 214, 10), (255, 255, 255)
 NAMES = {
     "gt_known_loc": "GT-known Loc",
     "top1_loc": "Top-1 Loc",
@@ -37,7 +39,7 @@ NAMES = {
     "max_box_acc_v2_70": "&emsp;at IoU 0.7",
     "px_ap": "PxAP",
     "p_iou": "PIoU",
-    "pictures": "pictures",
+    "pictures": "images",
 }
 
 
@@ -54,7 +56,7 @@ def write_report(
     Raises: StorageError where something cannot be written.
     """
     try:
-        (folder / "pictures").mkdir(parents=True, exist_ok=True)
+        (folder / IMAGES).mkdir(parents=True, exist_ok=True)
         cards = "\n".join(_cards(report, predictor, samples, folder))
         page = Template(_PAGE).substitute(
             title=escape(f"{predictor.card.config.method} on {predictor.card.config.backbone}"),
@@ -93,42 +95,27 @@ def _cards(report: EvaluationReport, predictor: Predictor, samples: Sequence[Sam
     for number, result in enumerate(chosen):
         if result.file in found:
             sample, localization = by_file[result.file], found[result.file]
-            overlay, heat = _images(sample, localization, result.label)
-            for kind, pixels in (("overlay", overlay), ("map", heat)):
-                _write_jpeg(folder / "pictures" / f"{number:03d}-{kind}.jpg", pixels)
+            for kind, pixels in _images(sample, localization, result.label).items():
+                _write_jpeg(folder / IMAGES / f"{number:03d}-{kind}.jpg", pixels)
             cards.append(_card(number, result, localization))
     return cards
 
 
-def _images(sample: Sample, found: Localization, label: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The image with masks and boxes, and with the activation map over it."""
+def _images(sample: Sample, found: Localization, label: str) -> dict[str, RgbPixels]:
+    """The image with masks and boxes, and with the activation map over it; by what their files are called."""
     image = open_image(sample.path)
     scale = IMAGE_PX / max(image.shape[:2])
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    overlay = small.copy()
+    size_wh = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     own = [region for region in found.regions if region.label == label]
-    for region in own:
-        mask = cv2.resize(region.mask.view(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-        overlay[mask] = (0.6 * overlay[mask] + 0.4 * np.array(MASK_RGB)).astype(np.uint8)
-    for boxes, colour in (
-        ([region.box_xyxy for region in sample.truth if region.label == label], TRUE_RGB),
-        ([region.box_xyxy for region in own], PREDICTED_RGB),
-    ):
-        for box in boxes:
-            _draw_box(overlay, box, scale, colour)
-    heat = cv2.applyColorMap((cv2.resize(found.maps[label], size) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    blended = (0.45 * small + 0.55 * heat[..., ::-1]).astype(np.uint8)
-    return overlay, blended
+    mask = np.logical_or.reduce([region.mask for region in own]) if own else None
+    boxes, true_boxes = (
+        [region.box_xyxy for region in regions] for regions in (own, [r for r in sample.truth if r.label == label])
+    )
+    overlay = draw_overlay(image, size_wh, mask, boxes, true_boxes)
+    return {"overlay": overlay, "map": draw_heatmap(image, size_wh, found.maps[label])}
 
 
-def _draw_box(image: NDArray[np.uint8], box: BoxXyxy, scale: float, colour: tuple[int, int, int]) -> None:
-    x0, y0, x1, y1 = (round(value * scale) for value in box)
-    cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), (20, 20, 20), 4)
-    cv2.rectangle(image, (x0, y0), (x1 - 1, y1 - 1), colour, 2)
-
-
-def _write_jpeg(path: Path, pixels: NDArray[np.uint8]) -> None:
+def _write_jpeg(path: Path, pixels: RgbPixels) -> None:
     _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
     path.write_bytes(data.tobytes())
 
@@ -143,8 +130,8 @@ def _card(number: int, result: ImageResult, found: Localization) -> str:
     taken_for = "" if result.top1 else f" <em>taken for {escape(result.predicted)}</em>"
     kind = "good" if result.iou >= 0.5 else "bad"
     return (
-        f'<figure class="{kind}"><div><img loading="lazy" src="images/{number:03d}-overlay.jpg" alt="{alt}">'
-        f'<img loading="lazy" src="images/{number:03d}-map.jpg" alt="activation map of the same image"></div>'
+        f'<figure class="{kind}"><div><img loading="lazy" src="{IMAGES}/{number:03d}-overlay.jpg" alt="{alt}">'
+        f'<img loading="lazy" src="{IMAGES}/{number:03d}-map.jpg" alt="activation map of the same image"></div>'
         f"<figcaption><b>{escape(result.label)}</b>{taken_for}<span>{' · '.join(facts)}</span>"
         f"<small>{escape(result.file)}</small></figcaption></figure>"
     )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from wsol_core.errors import DataError
-from wsol_core.evaluation.contact_sheet import MASK, PREDICTED, TRUE, Tile, contact_sheet
+from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
+from wsol_core.evaluation.overlay import draw_overlay
 
 
 def plain(height: int, width: int, grey: int = 100) -> Tile:
@@ -33,24 +34,12 @@ def test_rows_are_as_wide_as_the_sheet_whatever_the_shapes() -> None:
     assert contact_sheet(tiles, width_px=150, row_px=40).shape[1:] == (150, 3)
 
 
-def test_boxes_are_scaled_with_their_image() -> None:
-    tile = Tile(np.zeros((50, 50, 3), np.uint8), boxes_xyxy=((10, 20, 40, 45),), true_boxes_xyxy=((0, 0, 5, 5),))
-    sheet = contact_sheet([tile], width_px=100, row_px=100)
-    yellow = np.argwhere((sheet == PREDICTED).all(axis=2))
-    # the line is two pixels thick, so it may reach one pixel over the edge
-    assert np.abs(yellow.min(axis=0) - (40, 20)).max() <= 1
-    assert np.abs(yellow.max(axis=0) - (89, 79)).max() <= 1
-    assert (sheet[0, :10] == TRUE).all()
-    assert (sheet[9, :10] == TRUE).all()
-
-
-def test_a_mask_tints_its_pixels_and_no_others() -> None:
-    mask = np.zeros((40, 40), bool)
+def test_tiles_are_drawn_with_their_masks_and_boxes() -> None:
+    image, mask = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40), bool)
     mask[10:30, 10:30] = True
-    sheet = contact_sheet([Tile(np.zeros((40, 40, 3), np.uint8), mask)], width_px=40, row_px=40)
-    assert sheet[20, 20].tolist() == [round(0.4 * channel) for channel in MASK]
-    assert tuple(sheet[10, 10]) == MASK
-    assert not sheet[~mask].any()
+    tile = Tile(image, mask, ((12, 12, 20, 20),), ((0, 0, 5, 5),))
+    sheet = contact_sheet([tile], width_px=80, row_px=80)
+    assert (sheet == draw_overlay(image, (80, 80), mask, tile.boxes_xyxy, tile.true_boxes_xyxy)).all()
 
 
 def test_a_sheet_of_nothing_says_so() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -134,6 +135,14 @@ def test_the_page_shows_the_images_and_escapes_names(tmp_path: Path) -> None:
     assert "&lt;b&gt;" in page
     assert page.count("<figure") == 1
     assert cv2.imread(str(tmp_path / "report" / "pictures" / "000-overlay.jpg")) is not None
+
+
+def test_every_image_that_the_page_names_is_there(tmp_path: Path) -> None:
+    samples = [white_square(tmp_path, name, NAMES[0]) for name in "ab"]
+    page = write_report(evaluate(predictor(), samples), predictor(), samples, tmp_path / "report").read_text()
+    named = re.findall(r'src="([^"]*)"', page)
+    assert len(named) == 4
+    assert [name for name in named if not (tmp_path / "report" / name).is_file()] == []
 
 
 def test_long_lists_show_the_worst_and_a_few_of_the_best(tmp_path: Path) -> None:
