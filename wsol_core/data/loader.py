@@ -1,7 +1,8 @@
-"""Batches for training: which images each holds, seen how, and for which class. All of it follows from the seed.
+"""Batches for training, which follow from the seed: their images, the view of each, and the class it is trained for.
 
 Batch i is the same however often, in whichever order and by how many threads it is made, so that a resumed training
-sees what an uninterrupted one would have seen. Decoding is image_cache.py's, random views are augmentation.py's.
+sees what an uninterrupted one would have seen. This is why it is no torch DataLoader: that one neither starts at any
+batch nor shares one cache of decoded images among its workers. Views are in dataset.py, their order is in sampler.py.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ from wsol_core.records import Sample
 LEAST_CORRECTED, MOST_CORRECTED = 0.25, 0.5  # shares of each batch, between which corrected images count twice
 BACKGROUND_SHARE = 0.25  # of the batch size, on top of it
 MOST_WORKERS = 8  # threads; more would wait for the interpreter
-_PLACES = 2  # what this module's random numbers are for
+_SHUFFLE = 2  # what this module's random numbers are for
 
 
 class BatchLoader:
-    """Batches of labelled images, shared out over the processes of a training; batches of one seed are fixed.
+    """Batches of labelled images, shared out over the processes of a training; a seed fixes them all.
 
     Where people corrected less than half of the images, those are shown twice as often as their number asks for, and
     make up a quarter of every batch at least and half of it at most. With `backgrounds`, images of those files
@@ -57,23 +58,23 @@ class BatchLoader:
         pin_memory: bool = False,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        """Args: workers: threads that decode, 0 for the caller's own, -1 for one a core (at most 8)."""
+        """Args: workers: threads that decode, 0 for none, -1 for one a core (at most 8)."""
         if not samples:
             raise DataError("There are no images to train on; name a folder with one sub-folder of images per class.")
-        self._set = TrainingDataset(samples, classes, side_px, seed, augmentation, cache_bytes)
+        self._dataset = TrainingDataset(samples, classes, side_px, seed, augmentation, cache_bytes)
         empty = [Sample(path.name, path, ()) for path in backgrounds]
-        self._background_set = TrainingDataset(empty, (), side_px, seed + 1, augmentation, cache_bytes // 4)
+        self._background_dataset = TrainingDataset(empty, (), side_px, seed + 1, augmentation, cache_bytes // 4)
         self._seed, self._classes = seed, len(classes)
         self._rank, self._world = rank, world_size
         self._workers = workers if workers >= 0 else min(MOST_WORKERS, usable_cores())
         self._pin = pin_memory
-        self._decks = self._make_decks(samples, batch_size)
+        self._samplers = self._make_samplers(samples, batch_size)
         self._epoch_batches = max(1, round(len(samples) / (batch_size * world_size)))
-        self._background_deck = EpochSampler(range(len(empty)), seed, 2)
+        self._background_sampler = EpochSampler(range(len(empty)), seed, 2)
         self._background_count = max(1, int(batch_size * BACKGROUND_SHARE)) if empty else 0
 
-    def _make_decks(self, samples: Sequence[Sample], batch_size: int) -> list[tuple[EpochSampler, int]]:
-        """Decks and how many images of each go into one process's batch."""
+    def _make_samplers(self, samples: Sequence[Sample], batch_size: int) -> list[tuple[EpochSampler, int]]:
+        """Samplers, and how many images of each one process's batch holds."""
         corrected = [index for index, sample in enumerate(samples) if sample.regions]
         weak = [index for index, sample in enumerate(samples) if not sample.regions]
         share = min(MOST_CORRECTED, max(LEAST_CORRECTED, 2 * len(corrected) / len(samples)))
@@ -100,7 +101,7 @@ class BatchLoader:
             while True:
                 yield self.batch(index)
                 index += 1
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="pictures")
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="image-loader")
         ahead: deque[Future[Batch]] = deque()
         try:
             index = start
@@ -114,16 +115,18 @@ class BatchLoader:
 
     def batch(self, index: int) -> Batch:
         """Batch `index` of this process."""
-        views = [view for deck, count in self._decks for view in self._views(self._set, deck, index, count)]
+        views = [
+            view for sampler, count in self._samplers for view in self._views(self._dataset, sampler, index, count)
+        ]
         # Micro batches are slices, so corrected images have to be spread over the batch.
-        order = seeded_generator(self._seed, _PLACES, index, self._rank).permutation(len(views))
-        views = [views[place] for place in order]
+        order = seeded_generator(self._seed, _SHUFFLE, index, self._rank).permutation(len(views))
+        views = [views[row] for row in order]
         labels = torch.zeros(len(views), self._classes)
         for row, view in enumerate(views):
             labels[row, list(view.labels)] = 1
         backgrounds = None
         if self._background_count:
-            empty = self._views(self._background_set, self._background_deck, index, self._background_count)
+            empty = self._views(self._background_dataset, self._background_sampler, index, self._background_count)
             backgrounds = self._pinned(to_images(np.stack([view.pixels for view in empty])))
         return Batch(
             images=self._pinned(to_images(np.stack([view.pixels for view in views]))),
@@ -134,11 +137,11 @@ class BatchLoader:
             backgrounds=backgrounds,
         )
 
-    def _views(self, images: TrainingDataset, deck: EpochSampler, batch: int, count: int) -> Iterator[TrainingView]:
+    def _views(self, dataset: TrainingDataset, sampler: EpochSampler, batch: int, count: int) -> Iterator[TrainingView]:
         """This process's `count` views of the batch."""
         start = (batch * self._world + self._rank) * count
-        for epoch, index in deck.deal(start, count):
-            yield first_readable(images.view, epoch, index, deck.indices)
+        for epoch, index in sampler.take(start, count):
+            yield first_readable(dataset.view, epoch, index, sampler.indices)
 
     def _pinned(self, tensor: Tensor) -> Tensor:
         return tensor.pin_memory() if self._pin else tensor
@@ -148,9 +151,9 @@ def first_readable(
     view: Callable[[int, int], TrainingView | None], epoch: int, index: int, among: NDArray[np.int64]
 ) -> TrainingView:
     """View (epoch, index), or the next one's in `among` where that cannot be read; it depends on nothing else."""
-    place = int(np.flatnonzero(among == index)[0])
+    first = int(np.flatnonzero(among == index)[0])
     for step in range(len(among)):
-        found = view(epoch, int(among[(place + step) % len(among)]))
+        found = view(epoch, int(among[(first + step) % len(among)]))
         if found is not None:
             return found
     raise DataError(f"None of {len(among)} images can be read; see the warnings above for the reason of each.")

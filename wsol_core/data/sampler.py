@@ -1,4 +1,4 @@
-"""Which images come when: shuffled anew each epoch, without end, and always the same for a seed. Torch-free."""
+"""The order of images: shuffled anew each epoch, without end, and always the same for a seed. Torch-free."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_ORDER = 0  # what this module's random numbers are for
+_ORDER = 0  # what this module's random numbers are for; dataset.py's are 1, loader.py's 2
 
 
 class EpochSampler:
-    """Some indices of a TrainingDataset, shuffled anew each epoch, dealt out without end."""
+    """Some indices of a TrainingDataset, shuffled anew each epoch; `stream` tells samplers of one seed apart."""
 
-    def __init__(self, indices: Sequence[int], seed: int, name: int) -> None:
+    def __init__(self, indices: Sequence[int], seed: int, stream: int) -> None:
         self.indices = np.asarray(indices, np.int64)
-        self._key = (seed, _ORDER, name)
+        self._key = (seed, _ORDER, stream)
 
-    def deal(self, start: int, count: int) -> list[tuple[int, int]]:
-        """(epoch, index) at places start, start + 1, ... of the endless deal."""
-        dealt: list[tuple[int, int]] = []
-        while len(dealt) < count:
-            epoch, place = divmod(start + len(dealt), len(self.indices))
+    def take(self, start: int, count: int) -> list[tuple[int, int]]:
+        """(epoch, index) at positions start, start + 1, ... of the endless sequence."""
+        taken: list[tuple[int, int]] = []
+        while len(taken) < count:
+            epoch, position = divmod(start + len(taken), len(self.indices))
             order = seeded_generator(*self._key, epoch).permutation(self.indices)
-            dealt += [(epoch, int(index)) for index in order[place : place + count - len(dealt)]]
-        return dealt
+            taken += [(epoch, int(index)) for index in order[position : position + count - len(taken)]]
+        return taken
 
 
 def seeded_generator(*key: int) -> np.random.Generator:

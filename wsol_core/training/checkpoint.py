@@ -101,9 +101,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
     """The state that `save_checkpoint` was given, on the CPU; CheckpointError where there is none or it is torn."""
     path = folder / CHECKPOINT
     if not path.is_file():
-        raise MissingCheckpointError(
-            f"There is no checkpoint in {folder} to resume; start the training from its beginning."
-        )
+        raise MissingCheckpointError(f"There is no checkpoint in {folder} to resume; begin the training anew.")
     return _read_checkpoint(path)
 
 

@@ -18,7 +18,6 @@ from PIL import Image
 from wsol_core.data.batch import Batch
 from wsol_core.data.loader import BatchLoader, plain_images
 from wsol_core.data.normalization import to_images
-from wsol_core.data.sampler import EpochSampler
 from wsol_core.data.transforms import Augmentation
 from wsol_core.errors import DataError
 from wsol_core.records import BOX_REGION, MASK_REGION, NO_REGION, CorrectedRegion, Sample
@@ -81,9 +80,9 @@ def test_a_batch_is_the_same_whenever_and_by_whomever_it_is_made(make: MakeSampl
 def test_closing_the_batches_ends_their_threads(make: MakeSample) -> None:
     batches = images([make(1), make(2)], workers=2).batches()
     next(batches)
-    assert any(thread.name.startswith("pictures") for thread in threading.enumerate())
+    assert any(thread.name.startswith("image-loader") for thread in threading.enumerate())
     batches.close()
-    assert not any(thread.name.startswith("pictures") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("image-loader") for thread in threading.enumerate())
 
 
 def test_processes_share_an_epoch_out(make: MakeSample) -> None:
@@ -193,11 +192,3 @@ def test_plain_images_are_the_readable_ones_in_order(make: MakeSample) -> None:
     assert [sample.file for sample in readable] == ["3.png", "2.png"]
     assert (images.shape, greys(images)) == ((2, 3, SIDE, SIDE), [3, 2])
     assert plain_images([], SIDE)[1].shape == (0, 3, SIDE, SIDE)
-
-
-def test_a_deck_deals_each_index_once_an_epoch_from_any_place() -> None:
-    deck = EpochSampler([4, 5, 6], seed=0, name=0)
-    dealt = deck.deal(0, 7)
-    assert [epoch for epoch, _ in dealt] == [0, 0, 0, 1, 1, 1, 2]
-    assert {index for _, index in dealt[:3]} == {index for _, index in dealt[3:6]} == {4, 5, 6}
-    assert deck.deal(2, 3) == dealt[2:5]

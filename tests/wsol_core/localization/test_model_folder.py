@@ -10,9 +10,15 @@ from typing import Any
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import same
+from tests.wsol_core.training.training_doubles import (
+    same,
+)
 from wsol_core.config import TrainConfig
-from wsol_core.errors import CheckpointError, MissingCheckpointError, StorageError, UnfinishedTrainingError
+from wsol_core.errors import (
+    CheckpointError,
+    StorageError,
+    UnfinishedTrainingError,
+)
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import (
     CARD,
@@ -25,8 +31,6 @@ from wsol_core.localization.model_folder import (
 )
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method
-from wsol_core.training import checkpoint
-from wsol_core.training.checkpoint import load_checkpoint, resume_config, save_checkpoint
 
 CONFIG = TrainConfig(method="cam", backbone="tiny", epochs=1)
 
@@ -41,52 +45,6 @@ def refuse(*arguments: Any) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_an_interrupt_while_writing_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(descriptor: int) -> None:
-        raise KeyboardInterrupt
-
-    save_checkpoint(tmp_path, {"step": 1})
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        save_checkpoint(tmp_path, {"step": 2})
-    assert load_checkpoint(tmp_path)["step"] == 1
-
-
-def test_a_checkpoint_gives_back_what_it_was_given(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, {"step": 3, "weights": {"a": torch.arange(3.0)}, "config": CONFIG.to_dict()})
-    state = load_checkpoint(tmp_path)
-    assert state["step"] == 3
-    assert state["weights"]["a"].tolist() == [0, 1, 2]
-    assert resume_config(tmp_path) == CONFIG
-
-
-def test_every_tear_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
-    save_checkpoint(tmp_path, {"weights": torch.arange(1000.0)})
-    whole = (tmp_path / CHECKPOINT).read_bytes()
-    for length in (0, 1, 100, len(whole) // 2, len(whole) - 1):
-        (tmp_path / CHECKPOINT).write_bytes(whole[:length])
-        with pytest.raises(CheckpointError, match=r"checkpoint\.pt is torn"):
-            load_checkpoint(tmp_path)
-
-
-@pytest.mark.parametrize("content", [{"format": "other"}, {"model": torch.ones(1)}, torch.ones(2), [1, 2]])
-def test_a_foreign_checkpoint_is_refused(tmp_path: Path, content: object) -> None:
-    torch.save(content, tmp_path / CHECKPOINT)
-    with pytest.raises(CheckpointError, match="another folder"):
-        load_checkpoint(tmp_path)
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    torch.save({"format": checkpoint.FORMAT, "config": Path("x")}, tmp_path / CHECKPOINT)
-    with pytest.raises(CheckpointError, match="torn or not ours"):
-        load_checkpoint(tmp_path)
-
-
-def test_without_a_checkpoint_the_message_says_how_to_start(tmp_path: Path) -> None:
-    with pytest.raises(MissingCheckpointError, match="begin the training anew"):
-        load_checkpoint(tmp_path)
-
-
 def test_a_model_folder_gives_back_weights_and_card(tmp_path: Path) -> None:
     method, card = make_model()
     assert not is_started(tmp_path)
@@ -96,7 +54,6 @@ def test_a_model_folder_gives_back_weights_and_card(tmp_path: Path) -> None:
     assert loaded_card == card
     assert not loaded.training
     assert is_finished(tmp_path)
-    assert resume_config(tmp_path) == CONFIG
     assert {path.name for path in tmp_path.iterdir()} == {"model.safetensors", "model.json"}
 
 
@@ -114,7 +71,7 @@ def test_what_is_wrong_with_a_model_folder_is_said(tmp_path: Path) -> None:
         load_model(tmp_path / "missing")
     with pytest.raises(CheckpointError, match="no finished model"):
         load_model(tmp_path)
-    save_checkpoint(tmp_path, {})
+    (tmp_path / CHECKPOINT).touch()
     with pytest.raises(UnfinishedTrainingError, match="resume it"):
         load_model(tmp_path)
     (tmp_path / CARD).write_text("{")

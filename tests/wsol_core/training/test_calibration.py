@@ -156,3 +156,8 @@ def test_classes_that_the_method_has_not_learned_are_left_out(tmp_path: Path) ->
     ]
     before = choose_thresholds(a_predictor(FakeMethod()), trained)
     assert choose_thresholds(a_predictor(FakeMethod()), trained, unseen=green) == before
+
+
+def test_the_images_for_the_threshold_are_the_same_in_any_order(samples: list[Sample]) -> None:
+    assert pick(samples, 5) == pick(samples[::-1], 5)
+    assert len(pick(samples, 5)) == 5

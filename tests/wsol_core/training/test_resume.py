@@ -1,93 +1,92 @@
-"""A training that was interrupted and resumed ends with the very weights of one that was not."""
+"""Which trainings go on, which begin, and which are refused."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 
-from tests.wsol_core.training.training_doubles import make_context, same, train
-from wsol_core.errors import TrainingCancelled
-from wsol_core.localization.model_folder import HISTORY
-from wsol_core.training.checkpoint import load_checkpoint
-from wsol_core.training.history import read_history
-from wsol_core.training.progress import Progress, TrainingHooks
-
-STEPS = 12  # 4 epochs of 3 batches: 3 steps of "classify", 9 of "localize"
-
-
-class StopAfter:
-    def __init__(self, steps: int) -> None:
-        self.steps, self.done = steps, 0
-
-    def hooks(self) -> TrainingHooks:
-        return TrainingHooks(on_progress=self._count, should_stop=lambda: self.done >= self.steps)
-
-    def _count(self, progress: Progress) -> None:
-        self.done += 1
+from tests.wsol_core.training.training_doubles import (
+    CLASSES,
+    CONFIG,
+    stop_after,
+)
+from wsol_core.errors import (
+    CheckpointError,
+    ConfigError,
+    MissingCheckpointError,
+    TrainingCancelled,
+)
+from wsol_core.localization.model_folder import (
+    CHECKPOINT,
+)
+from wsol_core.records import Sample
+from wsol_core.training.checkpoint import resume_config
+from wsol_core.training.fit import fit
 
 
-def fake_validation(dtype: torch.dtype) -> torch.Tensor:
-    return torch.rand(4, generator=torch.Generator().manual_seed(1))
-
-
-def interrupted(
-    folder: Path, after: int, precision: torch.dtype = torch.float32, **config: object
-) -> dict[str, torch.Tensor]:
-    with pytest.raises(TrainingCancelled, match="resumed"):
-        train(make_context(folder, hooks=StopAfter(after).hooks(), **config), precision)
-    torch.rand(7)  # whatever the process has drawn since
-    return train(make_context(folder, **config), precision, load_checkpoint(folder))
-
-
-@pytest.mark.parametrize("after", range(STEPS))
-def test_resuming_after_any_step_gives_the_weights_of_an_uninterrupted_training(tmp_path: Path, after: int) -> None:
-    whole = train(make_context(tmp_path / "whole"))
-    assert same(interrupted(tmp_path / "cut", after), whole)
-
-
-@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-def test_resuming_is_exact_in_either_precision_and_with_accumulation_and_validation(
-    tmp_path: Path, precision: torch.dtype
-) -> None:
-    config = {"accumulate": 2, "epochs": 8, "validate": fake_validation}
-    whole = train(make_context(tmp_path / "whole", **config), precision)
-    assert same(interrupted(tmp_path / "cut", 5, precision, **config), whole)
-
-
-def test_resuming_from_a_checkpoint_within_an_epoch_is_exact_after_a_kill(tmp_path: Path) -> None:
-    whole = train(make_context(tmp_path / "whole"))
-    killed = StopAfter(0)
-
-    def die(progress: Progress) -> None:
-        killed.done += 1
-        if killed.done == 8:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(make_context(tmp_path / "cut", hooks=TrainingHooks(on_progress=die)))
-    state = load_checkpoint(tmp_path / "cut")
-    assert (state["run"]["stage_index"], state["run"]["step"]) in {(1, 3), (1, 0), (0, 3)}
-    assert same(train(make_context(tmp_path / "cut"), checkpoint=state), whole)
-
-
-def test_another_seed_gives_other_weights(tmp_path: Path) -> None:
-    assert not same(train(make_context(tmp_path / "a")), train(make_context(tmp_path / "b", seed=1)))
-
-
-def test_the_history_of_a_resumed_training_has_each_step_once(tmp_path: Path) -> None:
-    train(make_context(tmp_path / "whole"))
-    interrupted(tmp_path / "cut", 7)
-    whole, cut = read_history(tmp_path / "whole" / HISTORY), read_history(tmp_path / "cut" / HISTORY)
-    assert [(line["stage"], line["step"]) for line in cut] == [(line["stage"], line["step"]) for line in whole]
-    assert len(cut) == STEPS
-    assert cut == whole
-
-
-def test_a_resumed_training_only_asks_for_the_batches_that_are_left(tmp_path: Path) -> None:
+def test_a_resumed_training_keeps_its_length_whatever_is_said_now(tmp_path: Path, samples: list[Sample]) -> None:
     with pytest.raises(TrainingCancelled):
-        train(make_context(tmp_path, hooks=StopAfter(8).hooks()))
-    context = make_context(tmp_path)
-    train(context, checkpoint=load_checkpoint(tmp_path))
-    assert context.source.served == [8, 9, 10, 11]  # type: ignore[attr-defined]
+        fit(CONFIG, samples, CLASSES, tmp_path / "model", hooks=stop_after(1))
+    card = fit(replace(CONFIG, epochs=None), samples, CLASSES, tmp_path / "model", resume=True)
+    assert (card.config.epochs, card.metrics["train_steps"]) == (2, 4)
+
+
+def test_resuming_a_finished_training_gives_its_card_back(tmp_path: Path, samples: list[Sample]) -> None:
+    card = fit(CONFIG, samples, CLASSES, tmp_path / "model")
+    before = (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns
+    assert fit(CONFIG, samples, CLASSES, tmp_path / "model", resume=True) == card
+    assert (tmp_path / "model" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_started_folder_is_never_overwritten(tmp_path: Path, samples: list[Sample]) -> None:
+    with pytest.raises(TrainingCancelled):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model", hooks=stop_after(1))
+    with pytest.raises(ConfigError, match="resume"):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="is a file"):
+        fit(CONFIG, samples, CLASSES, tmp_path / "file")
+
+
+def test_resuming_where_nothing_was_started_says_how_to_start(tmp_path: Path, samples: list[Sample]) -> None:
+    with pytest.raises(MissingCheckpointError, match="begin the training anew"):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c, s: (replace(c, batch_size=2), s, CLASSES), "batch_size 4, not 2"),
+        (lambda c, s: (c, s[:-1], CLASSES), "pictures are not those"),
+        (lambda c, s: (c, s, ("red", "blue")), "classes are not those"),
+    ],
+)
+def test_a_checkpoint_of_another_training_is_refused(
+    tmp_path: Path, samples: list[Sample], change: Callable[..., Any], message: str
+) -> None:
+    with pytest.raises(TrainingCancelled):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model", hooks=stop_after(1))
+    config, images, classes = change(CONFIG, samples)
+    with pytest.raises(CheckpointError, match=message):
+        fit(config, images, classes, tmp_path / "model", resume=True)
+
+
+def test_a_torn_checkpoint_is_refused(tmp_path: Path, samples: list[Sample]) -> None:
+    with pytest.raises(TrainingCancelled):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model", hooks=stop_after(1))
+    path = tmp_path / "model" / CHECKPOINT
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match="torn"):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model", resume=True)
+
+
+def test_the_settings_of_a_training_are_those_of_its_checkpoint_or_model(tmp_path: Path, samples: list[Sample]) -> None:
+    with pytest.raises(TrainingCancelled):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model", hooks=stop_after(1))
+    assert resume_config(tmp_path / "model") == CONFIG
+    fit(CONFIG, samples, CLASSES, tmp_path / "model", resume=True)
+    assert resume_config(tmp_path / "model") == CONFIG

@@ -1,4 +1,4 @@
-"""Trainings that begin with a finished model: classes by name, flags, length, resuming, and models that do not fit."""
+"""Trainings that begin with a finished model: classes by name, length, resuming, and models that do not fit."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, draw, same
+from tests.wsol_core.training.training_doubles import (
+    CLASSES,
+    CONFIG,
+    same,
+    stop_after,
+    weights,
+)
 from wsol_core.config import TrainConfig
-from wsol_core.errors import TrainingCancelled
+from wsol_core.errors import (
+    TrainingCancelled,
+)
 from wsol_core.localization.model_card import ModelCard
-from wsol_core.localization.model_folder import HISTORY, load_model, save_model
+from wsol_core.localization.model_folder import (
+    HISTORY,
+    save_model,
+)
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method
 from wsol_core.records import Sample
 from wsol_core.registry import BUILT_IN
 from wsol_core.training.fit import fit
 from wsol_core.training.history import read_history
-from wsol_core.training.progress import Progress, TrainingHooks
-from wsol_core.training.schedule import WARM_SHARE
-from wsol_core.training.time_budget import Costs, TimeBudget
 from wsol_core.training.warm_start import WarmStart, read_warm_start
 
 OLD = ("blue", "green", "red")
-
-
-@pytest.fixture
-def samples(tmp_path: Path) -> list[Sample]:
-    return draw(tmp_path, 12)
 
 
 def saved(folder: Path, config: TrainConfig = CONFIG, pretrained: float | None = 0.0) -> Path:
@@ -41,10 +44,6 @@ def saved(folder: Path, config: TrainConfig = CONFIG, pretrained: float | None =
     card = ModelCard(config, CLASSES, False, 0.5, "a guess", metrics=metrics)
     save_model(folder, build_method(config.method, config.backbone, len(CLASSES), multi_label=False), card)
     return folder
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return dict(load_model(folder)[0].state_dict())
 
 
 def build(name: str, classes: int, seed: int) -> WsolMethod:
@@ -136,11 +135,6 @@ def test_a_new_class_joins_and_an_old_one_goes(tmp_path: Path, samples: list[Sam
     assert card.metrics["warm_start"] == 1.0
 
 
-def stop_after(steps: int) -> TrainingHooks:
-    seen: list[Progress] = []
-    return TrainingHooks(on_progress=seen.append, should_stop=lambda: len(seen) >= steps)
-
-
 def test_a_warm_training_goes_on_exactly_without_the_model_it_began_with(tmp_path: Path, samples: list[Sample]) -> None:
     config = replace(CONFIG, method="boxstrap", epochs=6)
     base = saved(tmp_path / "base", config)
@@ -197,24 +191,3 @@ def test_without_a_model_that_fits_training_begins_as_ever(tmp_path: Path, sampl
     assert card.metrics["warm_start"] == 0.0
     fit(CONFIG, samples, CLASSES, tmp_path / "without")
     assert same(weights(tmp_path / "second"), weights(tmp_path / "without"))
-
-
-def test_a_stage_that_has_enough_steps_leaves_the_rest_to_the_last() -> None:
-    stages, most = {"classify": 8, "localize": 10}, {"classify": 50, "localize": 60}
-    in_time = TimeBudget(replace(CONFIG, epochs=None, minutes=6), stages, 10, lambda: 0.0, 0.0, most_steps=most)
-    plan = in_time.plan_minutes(0, Costs(0.1))
-    assert (plan.steps, plan.deadline_s) == (50, pytest.approx(5))
-    assert in_time.plan_minutes(1, Costs(0.1)).steps > 3000
-    assert [plan.steps for plan in TimeBudget(CONFIG, stages, 10, lambda: 0.0, 0.0).plan_epochs(None)] == [9, 11]
-    by_epochs = TimeBudget(replace(CONFIG, epochs=18), stages, 10, lambda: 0.0, 0.0, most_steps=most)
-    assert [plan.steps for plan in by_epochs.plan_epochs(None)] == [50, 130]
-
-
-def test_half_of_the_minutes_or_epochs_is_what_a_warm_training_takes() -> None:
-    stages = {"classify": 8, "localize": 10}
-    in_time = TimeBudget(replace(CONFIG, epochs=None, minutes=6), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
-    assert in_time.total_s == pytest.approx(180)
-    by_default = TimeBudget(replace(CONFIG, epochs=None), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
-    assert [plan.steps for plan in by_default.plan_epochs(None)] == [40, 50]
-    short = TimeBudget(replace(CONFIG, epochs=1), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
-    assert sum(plan.steps for plan in short.plan_epochs(None)) == 10

@@ -1,4 +1,4 @@
-"""A method that trains in milliseconds, a source of drawn batches, and small images, for the tests of training."""
+"""A method that trains in milliseconds, drawn batches, a clock to set, and small images, for the tests of training."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from wsol_core.config import TrainConfig
 from wsol_core.data.batch import Batch
+from wsol_core.localization.model_folder import load_model
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training.distributed import Distributed, Peers
 from wsol_core.training.initialization import Initialization
 from wsol_core.training.loop import TrainingLoop
-from wsol_core.training.progress import TrainingHooks
+from wsol_core.training.progress import Progress, TrainingHooks
 from wsol_core.training.state import TrainingContext
 
 SIDE = 16
@@ -91,6 +92,22 @@ class DrawnSource:
         return Batch(images, nn.functional.one_hot(target, 2).float(), target, zeros, region)
 
 
+class FakeClock:
+    """Seconds that pass only when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def passing(self, seconds: Callable[[], float]) -> Callable[[Batch], None]:
+        def on_step(batch: Batch) -> None:
+            self.now += seconds()
+
+        return on_step
+
+
 def make_context(folder: Path, seed: int = 0, plain: bool = False, **changes: Any) -> TrainingContext:
     """A context on the CPU with a freshly initialised method; `changes` replace parts of it, or of its config."""
     torch.manual_seed(seed)
@@ -116,6 +133,33 @@ def train(
     """The trained weights."""
     TrainingLoop(context, precision, checkpoint).run()
     return {name: value.clone() for name, value in context.method.state_dict().items()}
+
+
+def timed_context(
+    folder: Path, clock: FakeClock, minutes: float, seconds: Callable[[], float], **changes: object
+) -> TrainingContext:
+    """A context whose every step takes as many `seconds` of the `clock`."""
+    method = TinyMethod(plain=True)
+    method.on_step = clock.passing(seconds)
+    return make_context(folder, epochs=None, minutes=minutes, clock=clock, method=method, **changes)
+
+
+def reports_of(context_of: Callable[[TrainingHooks], TrainingContext]) -> list[Progress]:
+    """What the whole training tells, step by step."""
+    seen: list[Progress] = []
+    train(context_of(TrainingHooks(on_progress=seen.append)))
+    return seen
+
+
+def stop_after(steps: int) -> TrainingHooks:
+    """Hooks that end a training once so many steps are done."""
+    seen: list[Progress] = []
+    return TrainingHooks(on_progress=seen.append, should_stop=lambda: len(seen) >= steps)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """Those of the finished model in `folder`."""
+    return dict(load_model(folder)[0].state_dict())
 
 
 def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:

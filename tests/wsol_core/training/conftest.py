@@ -1,0 +1,15 @@
+"""Small images for the tests of training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.wsol_core.training.training_doubles import draw
+from wsol_core.records import Sample
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> list[Sample]:
+    return draw(tmp_path, 12)

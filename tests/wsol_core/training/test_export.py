@@ -1,0 +1,54 @@
+"""The model that comes out: its thresholds, its files, and a disk that is full at the very end."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.wsol_core.training.training_doubles import (
+    CLASSES,
+    CONFIG,
+    draw,
+)
+from wsol_core.errors import (
+    StorageError,
+)
+from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES
+from wsol_core.records import Sample
+from wsol_core.training.fit import fit
+from wsol_core.training.progress import Progress, TrainingHooks
+
+
+def test_a_disk_that_fills_up_at_the_very_end_costs_no_training(
+    tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_file = Path.replace
+
+    def full(path: Path, target: Path) -> Path:
+        if Path(target).suffix == ".safetensors":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return replace_file(path, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(StorageError, match="No space left"):
+        fit(CONFIG, samples, CLASSES, tmp_path / "model")
+    monkeypatch.undo()
+    seen: list[Progress] = []
+    fit(CONFIG, samples, CLASSES, tmp_path / "model", resume=True, hooks=TrainingHooks(on_progress=seen.append))
+    assert seen == []
+    assert (tmp_path / "model" / "model.json").is_file()
+
+
+def test_corrected_regions_decide_the_thresholds_and_true_boxes_never_do(tmp_path: Path) -> None:
+    boxed = draw(tmp_path, 12, boxed=True)
+    card = fit(CONFIG, boxed, CLASSES, tmp_path / "boxed")
+    assert card.threshold_rule == RULE_WITH_BOXES
+    assert set(card.class_thresholds) == set(CLASSES)
+    assert (card.score_scale, card.score_shift) != (1.0, 0.0)
+    measured_only = [replace(sample, regions=(), truth=sample.regions) for sample in boxed]
+    weak = fit(CONFIG, measured_only, CLASSES, tmp_path / "weak")
+    assert (weak.threshold_rule, weak.score_scale, weak.score_shift) == (RULE_WITHOUT_BOXES, 1.0, 0.0)
