@@ -1,0 +1,271 @@
+"""The constants that benchmarks.ablation varies: where each lies, what it is, and the values to try instead.
+
+A name is `CONSTANT` of the module, `Class.attribute`, or `function(parameter)` for a parameter's default. What the
+default value is, only the code says.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from functools import reduce
+from typing import Any, Literal
+
+from wsol_core.data.transforms import Augmentation
+
+
+class From(Enum):
+    """What has to be done again with another value; what comes before is shared with the default."""
+
+    START = "the whole training"
+    LOCALIZE = "stage localize and what follows"
+    END = "the choice of the threshold, and prediction"
+    PROMPT = "prompted prediction"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """`meaning` completes the sentence "it is ..."; without what it `needs` it changes nothing."""
+
+    module: str
+    name: str
+    alternatives: tuple[Any, ...]
+    meaning: str
+    again: From = From.START
+    needs: Literal["", "boxes", "backgrounds", "fresh", "pretrained"] = ""
+
+    @property
+    def key(self) -> str:
+        """Its name with the file's stem, as `--constants` takes it."""
+        return f"{self.module.rpartition('.')[2]}.{self.name}"
+
+    @property
+    def value(self) -> Any:
+        """As the code has it now."""
+        owner, name = _place(self)
+        return owner[name] if isinstance(owner, dict) else getattr(owner, name)
+
+    @contextmanager
+    def replaced(self, value: Any) -> Iterator[None]:
+        """The code with another value, while the context lasts."""
+        before = self.value
+        self._set(value)
+        try:
+            yield
+        finally:
+            self._set(before)
+
+    def _set(self, value: Any) -> None:
+        if "(" not in self.name:
+            owner, name = _place(self)
+            setattr(owner, name, value)
+            return
+        function, parameter = _function(self)
+        if parameter in (function.__kwdefaults__ or {}):
+            function.__kwdefaults__[parameter] = value
+            return
+        names = _defaulted(function)
+        function.__defaults__ = tuple(
+            value if name == parameter else old for name, old in zip(names, function.__defaults__, strict=True)
+        )
+
+
+def _place(constant: Constant) -> tuple[Any, str]:
+    """The module, class or dict of defaults that holds the value, and its name there."""
+    if "(" in constant.name:
+        function, parameter = _function(constant)
+        defaults = dict(zip(_defaulted(function), function.__defaults__ or (), strict=True))
+        return defaults | (function.__kwdefaults__ or {}), parameter
+    *path, name = constant.name.split(".")
+    return reduce(getattr, path, importlib.import_module(f"wsol_core.{constant.module}")), name
+
+
+def _function(constant: Constant) -> tuple[Any, str]:
+    name, _, parameter = constant.name.rstrip(")").partition("(")
+    found = getattr(importlib.import_module(f"wsol_core.{constant.module}"), name)
+    return (found.__init__ if inspect.isclass(found) else found), parameter
+
+
+def _defaulted(function: Any) -> list[str]:
+    """Positional parameters that have a default, in order."""
+    count = len(function.__defaults__ or ())
+    names = function.__code__.co_varnames[: function.__code__.co_argcount]
+    return list(names[len(names) - count :])
+
+
+BOXSTRAP, AREA, LOSSES = "methods.boxstrap", "methods.area_multiplier", "methods.losses"
+GRABCUT, REGIONS, REFINEMENT = "ops.grabcut", "localization.regions", "localization.refinement"
+THRESHOLDS, INTERACTIVE = "localization.thresholds", "localization.interactive"
+
+CONSTANTS = (
+    Constant(BOXSTRAP, "FRESH_LR", (1e-2, 4e-2), "the learning rate of features that began as noise", needs="fresh"),
+    Constant(BOXSTRAP, "PRETRAINED_LR", (1e-3, 4e-3), "the learning rate of pretrained features", needs="pretrained"),
+    Constant(BOXSTRAP, "CLASSIFY_LR", (5e-3, 2e-2), "the learning rate of the classifier's head and coarse generator"),
+    Constant(BOXSTRAP, "LOCALIZE_LR", (1e-2, 4e-2), "the learning rate of the fine generator"),
+    Constant(BOXSTRAP, "WEIGHT_DECAY", (1e-4, 2e-3), "the weight decay of everything"),
+    Constant(BOXSTRAP, "HEAD_STD", (0.001, 0.05), "the spread of the classifier's fresh weights"),
+    Constant(BOXSTRAP, "CLASSIFIER_ALONE", (0.0, 0.5), "the share of stage classify before suppression begins"),
+    Constant(
+        BOXSTRAP,
+        "ENOUGH_STEPS",
+        (75, 300),
+        "the least limit of stage classify on pretrained features, in steps",
+        needs="pretrained",
+    ),
+    Constant(BOXSTRAP, "GUIDANCE", (0.0, 1.0), "the weight of foreground guidance"),
+    Constant(BOXSTRAP, "ENTROPY", (0.0, 1.0), "the weight of the weighted entropy"),
+    Constant(BOXSTRAP, "EMPTINESS", (0.1, 1.0), "the weight of empty maps on background images", needs="backgrounds"),
+    Constant(BOXSTRAP, "MOSAIC_EVERY", (2, 8), "one image of so many makes a mosaic"),
+    Constant(
+        BOXSTRAP,
+        "MIDDLE_UNTIL",
+        (0.25, 1.0),
+        "when the hint of middles has faded, pretrained features",
+        needs="pretrained",
+    ),
+    Constant(
+        BOXSTRAP,
+        "MIDDLE_BALANCE",
+        (1.0, 2.0),
+        "the weight of a middle cell against a border cell, fresh features",
+        needs="fresh",
+    ),
+    Constant(BOXSTRAP, "PRETRAINED_BALANCE", (1.0, 3.0), "the same for pretrained features", needs="pretrained"),
+    Constant(BOXSTRAP, "SMOOTHNESS", (0.0, 1.0), "the weight of the pairwise colour term on coarse maps"),
+    Constant(
+        BOXSTRAP,
+        "PAIRS_RAMP",
+        (1, 100),
+        "the pairwise term of drawn boxes rises this many times as fast as the stage",
+        From.LOCALIZE,
+        "boxes",
+    ),
+    Constant(
+        BOXSTRAP,
+        "STUDENT_FROM",
+        (0.0, 0.6),
+        "the share of stage localize from which the student teaches itself",
+        From.LOCALIZE,
+    ),
+    Constant(
+        BOXSTRAP, "STUDENT_FULL", (0.4, 1.0), "the share of stage localize from which it does so in full", From.LOCALIZE
+    ),
+    Constant(BOXSTRAP, "STUDENT_MOST", (0.0, 0.7), "the student's largest share of its own teacher", From.LOCALIZE),
+    Constant(BOXSTRAP, "CUT_SHARE", (0.5, 1.0), "the graph cut's share of a pseudo mask", From.LOCALIZE),
+    Constant(
+        BOXSTRAP,
+        "EVIDENT",
+        (0.1, 0.5),
+        "the share of an activation map's peak from which nothing is dimmed",
+        From.LOCALIZE,
+    ),
+    Constant(BOXSTRAP, "LEAST_EVIDENCE", (0.01, 0.3), "the least evidence before the power", From.LOCALIZE),
+    Constant(
+        BOXSTRAP,
+        "EVIDENCE_POWER",
+        (0.0, 1.0),
+        "the power of the evidence, for a class of probability 1; 0 dims nothing",
+        From.LOCALIZE,
+    ),
+    Constant(
+        BOXSTRAP,
+        "Boxstrap.augmentation",
+        (Augmentation(), Augmentation(zoom=(0.875, 1.5))),
+        "the views that images are seen in",
+    ),
+    Constant(AREA, "AreaConstraint(low)", (0.02, 0.12), "the mean area below which a class's maps are pushed up"),
+    Constant(AREA, "AreaConstraint(high)", (0.25, 0.5), "the mean area above which they are pushed down"),
+    Constant(AREA, "AreaConstraint(base)", (0.0, 1.0), "the weight of area inside the band"),
+    Constant(AREA, "RATE", (0.0, 1.0), "how fast multipliers move outside the band"),
+    Constant(AREA, "DECAY", (0.5, 0.99), "what is left of a multiplier after a step inside the band"),
+    Constant(AREA, "MOMENTUM", (0.02, 0.5), "the newest batch's share of a class's running mean area"),
+    Constant(AREA, "LARGEST", (0.6, 1.0), "the area from which a single map pays more"),
+    Constant(AREA, "LARGEST_WEIGHT", (0.0, 5.0), "the weight of that"),
+    Constant(LOSSES, "weighted_entropy(sigma)", (0.05, 0.2), "the width of the entropy's window around 0.5"),
+    Constant(LOSSES, "pairwise_loss(dilation)", (1, 4), "the distance of the neighbours that are compared, in cells"),
+    Constant(
+        LOSSES, "pairwise_loss(similar)", (0.1, 0.6), "the colour similarity from which neighbours belong together"
+    ),
+    Constant("methods.mosaics", "GRID", (8,), "the mosaic's cells a side"),
+    Constant("networks.feature_pyramid", "WIDTH", (32, 96), "the generators' channels"),
+    Constant(
+        "networks.feature_pyramid", "LOW_LEVEL_SHARE", (0.25, 1.0), "the weight of strides 4 and 8 in the generators"
+    ),
+    Constant("training.schedule", "WARMUP_SHARE", (0.0, 0.2), "the share of a stage in which the learning rate rises"),
+    Constant(
+        "methods.pseudo_masks", "CUT_STRIDE", (4,), "the pixels of an image to a side of a pseudo mask's", From.LOCALIZE
+    ),
+    Constant(
+        GRABCUT,
+        "CERTAIN_FOREGROUND",
+        (0.85, 0.99),
+        "the value of a map above which a pixel stays object",
+        From.LOCALIZE,
+    ),
+    Constant(
+        GRABCUT,
+        "CERTAIN_BACKGROUND",
+        (0.02, 0.25),
+        "the value of a map below which a pixel stays background",
+        From.LOCALIZE,
+    ),
+    Constant(
+        GRABCUT, "LEAST_AGREEMENT", (0.0, 0.7), "the IoU of cut and map below which the map stays uncut", From.LOCALIZE
+    ),
+    Constant(GRABCUT, "MIN_PIXELS", (1, 100), "the pixels of a kind that a cut needs", From.LOCALIZE),
+    Constant(GRABCUT, "graph_cut(iterations)", (2, 3), "GrabCut's iterations", From.LOCALIZE),
+    Constant(REFINEMENT, "CUT_SIDE_PX", (64, 224), "the side at which maps are cut for prediction", From.END),
+    Constant(REFINEMENT, "OUTLINE_SHARE", (0.0, 0.75), "the cut's share of a refined map", From.END),
+    Constant(REGIONS, "extract_regions(min_area)", (0.0, 0.02), "the least area of a region, of the image", From.END),
+    Constant(REGIONS, "MIN_SHARE", (0.0, 0.2), "the least area of a region, of the largest one", From.END),
+    Constant(REGIONS, "extract_regions(max_regions)", (1, 5), "the most regions of an image", From.END),
+    Constant(THRESHOLDS, "CUT_SIDE_PX", (56, 224), "the side at which maps are cut to choose the threshold", From.END),
+    Constant(
+        THRESHOLDS,
+        "PRIOR_IMAGES",
+        (0, 20),
+        "how many corrected images all classes' threshold counts for",
+        From.END,
+        "boxes",
+    ),
+    Constant(
+        THRESHOLDS,
+        "_PRIOR_WEIGHT",
+        (0.2, 20.0),
+        "the weight of uncalibrated scores in the calibration",
+        From.END,
+        "boxes",
+    ),
+    Constant(INTERACTIVE, "MARGIN", (0.1, 0.8), "what is shown around a drawn box, of its sides", From.PROMPT),
+    Constant(INTERACTIVE, "CUT_SIDE_PX", (112, 320), "the longer side at which a drawn box is cut", From.PROMPT),
+    Constant(
+        INTERACTIVE,
+        "MAP_LEVELS",
+        ((0.0, 0.25, 0.85, 1.0), (0.0, 0.55, 0.85, 1.0), (0.0, 0.4, 0.95, 1.0)),
+        "the map's values in a drawn box that become the cut's levels",
+        From.PROMPT,
+    ),
+    Constant(INTERACTIVE, "GOOD_EXTENT", (0.0, 0.8), "the share of a drawn box that its object fills", From.PROMPT),
+    Constant(
+        INTERACTIVE, "LEAST_EXTENT", (0.05, 0.3), "the least share of a drawn box that a region fills", From.PROMPT
+    ),
+    Constant(INTERACTIVE, "COLOUR_ITERATIONS", (1, 10), "GrabCut's iterations of a cut by colours alone", From.PROMPT),
+    Constant(
+        INTERACTIVE,
+        "COLOUR_LEVEL",
+        (0.55, 0.8),
+        "how certain a cut by colours alone takes the box to be object",
+        From.PROMPT,
+    ),
+    Constant(
+        INTERACTIVE,
+        "POINT_REACHES",
+        ((1.0,), (0.25, 0.125)),
+        "where a clicked object is looked for, of the image's sides",
+        From.PROMPT,
+    ),
+)
