@@ -18,6 +18,7 @@ from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
 from backend.labelstudio.task_order import UNCERTAINTY, is_one_version, project_changes
 from backend.queueing.progress import PreannotationProgress
+from backend.storage.ledger_rows import ClassDoubt
 from wsol_core.localization.model_card import ModelCard
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class _Chunk:
     def __init__(
         self, context: JobContext, client: LabelStudioClient, project_id: str, version: str, config: LabelConfig
     ) -> None:
-        self._place, self._client, self._config = context, client, config
+        self._context, self._client, self._config = context, client, config
         self._project_id, self._version = project_id, version
         self._clustered = context.stores.policies.find(project_id).sampling == UNCERTAINTY
 
@@ -97,7 +98,7 @@ class _Chunk:
                 continue
             written = self._look_after(now[number], need, predicted.get(number))
             done += written and need.current is None
-            if written and index + 1 < len(numbers) and self._place.queue.is_waited_for():
+            if written and index + 1 < len(numbers) and self._context.queue.is_waited_for():
                 return index + 1, done
         return len(numbers), done
 
@@ -120,18 +121,18 @@ class _Chunk:
         """Task -> its prediction; notes on the way where the model doubts a picture's classes."""
         if not tasks:
             return {}
-        found = predict_tasks(self._place, self._project_id, self._version, tasks, self._config)
-        card = self._place.models.get(self._place.stores.models.folder(self._project_id, self._version)).card
+        found = predict_tasks(self._context, self._project_id, self._version, tasks, self._config)
+        card = self._context.models.get(self._context.stores.models.folder(self._project_id, self._version)).card
         for task, each in zip(tasks, found, strict=True):
             if each.labels and each.localization is not None:
-                self._place.stores.feedback.note_doubt(self._project_id, int(task["id"]), doubt(each, card))
+                self._context.stores.feedback.note_doubt(self._project_id, int(task["id"]), class_doubt(each, card))
         return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
 
     def _plan_replacement(self, task: Json) -> ReplacementPlan | None:
         return plan_replacement(task, self._project_id, self._version, self._config)
 
 
-def doubt(predicted: Predicted, card: ModelCard) -> Json | None:
+def class_doubt(predicted: Predicted, card: ModelCard) -> ClassDoubt | None:
     """The class that the model is sure to see where people have given others; None where it agrees or is not sure."""
     if predicted.localization is None or card.multi_label or len(card.classes) < 2:
         return None
@@ -139,7 +140,7 @@ def doubt(predicted: Predicted, card: ModelCard) -> Json | None:
     probability = predicted.localization.scores[seen]
     if seen in predicted.labels or probability < SURE:
         return None
-    return {"given": list(predicted.labels), "seen": seen, "probability": round(float(probability), 4)}
+    return ClassDoubt(predicted.labels, seen, round(float(probability), 4))
 
 
 def _is_bare(need: ReplacementPlan) -> bool:

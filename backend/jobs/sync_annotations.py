@@ -131,9 +131,9 @@ def _read(
     while True:
         page = client.task_page(project_id, scan["after_id"], PAGE, since)
         last = len(page) < PAGE
-        rows = [found.to_dict() for task in page if (found := review(task, config))]
+        rows = [row for task in page if (row := review(task, config))]
         new += ledger.put(project_id, rows)
-        _forget(context, project_id, page, {row["task"] for row in rows}, scan, last)
+        _forget(context, project_id, page, {row.task for row in rows}, scan, last)
         if last:
             break
         scan["after_id"] = int(page[-1]["id"])

@@ -18,7 +18,8 @@ import numpy as np
 from backend.labelstudio.brush_rle import MAX_PIXELS
 from backend.labelstudio.label_config import RECTANGLE, LabelConfig
 from backend.labelstudio.region_shapes import box_of, label_of, mask_of, size_of
-from backend.labelstudio.reviews import ADDED, DELETED, EDITED, verdict
+from backend.labelstudio.reviews import match_annotation
+from backend.storage.ledger_rows import RegionFate
 from wsol_core.records import BoolMask, BoxXyxy
 
 HELD_OUT = 0.2  # share of the corrected tasks
@@ -44,8 +45,8 @@ class DrawnRegion:
 
 def drawn_regions(task: Mapping[str, Any], config: LabelConfig) -> tuple[DrawnRegion, ...]:
     """The objects of the annotation that counts (see reviews.py), if a person had a hand in them."""
-    found = verdict(task, config)
-    if found is None or not {EDITED, ADDED, DELETED} & set(found.fates()):
+    found = match_annotation(task, config)
+    if found is None or set(found.fates()) <= {RegionFate.ACCEPTED}:
         return ()
     left = [final for _, final in found.pairs if final is not None]
     return tuple(_objects(left, config)) if left else ()
@@ -53,7 +54,7 @@ def drawn_regions(task: Mapping[str, Any], config: LabelConfig) -> tuple[DrawnRe
 
 def cleared_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...]:
     """Classes with predicted regions of which a person left none: deleted them all, or called them something else."""
-    found = verdict(task, config)
+    found = match_annotation(task, config)
     if found is None:
         return ()
     predicted = [label_of(before, config) for before, _ in found.pairs if before is not None]

@@ -10,60 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.region_shapes import CHANGED, MOST, UNTOUCHED, label_of, region_iou, regions_of, same_value
 from backend.labelstudio.task_labels import age_of, given_labels, newest_first
-
-OPEN, ACCEPTED, CORRECTED, SKIPPED = "open", "accepted", "corrected", "skipped"
-EDITED, DELETED, ADDED = "edited", "deleted", "added"  # what a region can be beside ACCEPTED
+from backend.storage.ledger_rows import LedgerRow, Outcome, RegionFate, RegionRow
 
 Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class RegionReview:
-    """What became of one region. `label` is the final one, of a deleted region the predicted one.
-
-    `fate` is ACCEPTED, EDITED, DELETED or ADDED; `iou` is that of the predicted with the final region, in [0, 1]: 1
-    where it was accepted, None where there are not two to compare; `score` is the predicted region's.
-    """
-
-    label: str | None
-    kind: str
-    fate: str
-    iou: float | None
-    score: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What people said of a task. `version` and `score` are the prediction's that their annotation began from.
-
-    `outcome` is OPEN, ACCEPTED, CORRECTED or SKIPPED; `labels` are the classes that people gave the picture;
-    `annotator` and `annotation` are Label Studio's numbers; `digest` changes when what people said changes.
-    """
-
-    task: int
-    outcome: str
-    labels: tuple[str, ...]
-    version: str | None
-    score: float | None
-    regions: tuple[RegionReview, ...]
-    lead_time_s: float | None
-    annotator: int | None
-    annotation: int | None
-    digest: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON values."""
-        return {**asdict(self), "labels": list(self.labels), "regions": [asdict(region) for region in self.regions]}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class MatchedAnnotation:
     """The annotation that counts, and each region with what it was: (predicted, final), None where there is none.
 
     `prediction` is the one that it began from, None if that is gone or never was.
@@ -73,36 +32,36 @@ class Verdict:
     prediction: Json | None
     pairs: tuple[tuple[Json | None, Json | None], ...]
 
-    def fates(self) -> list[str]:
-        """Of each pair ACCEPTED, EDITED, DELETED or ADDED."""
+    def fates(self) -> list[RegionFate]:
+        """What became of each pair."""
         return [self._fate(*pair) for pair in self.pairs]
 
-    def _fate(self, predicted: Json | None, final: Json | None) -> str:
+    def _fate(self, predicted: Json | None, final: Json | None) -> RegionFate:
         if final is None:
-            return DELETED
+            return RegionFate.DELETED
         origin = final.get("origin")
         if predicted is not None:
             # Label Studio's "Create annotations from predictions" copies regions as they were stored, origin included.
             untouched = origin in (UNTOUCHED, predicted.get("origin")) and same_value(predicted, final)
-            return ACCEPTED if untouched else EDITED
+            return RegionFate.ACCEPTED if untouched else RegionFate.EDITED
         if self.prediction is None:  # deleted since: what the editor said then is all there is
-            return {UNTOUCHED: ACCEPTED, CHANGED: EDITED}.get(str(origin), ADDED)
-        return ADDED
+            return {UNTOUCHED: RegionFate.ACCEPTED, CHANGED: RegionFate.EDITED}.get(str(origin), RegionFate.ADDED)
+        return RegionFate.ADDED
 
 
-def review(task: Json, config: LabelConfig) -> Review | None:
+def review(task: Json, config: LabelConfig) -> LedgerRow | None:
     """What people said of a task; None where it has neither a label nor an annotation. Raises nothing on bad JSON."""
     labels = given_labels(task, config)
     annotations = _annotations(task)
     if not labels and not annotations:
         return None
-    found = verdict(task, config)
-    regions = tuple(_region_reviews(found, config)) if found else ()
+    found = match_annotation(task, config)
+    regions = tuple(_region_rows(found, config)) if found else ()
     newest = max(annotations, key=age_of, default=None)
     annotation = found.annotation if found else newest or {}
     prediction = (found.prediction if found else None) or {}
     version = prediction.get("model_version")
-    return Review(
+    return LedgerRow(
         task=int(task["id"]),
         outcome=_outcome(regions, skipped=bool(newest and newest.get("was_cancelled"))),
         labels=labels,
@@ -116,14 +75,14 @@ def review(task: Json, config: LabelConfig) -> Review | None:
     )
 
 
-def verdict(task: Json, config: LabelConfig) -> Verdict | None:
+def match_annotation(task: Json, config: LabelConfig) -> MatchedAnnotation | None:
     """What people say of the task's regions; None where nobody says anything of them."""
     for annotation in sorted(newest_first(task), key=lambda each: not each.get("ground_truth")):
         prediction = _began_from(annotation, task)
         predicted = regions_of(prediction, config) if prediction else []
         final = regions_of(annotation, config)
         if predicted or final:
-            return Verdict(annotation, prediction, _pairs(predicted, final))
+            return MatchedAnnotation(annotation, prediction, _pairs(predicted, final))
     return None
 
 
@@ -166,21 +125,22 @@ def _pairs(predicted: Sequence[Json], final: Sequence[Json]) -> tuple[tuple[Json
     return (*pairs, *((each, None) for each in (*left.values(), *nameless)))
 
 
-def _region_reviews(found: Verdict, config: LabelConfig) -> Iterator[RegionReview]:
+def _region_rows(found: MatchedAnnotation, config: LabelConfig) -> Iterator[RegionRow]:
     for (predicted, final), fate in zip(found.pairs, found.fates(), strict=True):
         shown = final if final is not None else predicted
         assert shown is not None
-        iou = 1.0 if fate == ACCEPTED else None
-        if predicted is not None and final is not None and fate == EDITED:
+        iou = 1.0 if fate == RegionFate.ACCEPTED else None
+        if predicted is not None and final is not None and fate == RegionFate.EDITED:
             iou = region_iou(predicted, final)
         score = _number(predicted.get("score")) if predicted is not None else None
-        yield RegionReview(label_of(shown, config), str(shown.get("type")), fate, iou, score)
+        yield RegionRow(label_of(shown, config), str(shown.get("type")), fate, iou, score)
 
 
-def _outcome(regions: Sequence[RegionReview], skipped: bool) -> str:
+def _outcome(regions: Sequence[RegionRow], skipped: bool) -> Outcome:
     if not regions:
-        return SKIPPED if skipped else OPEN
-    return ACCEPTED if all(region.fate == ACCEPTED for region in regions) else CORRECTED
+        return Outcome.SKIPPED if skipped else Outcome.OPEN
+    accepted = all(region.fate == RegionFate.ACCEPTED for region in regions)
+    return Outcome.ACCEPTED if accepted else Outcome.CORRECTED
 
 
 def _annotations(task: Json) -> list[Json]:

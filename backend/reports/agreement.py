@@ -1,24 +1,19 @@
 """What the ledger's rows say of a model's work: how much of it people kept, and how long their own took.
 
-Pure computing. What scores are worth is report_scores.py's; the rows are those of storage/feedback.py.
+Pure computing. What scores are worth is computed in scores.py; storage/feedback.py keeps the rows.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from backend.storage.ledger_rows import LedgerRow, Outcome, RegionFate, RegionRow
 from backend.storage.models import BEFORE_TRAINING
 
-Row = Mapping[str, Any]
-Region = Mapping[str, Any]
-
-ACCEPTED, CORRECTED, SKIPPED = "accepted", "corrected", "skipped"  # outcomes; "accepted" is a region's fate, too
-EDITED, DELETED, ADDED = "edited", "deleted", "added"
-EDITS = (EDITED, DELETED, ADDED)
+EDITS = (RegionFate.EDITED, RegionFate.DELETED, RegionFate.ADDED)
 BOX = "rectanglelabels"  # every other kind of region is a mask
 MOST_DOUBTS = 50
 LEAST_TIMES = 5  # tasks of each group, before their times are compared
@@ -78,53 +73,54 @@ class Doubt:
     probability: float | None = None
 
 
-def version_of(row: Row) -> str | None:
+def version_of(row: LedgerRow) -> str | None:
     """The version whose prediction a person began from; the empty ones from before the first training are none."""
-    version = row.get("version")
-    return None if version is None or str(version).endswith(f"-{BEFORE_TRAINING}") else str(version)
+    untrained = row.version is not None and row.version.endswith(f"-{BEFORE_TRAINING}")
+    return None if untrained else row.version
 
 
-def is_reviewed(row: Row) -> bool:
+def is_reviewed(row: LedgerRow) -> bool:
     """Whether a person has judged a version's prediction."""
-    return version_of(row) is not None and row["outcome"] in (ACCEPTED, CORRECTED)
+    return version_of(row) is not None and row.outcome in (Outcome.ACCEPTED, Outcome.CORRECTED)
 
 
-def agreement(rows: Iterable[Row]) -> Agreement:
+def agreement(rows: Iterable[LedgerRow]) -> Agreement:
     """Of those among `rows` that were reviewed."""
     reviewed = [row for row in rows if is_reviewed(row)]
-    return _agreement([(row["outcome"] == ACCEPTED, row["regions"]) for row in reviewed])
+    return _agreement([(row.outcome == Outcome.ACCEPTED, row.regions) for row in reviewed])
 
 
-def by_class(rows: Iterable[Row]) -> dict[str | None, Agreement]:
+def by_class(rows: Iterable[LedgerRow]) -> dict[str | None, Agreement]:
     """Agreement for each class, by name; None: regions without one. A task counts for every class that it shows."""
-    cases: dict[str | None, list[tuple[bool, Sequence[Region]]]] = {}
+    cases: dict[str | None, list[tuple[bool, Sequence[RegionRow]]]] = {}
     for row in rows:
         if is_reviewed(row):
             for label, regions in _of_classes(row).items():
-                kept = all(region["fate"] == ACCEPTED for region in regions) if regions else row["outcome"] == ACCEPTED
+                accepted = [region.fate == RegionFate.ACCEPTED for region in regions]
+                kept = all(accepted) if accepted else row.outcome == Outcome.ACCEPTED
                 cases.setdefault(label, []).append((kept, regions))
     return {label: _agreement(cases[label]) for label in sorted(cases, key=lambda label: (label is None, label or ""))}
 
 
-def _of_classes(row: Row) -> dict[str | None, list[Region]]:
+def _of_classes(row: LedgerRow) -> dict[str | None, list[RegionRow]]:
     """The row's regions by class; in a picture of one class, a region without a class is of that one."""
-    labels = list(row["labels"])
-    found: dict[str | None, list[Region]] = {label: [] for label in labels}
-    for region in row["regions"]:
-        label = labels[0] if region["label"] is None and len(labels) == 1 else region["label"]
+    labels = list(row.labels)
+    found: dict[str | None, list[RegionRow]] = {label: [] for label in labels}
+    for region in row.regions:
+        label = labels[0] if region.label is None and len(labels) == 1 else region.label
         found.setdefault(label, []).append(region)
     return found
 
 
-def _agreement(cases: Sequence[tuple[bool, Sequence[Region]]]) -> Agreement:
+def _agreement(cases: Sequence[tuple[bool, Sequence[RegionRow]]]) -> Agreement:
     """Args: cases: of each task, whether it was accepted untouched, and its regions."""
     regions = [region for _, own in cases for region in own]
-    predicted = [region for region in regions if region["fate"] != ADDED]
-    kept = [region for region in predicted if region["fate"] != DELETED and region["iou"] is not None]
-    boxes = [region["iou"] for region in kept if region["kind"] == BOX]
-    masks = [region["iou"] for region in kept if region["kind"] != BOX]
+    predicted = [region for region in regions if region.fate != RegionFate.ADDED]
+    kept = [(each.kind, each.iou) for each in predicted if each.fate != RegionFate.DELETED and each.iou is not None]
+    boxes = [iou for kind, iou in kept if kind == BOX]
+    masks = [iou for kind, iou in kept if kind != BOX]
     accepted_tasks = sum(accepted for accepted, _ in cases)
-    accepted = sum(region["fate"] == ACCEPTED for region in predicted)
+    accepted = sum(region.fate == RegionFate.ACCEPTED for region in predicted)
     return Agreement(
         tasks=len(cases),
         accepted_tasks=accepted_tasks,
@@ -132,7 +128,7 @@ def _agreement(cases: Sequence[tuple[bool, Sequence[Region]]]) -> Agreement:
         regions=len(predicted),
         accepted_regions=accepted,
         region_acceptance=ratio(accepted, len(predicted)),
-        edits_per_task={fate: ratio(sum(region["fate"] == fate for region in regions), len(cases)) for fate in EDITS},
+        edits_per_task={fate: ratio(sum(region.fate == fate for region in regions), len(cases)) for fate in EDITS},
         boxes=len(boxes),
         box_iou=ratio(sum(boxes), len(boxes)),
         masks=len(masks),
@@ -140,10 +136,10 @@ def _agreement(cases: Sequence[tuple[bool, Sequence[Region]]]) -> Agreement:
     )
 
 
-def labelling_time(rows: Sequence[Row]) -> LabellingTime:
+def labelling_time(rows: Sequence[LedgerRow]) -> LabellingTime:
     """Of tasks in which people judged a prediction, and of those in which they drew without one."""
-    helped = _times([row["lead_time_s"] for row in rows if is_reviewed(row)])
-    unhelped = _times([row["lead_time_s"] for row in rows if _is_drawn(row)])
+    helped = _times([row.lead_time_s for row in rows if is_reviewed(row)])
+    unhelped = _times([row.lead_time_s for row in rows if _is_drawn(row)])
     if min(helped.tasks, unhelped.tasks) < LEAST_TIMES or helped.median_s is None or unhelped.median_s is None:
         return LabellingTime(
             helped,
@@ -163,10 +159,10 @@ def labelling_time(rows: Sequence[Row]) -> LabellingTime:
     )
 
 
-def _is_drawn(row: Row) -> bool:
+def _is_drawn(row: LedgerRow) -> bool:
     """Whether a person drew without a prediction; regions of one that is gone since still say what became of them."""
-    fates = {region["fate"] for region in row["regions"]}
-    return row["outcome"] == CORRECTED and version_of(row) is None and fates == {ADDED}
+    fates = {region.fate for region in row.regions}
+    return row.outcome == Outcome.CORRECTED and version_of(row) is None and fates == {RegionFate.ADDED}
 
 
 def _tasks(count: int) -> str:
@@ -197,25 +193,25 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
-def doubts(rows: Sequence[Row]) -> list[Doubt]:
+def doubts(rows: Sequence[LedgerRow]) -> list[Doubt]:
     """Tasks whose class may be wrong: the model's, most probable first, then those where people deleted a class."""
     said = [
-        Doubt(row["task"], list(doubt["given"]), doubt["seen"], round(float(doubt["probability"]), 4))
+        Doubt(row.task, list(doubt.given), doubt.seen, round(doubt.probability, 4))
         for row in rows
-        if (doubt := row.get("doubt")) and doubt["seen"] not in row["labels"]  # else a person has come round to it
+        if (doubt := row.doubt) and doubt.seen not in row.labels  # else a person has come round to it
     ]
     deleted = [  # the picture is said to show the class, and a person left nothing of it
-        Doubt(row["task"], gone)
+        Doubt(row.task, gone)
         for row in rows
-        if is_reviewed(row) and (gone := [label for label in row["labels"] if _all_deleted(_of_classes(row)[label])])
+        if is_reviewed(row) and (gone := [label for label in row.labels if _all_deleted(_of_classes(row)[label])])
     ]
     told = {doubt.task for doubt in said}
     by_model = sorted(said, key=lambda doubt: (-(doubt.probability or 0.0), doubt.task))
     return by_model + sorted((doubt for doubt in deleted if doubt.task not in told), key=lambda doubt: doubt.task)
 
 
-def _all_deleted(regions: Sequence[Region]) -> bool:
-    return bool(regions) and all(region["fate"] == DELETED for region in regions)
+def _all_deleted(regions: Sequence[RegionRow]) -> bool:
+    return bool(regions) and all(region.fate == RegionFate.DELETED for region in regions)
 
 
 def ratio(part: float, whole: float) -> float | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from statistics import NormalDist
 
 from backend.reports.agreement import EDITS, LabellingTime
 from backend.reports.formatting import lasting, number, percent
@@ -13,9 +14,9 @@ from backend.reports.report import VersionReport
 from backend.reports.scores import RiskPoint, ScoreReport, wilson
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 250, 44, 14, 14, 40
-SERIES = dict(zip(EDITS, "abc", strict=True))
+SERIES: dict[str, str] = dict(zip(EDITS, "abc", strict=True))
 MOST_TICKS = 12  # names below an axis
-Z_95 = 1.959963984540054
+Z_95 = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True)

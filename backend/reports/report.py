@@ -1,7 +1,7 @@
 """What pre-annotation brought to a project: the report, as plain values.
 
-Put together here from the ledger of what people did, the registry and the runs. What is counted and how is in
-report_figures.py and report_scores.py.
+Put together here from the ledger of what people did, the registry and the runs. agreement.py and
+scores.py count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from backend.reports.agreement import (
     Agreement,
     Doubt,
     LabellingTime,
-    Row,
     agreement,
     by_class,
     doubts,
@@ -27,13 +26,13 @@ from backend.reports.agreement import (
     version_of,
 )
 from backend.reports.scores import ScoreReport, score_report
+from backend.storage.ledger_rows import LedgerRow, Outcome
 from backend.storage.models import Version
 from backend.storage.projects import Project
 from backend.storage.runs import Run
 from backend.storage.stores import Stores
 
 TARGET_RISK = 0.2
-OUTCOMES = ("open", "accepted", "corrected", "skipped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class Material:
     """All that a report is made of. `runs` are the project's, `observed` as in Report."""
 
     project: Project
-    rows: Sequence[Row]
+    rows: Sequence[LedgerRow]
     versions: Sequence[Version] = ()  # oldest first
     live: str | None = None
     runs: Sequence[Run] = ()
@@ -155,7 +154,7 @@ def build_report(material: Material, made: float, target_risk: float = TARGET_RI
         live_version=live,
         sentence=sentence,
         next_step=next_step,
-        tasks={outcome: sum(row["outcome"] == outcome for row in rows) for outcome in OUTCOMES},
+        tasks={outcome.value: sum(row.outcome == outcome for row in rows) for outcome in Outcome},
         total=total,
         versions=_versions(material),
         time=labelling_time(rows),
@@ -168,7 +167,7 @@ def build_report(material: Material, made: float, target_risk: float = TARGET_RI
 
 def _versions(material: Material) -> list[VersionReport]:
     """Those that people have judged, and those of the registry; deleted ones first."""
-    rows_of: dict[str, list[Row]] = {}
+    rows_of: dict[str, list[LedgerRow]] = {}
     for row in material.rows:
         if (name := version_of(row)) is not None:
             rows_of.setdefault(name, []).append(row)
@@ -182,7 +181,7 @@ def _versions(material: Material) -> list[VersionReport]:
 
 
 def _version(
-    name: str, facts: Mapping[str, Any], rows: Sequence[Row], live: bool, training_s: float | None
+    name: str, facts: Mapping[str, Any], rows: Sequence[LedgerRow], live: bool, training_s: float | None
 ) -> VersionReport:
     gate = facts.get("gate")
     return VersionReport(
@@ -190,7 +189,7 @@ def _version(
         live=live,
         agreement=agreement(rows),
         classes=[ClassReport(label, figures) for label, figures in by_class(rows).items()],
-        skipped=sum(row["outcome"] == "skipped" for row in rows),
+        skipped=sum(row.outcome == Outcome.SKIPPED for row in rows),
         created=facts.get("created"),
         parent=facts.get("parent"),
         pictures=facts.get("pictures"),
@@ -225,7 +224,7 @@ def _conclusion(material: Material, total: Agreement) -> tuple[str, str]:
             'choose classes for some pictures in Label Studio and press "Start training"',
         )
     sentence = "There is nothing to report yet: nobody has reviewed a prediction."
-    drawn = sum(row["outcome"] == "corrected" for row in material.rows)
+    drawn = sum(row.outcome == Outcome.CORRECTED for row in material.rows)
     if drawn:
         sentence += f" People drew {drawn} {'task' if drawn == 1 else 'tasks'} without one."
     if material.live is None:

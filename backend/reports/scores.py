@@ -1,6 +1,6 @@
 """What a region's score is worth: the risk and the coverage of every threshold, and whether 0.9 means 90 %.
 
-Pure computing over the ledger's rows; what people made of the regions is report_figures.py's.
+Pure computing over the ledger's rows; what people made of the regions is counted in agreement.py.
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ import bisect
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
-from backend.reports.agreement import DELETED, Row, is_reviewed, ratio, spoken_share
+from backend.reports.agreement import is_reviewed, ratio, spoken_share
+from backend.storage.ledger_rows import LedgerRow, RegionFate
 
 LEAST_REGIONS = 20
 RIGHT_IOU = 0.5  # a person changed less than that: the region was in the right place
-Z_90_ONE_SIDED = 1.2815515655446004
+Z_90_ONE_SIDED = NormalDist().inv_cdf(0.9)
 MOST_POINTS = 100  # of a curve
 BINS = 5
 
@@ -68,14 +70,14 @@ class ScoreReport:
     calibration_error: float | None = None
 
 
-def score_report(rows: Sequence[Row], project: str, live: str | None, target_risk: float) -> ScoreReport:
+def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, target_risk: float) -> ScoreReport:
     """Of the live version if enough of its regions were judged, else of all versions together."""
     reviewed = [row for row in rows if is_reviewed(row)]
-    own = [row for row in reviewed if row["version"] == live]
+    own = [row for row in reviewed if row.version == live]
     version = live if len(_judged(own)) >= LEAST_REGIONS else None
     used = own if version is not None else reviewed
     judged = _judged(used)
-    predicted = sum(region["fate"] != "added" for row in used for region in row["regions"])
+    predicted = sum(region.fate != RegionFate.ADDED for row in used for region in row.regions)
     unjudged = predicted - len(judged)
     if len(judged) < LEAST_REGIONS:
         missing = f"No threshold can be recommended yet: people have judged {len(judged)} regions with a score"
@@ -99,11 +101,11 @@ def score_report(rows: Sequence[Row], project: str, live: str | None, target_ris
     )
 
 
-def _judged(rows: Iterable[Row]) -> list[Judged]:
+def _judged(rows: Iterable[LedgerRow]) -> list[Judged]:
     """Predicted regions by score, lowest first. Deleted and badly placed ones are wrong."""
     found = []
-    for region in (region for row in rows for region in row["regions"]):
-        score, iou = region["score"], 0.0 if region["fate"] == DELETED else region["iou"]
+    for region in (region for row in rows for region in row.regions):
+        score, iou = region.score, 0.0 if region.fate == RegionFate.DELETED else region.iou
         if score is not None and math.isfinite(score) and iou is not None:  # an added region has no IoU
             found.append((float(score), iou >= RIGHT_IOU))
     return sorted(found)

@@ -93,7 +93,7 @@ class RetrainingService:
         policy, feedback = self._stores.policies.find(project_id), self._stores.feedback
         facts = self._facts(project_id, policy)
         found = decide(policy, facts, time.time() if now is None else now)
-        outcomes = Counter(str(row["outcome"]) for row in feedback.rows(project_id))
+        outcomes = Counter(row.outcome.value for row in feedback.rows(project_id))
         return RetrainingStatus(
             project=project_id,
             starts=found.start,

@@ -1,9 +1,7 @@
 """The ledger of what people made of predictions: a row a task, and how far Label Studio has been read.
 
 One SQLite file for all projects, which several processes may use; each call is one transaction, kept or not at all
-when its process dies. Rows are JSON objects as labelstudio/reviews.py makes them, with two values added here:
-`changed`, when what people say of the task was first seen to be so, in seconds since 1970 by our clock, and `doubt`,
-what pre-annotation thinks of the task's class labels, None where it agrees.
+when its process dies. labelstudio/reviews.py makes the rows; `changed` and `doubt` of a row are added here.
 """
 
 from __future__ import annotations
@@ -13,10 +11,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from backend.errors import BackendError
+from backend.storage.ledger_rows import ClassDoubt, LedgerRow
 
 WAIT_S = 30.0  # for another process's transaction, which takes milliseconds
 LAYOUT = """
@@ -26,7 +26,6 @@ CREATE TABLE IF NOT EXISTS rows (
 CREATE TABLE IF NOT EXISTS doubts (project TEXT, task INTEGER, doubt TEXT, PRIMARY KEY (project, task)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursors (project TEXT PRIMARY KEY, cursor TEXT) WITHOUT ROWID;
 """
-OF_A_PREDICTION = ("outcome", "version", "score", "regions")
 
 Json = dict[str, Any]
 
@@ -38,7 +37,7 @@ class FeedbackStore:
         """Nothing is made on disk before something is kept."""
         self.path, self._clock = path, clock
 
-    def put(self, project_id: str, rows: Iterable[Mapping[str, Any]]) -> int:
+    def put(self, project_id: str, rows: Iterable[LedgerRow]) -> int:
         """Keeps rows, in place of those that their tasks have; how many digests are new.
 
         Where the digest is the same, `changed` stays, and so does what is known of a prediction that is gone since.
@@ -47,22 +46,21 @@ class FeedbackStore:
         with self._changing() as db:
             for row in rows:
                 known = db.execute(
-                    "SELECT digest, changed, row FROM rows WHERE project = ? AND task = ?", (project_id, row["task"])
+                    "SELECT digest, changed, row FROM rows WHERE project = ? AND task = ?", (project_id, row.task)
                 ).fetchone()
                 changed = now
-                if known is not None and known[0] == row["digest"]:
+                if known is not None and known[0] == row.digest:
                     changed = known[1]
-                    row = _remembering(json.loads(known[2]), row)
+                    row = _remembering(LedgerRow.from_dict(json.loads(known[2])), row)
                 else:
                     new += 1
-                values = {key: value for key, value in row.items() if key not in ("changed", "doubt")}
                 db.execute(
                     "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?, ?)",
-                    (project_id, row["task"], row["digest"], changed, row["outcome"], json.dumps(values)),
+                    (project_id, row.task, row.digest, changed, row.outcome.value, json.dumps(row.to_dict())),
                 )
         return new
 
-    def rows(self, project_id: str) -> list[Json]:
+    def rows(self, project_id: str) -> list[LedgerRow]:
         """All rows, by task."""
         found = self._all(
             "SELECT row, changed, doubt FROM rows LEFT JOIN doubts USING (project, task) WHERE project = ? "
@@ -70,7 +68,7 @@ class FeedbackStore:
             project_id,
         )
         return [
-            {**json.loads(row), "changed": changed, "doubt": json.loads(doubt) if doubt else None}
+            LedgerRow.from_dict(json.loads(row), changed, ClassDoubt.from_dict(json.loads(doubt)) if doubt else None)
             for row, changed, doubt in found
         ]
 
@@ -87,12 +85,12 @@ class FeedbackStore:
                 gone = [(project_id, task) for (task,) in found if task not in keep]
                 db.executemany(f"DELETE FROM {table} WHERE project = ? AND task = ?", gone)
 
-    def note_doubt(self, project_id: str, task: int, doubt: Mapping[str, Any] | None) -> None:
+    def note_doubt(self, project_id: str, task: int, doubt: ClassDoubt | None) -> None:
         """Keeps what speaks against the task's class labels, whether it has a row by now or not; None: nothing."""
         with self._changing() as db:
             db.execute("DELETE FROM doubts WHERE project = ? AND task = ?", (project_id, task))
             if doubt is not None:
-                db.execute("INSERT INTO doubts VALUES (?, ?, ?)", (project_id, task, json.dumps(dict(doubt))))
+                db.execute("INSERT INTO doubts VALUES (?, ?, ?)", (project_id, task, json.dumps(asdict(doubt))))
 
     def corrected_since(self, project_id: str, since: float) -> int:
         """How many corrected tasks have changed after `since`, seconds since 1970."""
@@ -150,11 +148,11 @@ class FeedbackStore:
             ) from error
 
 
-def _remembering(known: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
+def _remembering(known: LedgerRow, row: LedgerRow) -> LedgerRow:
     """`row`, with what `known` says of the prediction where that cannot be found any more.
 
     Label Studio takes a deleted prediction's number out of the annotations that began from it.
     """
-    if row["version"] is not None or known["version"] is None:
+    if row.version is not None or known.version is None:
         return row
-    return {**row, **{key: known[key] for key in OF_A_PREDICTION}}
+    return replace(row, outcome=known.outcome, version=known.version, score=known.score, regions=known.regions)

@@ -108,13 +108,13 @@ def test_a_correction_is_in_the_ledger_soon(place: Place, client: LabelStudioCli
 
     def outcomes() -> list[str] | None:
         rows = ledger.rows(project)
-        return [row["outcome"] for row in rows] if len(rows) == 3 else None
+        return [row.outcome for row in rows] if len(rows) == 3 else None
 
     assert eventually(outcomes, 60, "three rows", place.log) == ["corrected", "skipped", "open"]
     row = ledger.rows(project)[0]
-    [region] = row["regions"]
-    assert (row["version"], row["score"], row["lead_time_s"], row["labels"]) == ("v1", 0.5, 2.5, ["fish"])
-    assert (region["fate"], region["iou"]) == ("edited", pytest.approx(1 / 3))
+    [region] = row.regions
+    assert (row.version, row.score, row.lead_time_s, row.labels) == ("v1", 0.5, 2.5, ("fish",))
+    assert (region.fate, region.iou) == ("edited", pytest.approx(1 / 3))
     person.call("DELETE", f"/api/tasks/{second}/")
     assert eventually(lambda: len(ledger.rows(project)) == 2, 60, "the row is gone", place.log)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ import pytest
 
 from backend.cli import main
 from backend.settings import Settings
+from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.projects import Project
 from backend.storage.stores import Stores, open_stores
 from tests.backend.support.command_line import error_of
@@ -99,7 +101,7 @@ def test_the_page_is_one_file_that_loads_nothing(
     stores: Stores, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     drawn = [row(200 + n, region("added"), version=None, lead_time_s=20 + n) for n in range(5)]
-    stores.feedback.put("7", [*({**each, "lead_time_s": 6.0} for each in scored()), *drawn])
+    stores.feedback.put("7", [*(replace(each, lead_time_s=6.0) for each in scored()), *drawn])
     page = page_of(tmp_path)
     assert f"The page: {tmp_path / 'out' / 'index.html'}" in capsys.readouterr().out
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
@@ -125,8 +127,8 @@ def test_every_plot_is_whole_and_inside_its_frame(stores: Stores, tmp_path: Path
 
 def test_text_from_projects_is_text_on_the_page(stores: Stores, tmp_path: Path) -> None:
     stores.projects.remember(Project("7", "<View/>", title=NASTY))
-    doubt = {"given": [NASTY], "seen": NASTY + "?", "probability": 0.5}
-    stores.feedback.put("7", [row(1, region("accepted", label=NASTY), labels=[NASTY], version=NASTY)])
+    doubt = ClassDoubt((NASTY,), NASTY + "?", 0.5)
+    stores.feedback.put("7", [row(1, region("accepted", label=NASTY), labels=(NASTY,), version=NASTY)])
     stores.feedback.note_doubt("7", 1, doubt)
     page = page_of(tmp_path)
     assert "script" not in Tags(page).names and "{{ 7 * 7 }}" in page

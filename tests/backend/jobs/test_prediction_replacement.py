@@ -9,14 +9,14 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from backend.jobs.preannotate import doubt
+from backend.jobs.preannotate import class_doubt
 from backend.jobs.predict import Predicted
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.queueing.progress import PreannotationProgress
+from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Outcome
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, choice, drawn_box
 from tests.backend.support.real_services import Workers, is_running, wait_for
 from tests.backend.support.trainings import Trainings
@@ -44,7 +44,8 @@ LabelStudioClient.change_prediction = dies
 )
 DOUBTS_EVERYTHING = """
 from backend.jobs import preannotate
-preannotate.doubt = lambda found, card: {"given": list(found.labels), "seen": "crab", "probability": 1.0}
+from backend.storage.ledger_rows import ClassDoubt
+preannotate.class_doubt = lambda found, card: ClassDoubt(found.labels, "crab", 1.0)
 """
 SOMEBODY_ALWAYS_WAITS = """
 from backend.queueing.queue import JobQueue
@@ -198,25 +199,25 @@ def test_doubts_are_noted_of_pictures_that_people_gave_a_class(
     label_studio.task(4)["annotations"] = []
     preannotated(DOUBTS_EVERYTHING)
     feedback = trainings.stores.feedback
-    feedback.put(PROJECT, [{"task": task, "digest": "a", "outcome": "open", "labels": []} for task in range(1, 11)])
-    doubts = {row["task"]: row["doubt"] for row in feedback.rows(PROJECT)}
+    feedback.put(PROJECT, [LedgerRow(task, Outcome.OPEN, ()) for task in range(1, 11)])
+    doubts = {row.task: row.doubt for row in feedback.rows(PROJECT)}
     assert [task for task, found in doubts.items() if found is None] == [4]
-    assert doubts[1]["seen"] == "crab" and doubts[1]["given"]
+    assert doubts[1] is not None and doubts[1].seen == "crab" and doubts[1].given
 
 
 @pytest.mark.parametrize(
     ("given", "fish", "multi_label", "expected"),
     [
-        (("crab",), 0.8, False, {"given": ["crab"], "seen": "fish", "probability": 0.8}),
+        (("crab",), 0.8, False, ClassDoubt(("crab",), "fish", 0.8)),
         (("crab",), 0.79, False, None),
         (("crab", "fish"), 0.9, False, None),
         (("crab",), 0.9, True, None),
     ],
 )
 def test_a_class_that_nobody_has_given_raises_doubts(
-    model: Path, given: tuple[str, ...], fish: float, multi_label: bool, expected: dict[str, Any] | None
+    model: Path, given: tuple[str, ...], fish: float, multi_label: bool, expected: ClassDoubt | None
 ) -> None:
     values = json.loads((model / "model.json").read_text(encoding="utf-8"))
     card = ModelCard.from_dict({**values, "classes": ["crab", "fish"], "multi_label": multi_label})
     localization = Localization("a", (10, 10), {"crab": 1 - fish, "fish": fish})
-    assert doubt(Predicted(empty_prediction("v"), localization, given), card) == expected
+    assert class_doubt(Predicted(empty_prediction("v"), localization, given), card) == expected

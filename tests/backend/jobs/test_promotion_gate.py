@@ -53,7 +53,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContext]:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContext]:
     monkeypatch.setenv("BOXSTRAP_HOME", str(tmp_path))
     monkeypatch.setenv("DEVICE", "cpu")
     job_context.cache_clear()
@@ -61,62 +61,62 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContex
     job_context.cache_clear()
 
 
-def judged(place: JobContext, new: Path, holdout: Sequence[Sample]) -> Verdict:
-    return judge(place, PROJECT, new, read_card(new), holdout)
+def judged(context: JobContext, new: Path, holdout: Sequence[Sample]) -> Verdict:
+    return judge(context, PROJECT, new, read_card(new), holdout)
 
 
-def live(place: JobContext, model: Path) -> str:
+def live(context: JobContext, model: Path) -> str:
     facts = {"run": model.name, "metrics": dict(read_card(model).metrics)}
-    return place.stores.models.publish(PROJECT, model, facts)
+    return context.stores.models.publish(PROJECT, model, facts)
 
 
-def test_the_first_version_passes_whatever_the_mode(place: JobContext, trained: Trained) -> None:
-    place.stores.policies.change(PROJECT, gate="manual")
-    verdict = judged(place, trained.shuffled, trained.holdout)
+def test_the_first_version_passes_whatever_the_mode(context: JobContext, trained: Trained) -> None:
+    context.stores.policies.change(PROJECT, gate="manual")
+    verdict = judged(context, trained.shuffled, trained.holdout)
     assert (verdict.criterion, verdict.against, verdict.promoted) == (FIRST, None, True)
 
 
-def test_a_version_that_learned_from_good_boxes_is_promoted(place: JobContext, trained: Trained) -> None:
-    version = live(place, trained.weak)
-    verdict = judged(place, trained.good, trained.holdout)
+def test_a_version_that_learned_from_good_boxes_is_promoted(context: JobContext, trained: Trained) -> None:
+    version = live(context, trained.weak)
+    verdict = judged(context, trained.good, trained.holdout)
     assert (verdict.criterion, verdict.against, verdict.pictures) == (BY_HOLDOUT, version, len(trained.holdout))
     assert verdict.promoted and verdict.measures["mask_iou"]["low"] > 0, verdict.sentence
 
 
-def test_a_version_that_learned_from_shuffled_boxes_is_refused(place: JobContext, trained: Trained) -> None:
-    live(place, trained.good)
-    verdict = judged(place, trained.shuffled, trained.holdout)
+def test_a_version_that_learned_from_shuffled_boxes_is_refused(context: JobContext, trained: Trained) -> None:
+    live(context, trained.good)
+    verdict = judged(context, trained.shuffled, trained.holdout)
     assert not verdict.passed and not verdict.promoted
     assert verdict.measures["mask_iou"]["high"] < 0, verdict.sentence
 
 
-def test_the_same_version_once_more_is_not_worse(place: JobContext, trained: Trained) -> None:
-    live(place, trained.good)
-    verdict = judged(place, trained.good, trained.holdout)
+def test_the_same_version_once_more_is_not_worse(context: JobContext, trained: Trained) -> None:
+    live(context, trained.good)
+    verdict = judged(context, trained.good, trained.holdout)
     assert verdict.promoted and verdict.measures["edits"]["difference"] == 0
 
 
 @pytest.mark.parametrize("mode", ["suggest", "manual"])
-def test_a_person_decides_in_other_modes(place: JobContext, trained: Trained, mode: str) -> None:
-    live(place, trained.weak)
-    place.stores.policies.change(PROJECT, gate=mode)
-    verdict = judged(place, trained.good, trained.holdout)
+def test_a_person_decides_in_other_modes(context: JobContext, trained: Trained, mode: str) -> None:
+    live(context, trained.weak)
+    context.stores.policies.change(PROJECT, gate=mode)
+    verdict = judged(context, trained.good, trained.holdout)
     assert verdict.passed and not verdict.promoted
     assert verdict.sentence.endswith(f"The gate's mode is {mode!r}, so a person decides.")
 
 
-def test_without_a_holdout_labels_decide_and_it_says_so(place: JobContext, trained: Trained) -> None:
-    live(place, trained.weak)
-    verdict = judged(place, trained.weak, trained.holdout[:4])
+def test_without_a_holdout_labels_decide_and_it_says_so(context: JobContext, trained: Trained) -> None:
+    live(context, trained.weak)
+    verdict = judged(context, trained.weak, trained.holdout[:4])
     assert (verdict.criterion, verdict.promoted) == (BY_LABELS, True)
     assert verdict.sentence.startswith("Judged by labels only, since 4 corrected pictures are in the holdout and 5")
 
 
-def test_a_class_that_the_live_version_does_not_know_counts_against_it(place: JobContext, trained: Trained) -> None:
-    live(place, trained.good)
+def test_a_class_that_the_live_version_does_not_know_counts_against_it(context: JobContext, trained: Trained) -> None:
+    live(context, trained.good)
     renamed = [
         replace(sample, labels=("moth",), regions=tuple(replace(region, label="moth") for region in sample.regions))
         for sample in trained.holdout
     ]
-    verdict = judged(place, trained.good, renamed)
+    verdict = judged(context, trained.good, renamed)
     assert verdict.measures["box_iou"]["live"] == verdict.measures["box_iou"]["new"] == 0

@@ -16,7 +16,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from backend.images.open_store import open_media
-from backend.jobs import sync_annotations as observing
+from backend.jobs import sync_annotations
 from backend.jobs.context import JobContext
 from backend.jobs.model_cache import ModelCache
 from backend.jobs.sync_annotations import catch_up
@@ -59,13 +59,13 @@ def label_studio() -> Iterator[FakeProject]:
 
 
 @pytest.fixture
-def place(settings: Settings, stores: Stores, queue: JobQueue, label_studio: FakeProject) -> Iterator[JobContext]:
+def context(settings: Settings, stores: Stores, queue: JobQueue, label_studio: FakeProject) -> Iterator[JobContext]:
     with closing(LabelStudioClient(label_studio.url, label_studio.token)) as client:
         yield JobContext(settings, stores, queue, open_media(settings, client), ModelCache(0, "cpu"), client)
 
 
 def outcomes(stores: Stores) -> dict[int, str]:
-    return {row["task"]: row["outcome"] for row in stores.feedback.rows(PROJECT)}
+    return {row.task: row.outcome for row in stores.feedback.rows(PROJECT)}
 
 
 def waiting(queue: JobQueue) -> list[str]:
@@ -93,77 +93,81 @@ def test_a_worker_reads_what_people_did(
     assert outcomes(stores)[5] == "skipped"
 
 
-def test_only_what_has_changed_is_read_next(place: JobContext, stores: Stores, label_studio: FakeProject) -> None:
+def test_only_what_has_changed_is_read_next(context: JobContext, stores: Stores, label_studio: FakeProject) -> None:
     label_studio.submit(label_studio.tasks[0], "move")
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     label_studio.now += LONG_AGO
     label_studio.submit(label_studio.tasks[3], "move")
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     label_studio.now += LONG_AGO
     label_studio.take_back(label_studio.tasks[0])
     label_studio.read.clear()
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     assert outcomes(stores) == {7: "corrected"}
     assert set(label_studio.read) == {1, 7}  # the newest of last time is looked at again
 
 
 def test_another_labeling_config_has_all_rows_reviewed_again(
-    place: JobContext, stores: Stores, label_studio: FakeProject
+    context: JobContext, stores: Stores, label_studio: FakeProject
 ) -> None:
     label_studio.submit(label_studio.tasks[0], "move")
     label_studio.now += LONG_AGO
     label_studio.submit(label_studio.tasks[1], "move")
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     [before, *_] = stores.feedback.rows(PROJECT)
     label_studio.configure("fish")
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     [after, *_] = stores.feedback.rows(PROJECT)
-    assert (before["labels"], after["labels"], after["changed"]) == (["crab"], [], before["changed"])
-    assert [region["label"] for region in after["regions"]] == [None, "fish"]
+    assert (before.labels, after.labels, after.changed) == (("crab",), (), before.changed)
+    assert [region.label for region in after.regions] == [None, "fish"]
 
 
 def test_tasks_that_are_gone_are_forgotten_when_a_deletion_was_heard_of(
-    place: JobContext, stores: Stores, label_studio: FakeProject
+    context: JobContext, stores: Stores, label_studio: FakeProject
 ) -> None:
     for task in label_studio.tasks:
         label_studio.submit(task, "leave")
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     for index in (5, 2):
         label_studio.delete_task(label_studio.tasks[index])
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     assert len(outcomes(stores)) == 6
-    place.queue.sync_annotations(PROJECT, full=True)
-    catch_up(place, PROJECT)
+    context.queue.sync_annotations(PROJECT, full=True)
+    catch_up(context, PROJECT)
     assert list(outcomes(stores)) == [1, 3, 7, 9]
 
 
-def test_everything_is_read_again_after_six_hours(place: JobContext, stores: Stores, label_studio: FakeProject) -> None:
+def test_everything_is_read_again_after_six_hours(
+    context: JobContext, stores: Stores, label_studio: FakeProject
+) -> None:
     label_studio.submit(label_studio.tasks[0], "leave")
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     label_studio.delete_task(label_studio.tasks[0])
     cursor = stores.feedback.cursor(PROJECT)
     assert cursor is not None and time.time() - cursor["observed"] < 60
     stores.feedback.set_cursor(PROJECT, {**cursor, "full_scan": time.time() - 6 * 3600 + 60})
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     assert outcomes(stores) == {1: "accepted"}
     stores.feedback.set_cursor(PROJECT, {**cursor, "full_scan": time.time() - 6 * 3600 - 1})
-    catch_up(place, PROJECT)
+    catch_up(context, PROJECT)
     assert outcomes(stores) == {}
 
 
-def test_a_project_without_tasks_is_read_as_well(place: JobContext, stores: Stores, label_studio: FakeProject) -> None:
+def test_a_project_without_tasks_is_read_as_well(
+    context: JobContext, stores: Stores, label_studio: FakeProject
+) -> None:
     label_studio.tasks.clear()
-    assert catch_up(place, PROJECT)
+    assert catch_up(context, PROJECT)
     label_studio.import_task()
     label_studio.submit(label_studio.tasks[0], "add")
-    assert catch_up(place, PROJECT)
+    assert catch_up(context, PROJECT)
     assert list(outcomes(stores).values()) == ["corrected"]
 
 
 def test_what_changes_while_tasks_are_read_is_read_next(
-    place: JobContext, stores: Stores, label_studio: FakeProject, monkeypatch: pytest.MonkeyPatch
+    context: JobContext, stores: Stores, label_studio: FakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observing, "PAGE", 2)
+    monkeypatch.setattr(sync_annotations, "PAGE", 2)
     label_studio.submit(label_studio.tasks[5], "leave")
     label_studio.now += LONG_AGO
     turns = iter(range(10))
@@ -175,23 +179,23 @@ def test_what_changes_while_tasks_are_read_is_read_next(
             label_studio.submit(label_studio.tasks[0], "move")
             label_studio.now += LONG_AGO
             label_studio.submit(label_studio.tasks[4], "move")
-            place.queue.sync_annotations(PROJECT)
+            context.queue.sync_annotations(PROJECT)
         return False
 
-    assert catch_up(place, PROJECT, should_pause=person)
+    assert catch_up(context, PROJECT, should_pause=person)
     assert outcomes(stores) == {1: "corrected", 9: "corrected", 11: "accepted"}
 
 
 def test_a_look_that_paused_goes_on_where_it_was(
-    place: JobContext, stores: Stores, label_studio: FakeProject, monkeypatch: pytest.MonkeyPatch
+    context: JobContext, stores: Stores, label_studio: FakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(observing, "PAGE", 2)
+    monkeypatch.setattr(sync_annotations, "PAGE", 2)
     for task in label_studio.tasks:
         label_studio.submit(task, "leave")
-    assert not catch_up(place, PROJECT, should_pause=lambda: True)
+    assert not catch_up(context, PROJECT, should_pause=lambda: True)
     assert list(outcomes(stores)) == [1, 3]
-    assert not catch_up(place, PROJECT, should_pause=lambda: True)
-    assert catch_up(place, PROJECT)
+    assert not catch_up(context, PROJECT, should_pause=lambda: True)
+    assert catch_up(context, PROJECT)
     assert list(outcomes(stores)) == [1, 3, 5, 7, 9, 11]
     assert all(count == 1 for count in label_studio.read.values())
     assert "scan" not in (stores.feedback.cursor(PROJECT) or {})
@@ -226,7 +230,7 @@ def test_a_label_studio_that_is_down_is_waited_for(
 
 
 def test_it_makes_room_after_each_page_for_a_person_who_waits_and_ends_all_the_same(
-    queue: JobQueue, place: JobContext, stores: Stores, label_studio: FakeProject, workers: Workers
+    queue: JobQueue, context: JobContext, stores: Stores, label_studio: FakeProject, workers: Workers
 ) -> None:
     for task in label_studio.tasks:
         label_studio.submit(task, "leave")
@@ -241,36 +245,36 @@ def test_it_makes_room_after_each_page_for_a_person_who_waits_and_ends_all_the_s
     assert all(count == 1 for count in label_studio.read.values())
 
 
-def test_one_look_at_a_time(place: JobContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(observing, "job_context", lambda: place)
+def test_one_look_at_a_time(context: JobContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sync_annotations, "job_context", lambda: context)
     seen: list[Any] = []
-    real = observing.catch_up
+    real = sync_annotations.catch_up
 
     def inside(*what: Any) -> bool:
-        seen.append(observing.sync_annotations(PROJECT) if not seen else None)
+        seen.append(sync_annotations.sync_annotations(PROJECT) if not seen else None)
         return real(*what)
 
-    monkeypatch.setattr(observing, "catch_up", inside)
-    assert observing.sync_annotations(PROJECT) is None
+    monkeypatch.setattr(sync_annotations, "catch_up", inside)
+    assert sync_annotations.sync_annotations(PROJECT) is None
     [second] = seen
-    assert second.intervals == [observing.TURN_S]
+    assert second.intervals == [sync_annotations.TURN_S]
 
 
 def test_workers_without_a_label_studio_say_so(
-    place: JobContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    context: JobContext, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(observing, "job_context", lambda: replace(place, client=None))
+    monkeypatch.setattr(sync_annotations, "job_context", lambda: replace(context, client=None))
     with caplog.at_level(logging.WARNING):
-        assert observing.sync_annotations(PROJECT) is None
+        assert sync_annotations.sync_annotations(PROJECT) is None
     assert "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are needed" in caplog.text
 
 
 def test_a_config_without_anything_to_fill_is_no_error(
-    place: JobContext, stores: Stores, label_studio: FakeProject, caplog: pytest.LogCaptureFixture
+    context: JobContext, stores: Stores, label_studio: FakeProject, caplog: pytest.LogCaptureFixture
 ) -> None:
     label_studio.config = '<View><Text name="text" value="$text"/></View>'
     with caplog.at_level(logging.WARNING):
-        assert catch_up(place, PROJECT)
+        assert catch_up(context, PROJECT)
     assert (outcomes(stores), "corrections are not read" in caplog.text) == ({}, True)
 
 

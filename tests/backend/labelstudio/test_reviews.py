@@ -14,7 +14,8 @@ from PIL import Image
 
 from backend.labelstudio.brush_rle import encode_mask
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.reviews import Review, review
+from backend.labelstudio.reviews import review
+from backend.storage.ledger_rows import LedgerRow
 from tests.backend.labelstudio.all_controls import CONFIG, SIZE
 
 KINDS = {"box": "rectanglelabels", "brush": "brushlabels", "bits": "bitmasklabels", "outline": "polygonlabels"}
@@ -81,13 +82,13 @@ def task(predictions: list[Json], *annotations: Json, **data: object) -> Json:
     return {"id": 12, "data": data, "predictions": predictions, "annotations": list(annotations)}
 
 
-def reviewed(*args: Any, **data: object) -> Review:
+def reviewed(*args: Any, **data: object) -> LedgerRow:
     found = review(task(*args, **data), CONFIG)
     assert found is not None
     return found
 
 
-def fates(found: Review) -> list[tuple[str, str | None, float | None]]:
+def fates(found: LedgerRow) -> list[tuple[str, str | None, float | None]]:
     return [(each.fate, each.label, each.iou) for each in found.regions]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backend.reports.agreement import Doubt, Times, agreement, by_class, doubts, labelling_time
+from backend.storage.ledger_rows import ClassDoubt, LedgerRow
 from tests.backend.support.ledger import FIRST, SECOND, region, row
 
 BRUSH = "brushlabels"
@@ -13,7 +14,7 @@ ROWS = [
     row(1, region("accepted"), region("accepted", kind=BRUSH)),
     row(2, region("edited", 0.6), region("edited", 0.4, kind=BRUSH)),
     row(3, region("deleted"), region("added")),
-    row(4, region("accepted"), region("added", label="crab"), labels=["fish", "crab"]),
+    row(4, region("accepted"), region("added", label="crab"), labels=("fish", "crab")),
     row(5, outcome="skipped"),
     row(6, outcome="open"),
     row(7, region("added"), version=None),
@@ -45,7 +46,7 @@ def test_a_task_counts_for_each_of_its_classes() -> None:
 
 def test_a_region_without_a_class_is_of_the_only_one_that_the_picture_has() -> None:
     alone = row(1, region("accepted", label=None))
-    both = row(2, region("accepted", label=None), labels=["fish", "crab"])
+    both = row(2, region("accepted", label=None), labels=("fish", "crab"))
     assert {label: each.regions for label, each in by_class([alone, both]).items()} == {"crab": 0, "fish": 1, None: 1}
 
 
@@ -58,7 +59,7 @@ def test_an_edit_that_nobody_could_measure_has_no_part_in_the_mean() -> None:
     assert (found.boxes, found.box_iou, found.regions) == (1, 0.8, 2)
 
 
-def timed(with_s: list[float | None], without_s: list[float | None]) -> list[dict[str, object]]:
+def timed(with_s: list[float | None], without_s: list[float | None]) -> list[LedgerRow]:
     helped = [row(number, region("accepted"), lead_time_s=time) for number, time in enumerate(with_s)]
     alone = [row(100 + n, region("added"), version=None, lead_time_s=time) for n, time in enumerate(without_s)]
     return [*helped, *alone]
@@ -99,8 +100,8 @@ def test_times_of_skipped_open_and_empty_tasks_do_not_count() -> None:
     assert (found.with_prediction.tasks, found.without.tasks) == (0, 0)
 
 
-def doubt(seen: str, probability: float) -> dict[str, object]:
-    return {"given": ["fish"], "seen": seen, "probability": probability}
+def doubt(seen: str, probability: float) -> ClassDoubt:
+    return ClassDoubt(("fish",), seen, probability)
 
 
 def test_doubts_come_most_probable_first_and_then_what_people_deleted() -> None:
@@ -122,4 +123,4 @@ def test_doubts_come_most_probable_first_and_then_what_people_deleted() -> None:
 
 
 def test_a_doubt_ends_when_a_person_gives_the_class_that_the_model_sees() -> None:
-    assert doubts([row(1, labels=["crab"], doubt=doubt("crab", 0.9), version=FIRST)]) == []
+    assert doubts([row(1, labels=("crab",), doubt=doubt("crab", 0.9), version=FIRST)]) == []

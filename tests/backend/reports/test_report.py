@@ -10,6 +10,7 @@ import pytest
 from backend.errors import NotFoundError
 from backend.reports.report import Cost, Report, ReportService
 from backend.settings import Settings
+from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.projects import Project
 from backend.storage.stores import Stores, open_stores
 from tests.backend.support.ledger import FIRST, SECOND, region, row, scored
@@ -93,7 +94,7 @@ def test_versions_have_what_people_made_of_them_and_what_they_cost(stores: Store
 def test_fifty_doubts_are_listed_and_all_are_counted(stores: Stores) -> None:
     stores.feedback.put("7", [row(task, region("accepted")) for task in range(52)])
     for task in range(52):
-        stores.feedback.note_doubt("7", task, {"given": ["fish"], "seen": "crab", "probability": task / 100})
+        stores.feedback.note_doubt("7", task, ClassDoubt(("fish",), "crab", task / 100))
     found = report(stores)
     assert (found.doubts_found, len(found.doubts), found.doubts[0].task) == (52, 50, 51)
 

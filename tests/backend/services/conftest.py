@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
+from backend.storage.ledger_rows import LedgerRow, Outcome
 from backend.storage.projects import Project
 from backend.wiring import Parts, build
 from tests.backend.support.embedded_redis import redis_in, short_home
@@ -49,18 +51,7 @@ def say(parts: Parts) -> Say:
     def say(
         *tasks: int, outcome: str = "corrected", label: str = "fish", project: str = "7", digest: str = "a"
     ) -> None:
-        rows = [
-            {
-                "task": task,
-                "outcome": outcome,
-                "labels": [label],
-                "version": None,
-                "score": None,
-                "regions": [],
-                "digest": f"{digest}{outcome}{label}",
-            }
-            for task in tasks
-        ]
-        parts.stores.feedback.put(project, rows)
+        known = LedgerRow(0, Outcome(outcome), (label,), digest=f"{digest}{outcome}{label}")
+        parts.stores.feedback.put(project, [replace(known, task=task) for task in tasks])
 
     return say

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +19,9 @@ import pytest
 from backend.errors import BackendError
 from backend.settings import Settings
 from backend.storage.feedback import FeedbackStore
+from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Outcome, RegionFate, RegionRow
 from backend.storage.stores import open_stores
 from tests.backend.support.real_services import ROOT
-
-Json = dict[str, Any]
 
 
 class Clock:
@@ -40,35 +43,42 @@ def store(tmp_path: Path, clock: Clock) -> FeedbackStore:
     return FeedbackStore(tmp_path / "home" / "feedback.sqlite", clock)
 
 
-def row(task: int, digest: str = "a", outcome: str = "corrected", **more: Any) -> Json:
-    regions = [{"label": "crab", "kind": "rectanglelabels", "fate": "edited", "iou": 0.5, "score": 0.25}]
-    known = {"labels": ["crab"], "version": "v1", "score": 0.7, "regions": regions}
-    return {"task": task, "outcome": outcome, "digest": digest, **known, "lead_time_s": 1.5, "annotator": 1, **more}
+def row(task: int, digest: str = "a", outcome: str = "corrected", **more: Any) -> LedgerRow:
+    regions = (RegionRow("crab", "rectanglelabels", RegionFate.EDITED, 0.5, 0.25),)
+    known = LedgerRow(task, Outcome(outcome), ("crab",), "v1", 0.7, regions, 1.5, 1, digest=digest)
+    return replace(known, **more)
 
 
 def test_rows_come_back_as_they_were_with_the_time_they_were_first_seen(store: FeedbackStore) -> None:
     assert store.put("7", [row(2), row(1, outcome="open")]) == 2
-    assert store.rows("7") == [
-        {**row(1, outcome="open"), "changed": 1000.0, "doubt": None},
-        {**row(2), "changed": 1000.0, "doubt": None},
-    ]
+    assert store.rows("7") == [row(1, outcome="open", changed=1000.0), row(2, changed=1000.0)]
     assert store.rows("8") == []
+
+
+def test_a_row_is_stored_with_the_keys_that_earlier_versions_wrote(store: FeedbackStore) -> None:
+    store.put("7", [row(1)])
+    with closing(sqlite3.connect(store.path)) as db:
+        [(outcome, text)] = db.execute("SELECT outcome, row FROM rows")
+    region = {"label": "crab", "kind": "rectanglelabels", "fate": "edited", "iou": 0.5, "score": 0.25}
+    known = {"task": 1, "outcome": "corrected", "labels": ["crab"], "version": "v1", "score": 0.7, "regions": [region]}
+    more = {"lead_time_s": 1.5, "annotator": 1, "annotation": None, "digest": "a"}
+    assert (outcome, json.loads(text)) == ("corrected", {**known, **more})
 
 
 def test_the_time_moves_with_the_digest_only(store: FeedbackStore, clock: Clock) -> None:
     store.put("7", [row(1), row(2)])
     clock.now = 2000.0
-    assert store.put("7", [row(1, labels=["fish"]), row(2, digest="b")]) == 1
-    assert [(each["labels"], each["changed"]) for each in store.rows("7")] == [(["fish"], 1000.0), (["crab"], 2000.0)]
+    assert store.put("7", [row(1, labels=("fish",)), row(2, digest="b")]) == 1
+    assert [(each.labels, each.changed) for each in store.rows("7")] == [(("fish",), 1000.0), (("crab",), 2000.0)]
 
 
 def test_what_is_known_of_a_prediction_outlives_it(store: FeedbackStore) -> None:
-    gone: Json = {"version": None, "score": None, "outcome": "open", "regions": []}
+    gone: dict[str, Any] = {"version": None, "score": None, "outcome": "open", "regions": ()}
     store.put("7", [row(1), row(2)])
-    store.put("7", [row(1, **gone, labels=["fish"]), row(2, digest="b", **gone)])
+    store.put("7", [row(1, **gone, labels=("fish",)), row(2, digest="b", **gone)])
     kept, anew = store.rows("7")
-    assert (kept["version"], kept["outcome"], kept["labels"], len(kept["regions"])) == ("v1", "corrected", ["fish"], 1)
-    assert (anew["version"], anew["outcome"], anew["regions"]) == (None, "open", [])
+    assert (kept.version, kept.outcome, kept.labels, len(kept.regions)) == ("v1", "corrected", ("fish",), 1)
+    assert (anew.version, anew.outcome, anew.regions) == (None, "open", ())
 
 
 def test_corrections_are_counted_from_a_moment_on(store: FeedbackStore, clock: Clock) -> None:
@@ -81,8 +91,8 @@ def test_corrections_are_counted_from_a_moment_on(store: FeedbackStore, clock: C
 
 
 def test_classes_are_counted_by_pictures(store: FeedbackStore) -> None:
-    store.put("7", [row(1), row(2, labels=["fish", "crab"]), row(3, labels=[]), row(4, labels=["crab"])])
-    store.put("8", [row(1, labels=["whale"])])
+    store.put("7", [row(1), row(2, labels=("fish", "crab")), row(3, labels=()), row(4, labels=("crab",))])
+    store.put("8", [row(1, labels=("whale",))])
     assert list(store.class_counts("7").items()) == [("crab", 3), ("fish", 1)]
 
 
@@ -90,28 +100,28 @@ def test_rows_of_tasks_that_are_gone_are_forgotten(store: FeedbackStore) -> None
     store.put("7", [row(number) for number in range(1, 9)])
     store.put("8", [row(5)])
     store.forget("7", {3, 4, 8}, above=2, up_to=6)
-    assert [each["task"] for each in store.rows("7")] == [1, 2, 3, 4, 7, 8]
+    assert [each.task for each in store.rows("7")] == [1, 2, 3, 4, 7, 8]
     store.forget("7", {1})
-    assert [each["task"] for each in store.rows("7")] == [1]
+    assert [each.task for each in store.rows("7")] == [1]
     assert len(store.rows("8")) == 1
 
 
 def test_a_doubt_stays_with_its_task_whatever_comes_first(store: FeedbackStore) -> None:
-    doubt = {"given": ["crab"], "seen": "fish", "probability": 0.9}
+    doubt = ClassDoubt(("crab",), "fish", 0.9)
     store.note_doubt("7", 1, doubt)
     store.put("7", [row(1), row(2)])
     store.put("7", [row(1, digest="b")])
-    assert [each["doubt"] for each in store.rows("7")] == [doubt, None]
+    assert [each.doubt for each in store.rows("7")] == [doubt, None]
     store.note_doubt("7", 1, None)
-    assert store.rows("7")[0]["doubt"] is None
+    assert store.rows("7")[0].doubt is None
 
 
 def test_a_doubt_goes_with_its_task(store: FeedbackStore) -> None:
     store.put("7", [row(1)])
-    store.note_doubt("7", 1, {"seen": "fish"})
+    store.note_doubt("7", 1, ClassDoubt(("crab",), "fish", 0.9))
     store.forget("7", set())
     store.put("7", [row(1)])
-    assert store.rows("7")[0]["doubt"] is None
+    assert store.rows("7")[0].doubt is None
 
 
 def test_the_cursor_is_one_for_each_project(store: FeedbackStore) -> None:
@@ -144,18 +154,19 @@ def test_many_may_write_at_the_same_time(store: FeedbackStore) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [each["task"] for each in store.rows("7")] == list(range(40))
+    assert [each.task for each in store.rows("7")] == list(range(40))
 
 
 ENDLESS = """
 import sys
 from pathlib import Path
 from backend.storage.feedback import FeedbackStore
+from backend.storage.ledger_rows import LedgerRow, Outcome
 
 store, turn = FeedbackStore(Path(sys.argv[1])), 0
 while True:
     turn += 1
-    rows = [{"task": n, "digest": str(turn), "outcome": "open", "version": None, "labels": []} for n in range(300)]
+    rows = [LedgerRow(n, Outcome.OPEN, (), digest=str(turn)) for n in range(300)]
     store.put("7", rows)
     print(turn, flush=True)
 """
@@ -171,4 +182,4 @@ def test_a_process_that_is_killed_leaves_all_rows_of_a_page_or_none(store: Feedb
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
         rows = store.rows("7")
-        assert len(rows) == 300 and len({each["digest"] for each in rows}) == 1
+        assert len(rows) == 300 and len({each.digest for each in rows}) == 1

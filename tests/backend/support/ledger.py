@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-Json = dict[str, Any]
+from backend.storage.ledger_rows import LedgerRow, Outcome, RegionFate, RegionRow
+
 FIRST, SECOND = "boxstrap-7-0001", "boxstrap-7-0002"
 
 
-def region(fate: str, iou: float | None = None, score: float | None = None, **values: Any) -> Json:
+def region(fate: str, iou: float | None = None, score: float | None = None, **values: Any) -> RegionRow:
     """A box of a fish; an accepted one has an IoU of 1."""
     own = 1.0 if fate == "accepted" else iou
-    return {"label": "fish", "kind": "rectanglelabels", "fate": fate, "iou": own, "score": score, **values}
+    return replace(RegionRow("fish", "rectanglelabels", RegionFate(fate), own, score), **values)
 
 
-def row(task: int, *regions: Json, **values: Any) -> Json:
+def row(task: int, *regions: RegionRow, outcome: str = "", **values: Any) -> LedgerRow:
     """A task of the class fish that began from the first version; accepted if all its regions are."""
-    outcome = "accepted" if all(each["fate"] == "accepted" for each in regions) else "corrected"
-    return {
-        "task": task,
-        "outcome": outcome,
-        "labels": ["fish"],
-        "version": FIRST,
-        "score": None,
-        "regions": list(regions),
-        "lead_time_s": None,
-        "annotator": 1,
-        "annotation": task,
-        "doubt": None,
-        "digest": str(task),
-        "changed": 0.0,
-        **values,
-    }
+    outcome = outcome or ("accepted" if all(each.fate == RegionFate.ACCEPTED for each in regions) else "corrected")
+    known = LedgerRow(task, Outcome(outcome), ("fish",), FIRST, None, regions, None, 1, task, str(task))
+    return replace(known, **values)
 
 
-def scored() -> list[Json]:
+def scored() -> list[LedgerRow]:
     """Twenty tasks, with a region of each of the scores 0.05, 0.10, ... 1.00; those below 0.3 were wrong."""
     wrong = [
         region("deleted", score=0.05),

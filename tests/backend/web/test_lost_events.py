@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -22,7 +22,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from backend.images.open_store import open_media
-from backend.jobs import sync_annotations as observing
+from backend.jobs import sync_annotations
 from backend.jobs.context import JobContext
 from backend.jobs.manifest import manifest_line
 from backend.jobs.model_cache import ModelCache
@@ -30,6 +30,7 @@ from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.reviews import review
 from backend.queueing.queue import BULK
+from backend.storage.ledger_rows import LedgerRow
 from tests.backend.support.fake_people import FakeProject
 from tests.backend.support.fake_project import FakeLabelStudio
 from tests.backend.web.serving import Site
@@ -133,7 +134,7 @@ def projects() -> dict[int, FakeProject]:
 
 
 @pytest.fixture
-def place(site: Site, projects: dict[int, FakeProject], monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContext]:
+def context(site: Site, projects: dict[int, FakeProject], monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContext]:
     """What the job works with."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -142,9 +143,9 @@ def place(site: Site, projects: dict[int, FakeProject], monkeypatch: pytest.Monk
 
     with answering(answer) as url, closing(LabelStudioClient(url, FakeLabelStudio.token)) as client:
         media, models = open_media(site.settings, client), ModelCache(0, "cpu")
-        place = JobContext(site.settings, site.stores, site.queue, media, models, client)
-        monkeypatch.setattr(observing, "job_context", lambda: place)
-        yield place
+        context = JobContext(site.settings, site.stores, site.queue, media, models, client)
+        monkeypatch.setattr(sync_annotations, "job_context", lambda: context)
+        yield context
     site.queue.connection.flushall()
 
 
@@ -154,7 +155,7 @@ def work(site: Site) -> None:
     while jobs := queue.jobs:
         for job in jobs:
             queue.remove(job)
-            assert observing.sync_annotations(*job.args) is None
+            assert sync_annotations.sync_annotations(*job.args) is None
             job.delete()
 
 
@@ -175,18 +176,18 @@ Outcome = Callable[[Sequence[Act], Delivery, bool], tuple[list[Json], list[Json]
 
 
 @pytest.fixture
-def outcome(site: Site, place: JobContext, projects: dict[int, FakeProject]) -> Outcome:
+def outcome(site: Site, context: JobContext, projects: dict[int, FakeProject]) -> Outcome:
     """The ledger, without our own clock, and the training set. What the ledger says is what the tasks say."""
 
-    def outcome(history: Sequence[Act], deliver: Delivery, full: bool) -> tuple[list[Json], list[Json]]:
+    def outcome(history: Sequence[Act], deliver: Delivery, full: bool) -> tuple[list[LedgerRow], list[Json]]:
         project = FakeProject(next(NUMBERS), tasks=3)
         projects[project.number] = project
         live(site, project, history, deliver, full)
-        rows, config = place.stores.feedback.rows(str(project.number)), LabelConfig.parse(project.config)
-        for row in rows:
-            assert row.pop("changed") > 0 and row.pop("doubt") is None
-        assert rows == [found.to_dict() for task in project.tasks if (found := review(task, config))]
-        read = place.label_studio().tasks(str(project.number))
+        rows, config = context.stores.feedback.rows(str(project.number)), LabelConfig.parse(project.config)
+        assert all(row.changed and row.doubt is None for row in rows)
+        rows = [replace(row, changed=None) for row in rows]
+        assert rows == [found for task in project.tasks if (found := review(task, config))]
+        read = context.label_studio().tasks(str(project.number))
         return rows, [line for task in read if (line := manifest_line(task, config, "7"))]
 
     return outcome
@@ -221,7 +222,7 @@ def test_a_history_comes_out_as_it_should(outcome: Outcome) -> None:
         Act("revise", 0, "remove", 1, False),
     ]
     rows, lines = outcome(history, Deliveries.every_second(), False)
-    fates = [[region["fate"] for region in row["regions"]] for row in rows]
-    assert [row["outcome"] for row in rows] == ["corrected", "corrected", "skipped"]
+    fates = [[region.fate for region in row.regions] for row in rows]
+    assert [row.outcome for row in rows] == ["corrected", "corrected", "skipped"]
     assert fates == [["accepted", "deleted"], ["edited", "accepted"], []]
     assert [(line["task"], line["labels"], len(line["regions"])) for line in lines] == [(3, ["crab"], 1)]

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from backend.storage.ledger_rows import LedgerRow, Outcome
 from tests.backend.web.serving import Site, code_of
 
 DEFAULT = {
@@ -76,8 +77,7 @@ def test_a_project_nobody_knows_has_neither(site: Site) -> None:
 def test_the_loop_says_why_nothing_starts_and_counts_tasks(site: Site) -> None:
     site.set_up()
     patch(site, {"every": 20})
-    row = {"outcome": "corrected", "labels": ["fish"], "version": None, "score": None, "regions": [], "digest": "a"}
-    site.stores.feedback.put("7", [{**row, "task": task} for task in (1, 2)])
+    site.stores.feedback.put("7", [LedgerRow(task, Outcome.CORRECTED, ("fish",)) for task in (1, 2)])
     site.stores.feedback.set_cursor("7", {"observed": time.time()})
     found = site.client.get("/api/projects/7/loop").json()
     assert found["reason"] == "The first training waits until every class has 5 pictures: fish has 2."
