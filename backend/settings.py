@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,16 @@ from wsol_core.registry import BACKBONES, METHODS
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-GATES = ("auto", "suggest", "manual")
+
+
+class GateMode(StrEnum):
+    """How a new version goes live: if it is not worse, or when a person says so."""
+
+    AUTO = "auto"
+    SUGGEST = "suggest"
+    MANUAL = "manual"
+
+
 Parser = Callable[[str, str], Any]  # variable, its text -> value
 
 
@@ -183,7 +193,7 @@ class Settings:
         "TRAIN_MIN_PER_CLASS", _count(1), 5, "pictures of every class before the first training starts by itself"
     )
     gate: str = _variable(
-        "BOXSTRAP_GATE", _one_of(*GATES), "auto", "auto, suggest or manual: how a new version goes live"
+        "BOXSTRAP_GATE", _one_of(*GateMode), "auto", "auto, suggest or manual: how a new version goes live"
     )
     device: str = _variable("DEVICE", _text, "auto", "auto, cpu, cuda or cuda:N; for training and prediction")
     preannotate: bool = _variable(

@@ -24,6 +24,7 @@ from backend.processes.redis_server import server_command
 from backend.queueing.connection import connect
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
+from backend.storage.version_facts import VersionFacts
 from backend.wiring import Parts, build
 from benchmarks.serving import CONFIG, draw_pictures, memory_mib, process, publish
 from benchmarks.timing import machine
@@ -74,7 +75,7 @@ def main() -> None:
                 stored = client.project(project)["total_predictions_number"]
                 print(f"{what}: {seconds:.0f} s, {arguments.tasks / seconds:.1f} tasks/s, {stored} stored")
                 print(f"the worker: {idle_mib:.0f} MiB before, {peak_mib:.0f} MiB at most", flush=True)
-                parts.stores.models.publish(project, home / "model", {"run": what})
+                parts.stores.models.publish(project, home / "model", VersionFacts(run=what))
 
 
 def preannotate(parts: Parts, project: str, worker: int) -> tuple[float, float]:

@@ -28,6 +28,7 @@ import torch
 from backend.processes.redis_server import server_command
 from backend.settings import Settings
 from backend.storage.stores import open_stores
+from backend.storage.version_facts import VersionFacts
 from benchmarks.timing import machine
 from demo.local_servers import comes_up
 from tests.local_http import web_server
@@ -113,7 +114,7 @@ def publish(home: Path, backbone: str, project: str = PROJECT) -> Path:
     config = TrainConfig(backbone=backbone, minutes=1, pretrained=weights is not None)
     fit(config, data.samples, data.classes, home / "model", weights_dir=weights)
     models = open_stores(Settings(home=home)).models
-    return models.folder(project, models.publish(project, home / "model", {"run": "none"}))
+    return models.folder(project, models.publish(project, home / "model", VersionFacts(run="none")))
 
 
 def localize(predictor: Predictor, samples: list[Sample], out: Path) -> float:

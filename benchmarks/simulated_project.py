@@ -16,6 +16,7 @@ from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.results import to_prediction
 from backend.settings import Settings
 from backend.storage.stores import open_stores
+from backend.storage.version_facts import VersionFacts
 from benchmarks.annotator import Candidate, Work, annotate, label_config, ranking, summary
 from demo.boxstrap_process import Boxstrap
 from demo.project import DemoProject
@@ -72,8 +73,14 @@ class SimulatedProject:
     def publish_first(self, model: Path) -> Json:
         """Round 0: `model` becomes the first version, and predicts."""
         card, begin = read_card(model), time.monotonic()
-        facts: Json = {"run": "first", "trigger": "command line", "classes": list(card.classes)}
-        facts |= {"metrics": dict(card.metrics), "config": card.config.to_dict(), "code_version": card.code_version}
+        facts = VersionFacts(
+            run="first",
+            trigger="command line",
+            classes=tuple(card.classes),
+            metrics=dict(card.metrics),
+            config=card.config.to_dict(),
+            code_version=card.code_version,
+        )
         version = self._models.publish(str(self.number), model, facts)
         self._post(f"/api/projects/{self.number}/preannotate")
         self._wait_for_predictions(version)

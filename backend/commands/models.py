@@ -121,8 +121,8 @@ def _check_project(registry: ModelRegistry, project: str) -> None:
 def _row(project: str, version: Version, live: str | None) -> dict[str, Any]:
     from backend.services.overview import is_suggested
 
-    facts = version.facts
-    known = {name: facts.get(name) for name in ("created", "run", "parent", "classes", "pictures", "metrics", "gate")}
+    facts = version.facts.to_dict()
+    known = {name: facts[name] for name in ("created", "run", "parent", "classes", "pictures", "metrics", "gate")}
     states = {"live": version.name == live, "suggested": is_suggested(version, live)}
     return {"project": project, "version": version.name, **states, **known, "folder": str(version.folder)}
 

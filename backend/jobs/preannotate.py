@@ -16,9 +16,10 @@ from backend.jobs.retrying import retried
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
-from backend.labelstudio.task_order import UNCERTAINTY, is_one_version, project_changes
+from backend.labelstudio.task_order import is_one_version, project_changes
 from backend.queueing.progress import PreannotationProgress
 from backend.storage.ledger_rows import ClassDoubt
+from backend.storage.policies import Sampling
 from wsol_core.localization.model_card import ModelCard
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ class _Chunk:
     ) -> None:
         self._context, self._client, self._config = context, client, config
         self._project_id, self._version = project_id, version
-        self._clustered = context.stores.policies.find(project_id).sampling == UNCERTAINTY
+        self._clustered = context.stores.policies.find(project_id).sampling == Sampling.UNCERTAINTY
 
     def write(self, page: Sequence[Json], after_id: int) -> tuple[int, int]:
         """How many tasks of the page were looked after, and how many got a new prediction."""
@@ -153,7 +154,10 @@ def _arrange(context: JobContext, client: LabelStudioClient, project_id: str, ve
     sampling = context.stores.policies.find(project_id).sampling
     project = client.project(project_id)
     title = None
-    if sampling not in ("", UNCERTAINTY):  # asking for backends makes Label Studio call them all
+    if sampling not in (
+        Sampling.AS_IT_IS,
+        Sampling.UNCERTAINTY,
+    ):  # asking for backends makes Label Studio call them all
         backends = client.backends(project_id)
         ours = [each for each in backends if is_one_version(str(each.get("model_version")), project_id)]
         title = str(ours[0]["title"]) if ours else None

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from backend.jobs.context import JobContext
+from backend.settings import GateMode
+from backend.storage.version_facts import GateCriterion, GateDecision, VersionFacts
 from wsol_core.evaluation.comparison import ImageScore, compare, score_image
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
@@ -24,33 +26,24 @@ logger = logging.getLogger(__name__)
 FEWEST_PICTURES = 5
 LABEL_MARGIN = 0.05  # of a measure on some held-out pictures; less is chance
 LABEL_MEASURES = ("holdout_top1_accuracy", "holdout_score")
-FIRST, BY_HOLDOUT, BY_LABELS = "first version", "holdout", "labels only"
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`against`: the live version, None before the first. `passed`: not worse. `promoted`: to become live.
+class _Comparison:
+    """How a new version does against the live one, and by what that was measured."""
 
-    measures: name -> {"live", "new", "difference", "low", "high"}; the interval only where pictures were compared.
-    """
-
-    mode: str
-    criterion: str
-    against: str | None
+    criterion: GateCriterion
     pictures: int
     passed: bool
-    promoted: bool
     sentence: str
-    measures: dict[str, Json] = field(default_factory=dict)
-
-    def to_dict(self) -> Json:
-        """Plain JSON values."""
-        return asdict(self)
+    measures: Mapping[str, Json]
 
 
-def judge(context: JobContext, project_id: str, model: Path, card: ModelCard, holdout: Sequence[Sample]) -> Verdict:
+def judge(
+    context: JobContext, project_id: str, model: Path, card: ModelCard, holdout: Sequence[Sample]
+) -> GateDecision:
     """Compares the trained `model` with the project's live version.
 
     Args: holdout: pictures with corrected regions that were kept from the training.
@@ -58,24 +51,22 @@ def judge(context: JobContext, project_id: str, model: Path, card: ModelCard, ho
     mode = context.stores.policies.find(project_id).gate
     against = context.stores.models.current(project_id)
     if against is None:
-        return Verdict(
-            mode, FIRST, None, 0, True, True, "It is the first version; there is nothing to compare it with."
-        )
+        sentence = "It is the first version; there is nothing to compare it with."
+        return GateDecision(mode, GateCriterion.FIRST_VERSION, None, 0, True, True, sentence)
     folder = context.stores.models.folder(project_id, against)
-    measured = _by_holdout(folder, model, holdout, context.settings.device)
-    criterion, pictures, passed, sentence, measures = measured or _by_labels(
+    found = _by_holdout(folder, model, holdout, context.settings.device) or _by_labels(
         context.stores.models.facts(project_id, against), card, len(holdout)
     )
-    promoted = passed and mode == "auto"
-    if passed and not promoted:
-        sentence += f" The gate's mode is {mode!r}, so a person decides."
+    promoted, sentence = found.passed and mode == GateMode.AUTO, found.sentence
+    if found.passed and not promoted:
+        sentence += f" The gate's mode is {mode.value!r}, so a person decides."
     logger.info("project %s, against %s: %s", project_id, against, sentence)
-    return Verdict(mode, criterion, against, pictures, passed, promoted, sentence, measures)
+    return GateDecision(
+        mode, found.criterion, against, found.pictures, found.passed, promoted, sentence, found.measures
+    )
 
 
-def _by_holdout(
-    live: Path, new: Path, holdout: Sequence[Sample], device: str
-) -> tuple[str, int, bool, str, dict[str, Json]] | None:
+def _by_holdout(live: Path, new: Path, holdout: Sequence[Sample], device: str) -> _Comparison | None:
     """None where too few pictures can be compared."""
     if len(holdout) < FEWEST_PICTURES:
         return None
@@ -84,7 +75,7 @@ def _by_holdout(
     if len(both) < FEWEST_PICTURES:
         return None
     found = compare([before[name] for name in both], [after[name] for name in both])
-    return BY_HOLDOUT, len(both), found.passed, found.sentence, found.to_dict()
+    return _Comparison(GateCriterion.HOLDOUT, len(both), found.passed, found.sentence, found.to_dict())
 
 
 def _scores(model: Path, holdout: Sequence[Sample], device: str) -> dict[str, ImageScore]:
@@ -99,11 +90,9 @@ def _scores(model: Path, holdout: Sequence[Sample], device: str) -> dict[str, Im
     return scores
 
 
-def _by_labels(
-    facts: Mapping[str, Any], card: ModelCard, corrected: int
-) -> tuple[str, int, bool, str, dict[str, Json]]:
+def _by_labels(facts: VersionFacts, card: ModelCard, corrected: int) -> _Comparison:
     """How well held-out pictures are classified and localized as far as labels alone tell; each on its own pictures."""
-    old, new = facts.get("metrics") or {}, card.metrics
+    old, new = facts.metrics, card.metrics
     measures = {
         name: {"live": old[name], "new": new[name], "difference": new[name] - old[name]}
         for name in LABEL_MEASURES
@@ -115,4 +104,4 @@ def _by_labels(
         f"Judged by labels only, since {corrected} corrected pictures are in the holdout and {FEWEST_PICTURES} are "
         f"needed: {'worse' if worse else 'not worse'}{f' ({shown})' if shown else ''}."
     )
-    return BY_LABELS, 0, not worse, sentence, measures
+    return _Comparison(GateCriterion.LABELS, 0, not worse, sentence, measures)

@@ -13,11 +13,12 @@ from rq.job import Retry
 from backend.errors import BackendError, LiveVersionChangedError, QueueError
 from backend.jobs.context import JobContext, job_context
 from backend.jobs.manifest import Pictures, frozen_manifest, read_pictures
-from backend.jobs.promotion_gate import Verdict, judge
+from backend.jobs.promotion_gate import judge
 from backend.jobs.retrying import FOR_NOW, retried, wait_turn
 from backend.signals import StopRequest
 from backend.storage.files import locked
 from backend.storage.runs import Run, RunState
+from backend.storage.version_facts import GateDecision, VersionFacts
 from wsol_core.config import TrainConfig
 from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_card import ModelCard
@@ -75,9 +76,9 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
         pictures = read_pictures(manifest)
         card = _fit(context, run, pictures, model, worker_ends)
         version = _publish(context, run, card, pictures, manifest)
-    gate = models.facts(run.project_id, version)["gate"]
-    # Once more: the process that wrote the version may have died before it was live.
-    models.publish(run.project_id, model, {"run": run.id}, live=gate["promoted"], over=gate["against"])
+    gate = models.facts(run.project_id, version).gate
+    if gate is not None and gate.promoted:
+        models.ensure_live(run.project_id, version, over=gate.against)
     if context.settings.preannotate and models.current(run.project_id) == version:
         # Before the run counts as done: whoever dies in between does it again.
         context.queue.begin_preannotation(run.project_id, version)
@@ -109,11 +110,11 @@ def _publish(context: JobContext, run: Run, card: ModelCard, pictures: Pictures,
     """The new version, live if the gate lets it; judged anew where another version has become live meanwhile."""
     model = context.stores.runs.folder(run.id) / "model"
     for _ in range(MOST_JUDGEMENTS):
-        verdict = judge(context, run.project_id, model, card, pictures.holdout)
-        facts = _facts(run, card, pictures, verdict)
+        gate = judge(context, run.project_id, model, card, pictures.holdout)
+        facts = _facts(run, card, pictures, gate)
         try:
             return context.stores.models.publish(
-                run.project_id, model, facts, manifest, live=verdict.promoted, over=verdict.against
+                run.project_id, model, facts, manifest, live=gate.promoted, over=gate.against
             )
         except LiveVersionChangedError as error:
             logger.info("run %s: %s", run.id, error)
@@ -140,19 +141,19 @@ def _step(model: Path) -> str:
     return "goes on from its checkpoint" if is_started(model) else "starts"
 
 
-def _facts(run: Run, card: ModelCard, pictures: Pictures, verdict: Verdict) -> dict[str, Any]:
-    return {
-        "run": run.id,
-        "trigger": run.trigger,
-        "classes": list(card.classes),
-        "pictures": len(pictures.train),
-        "corrected": sum(bool(sample.regions) for sample in pictures.train),
-        "holdout": len(pictures.holdout),
-        "metrics": dict(card.metrics),
-        "config": card.config.to_dict(),
-        "code_version": card.code_version,
-        "gate": verdict.to_dict(),
-    }
+def _facts(run: Run, card: ModelCard, pictures: Pictures, gate: GateDecision) -> VersionFacts:
+    return VersionFacts(
+        run=run.id,
+        trigger=run.trigger,
+        classes=tuple(card.classes),
+        pictures=len(pictures.train),
+        corrected=sum(bool(sample.regions) for sample in pictures.train),
+        holdout=len(pictures.holdout),
+        metrics=dict(card.metrics),
+        config=card.config.to_dict(),
+        code_version=card.code_version,
+        gate=gate,
+    )
 
 
 def _reporter(context: JobContext, run_id: str) -> Callable[[Progress], None]:

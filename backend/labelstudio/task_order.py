@@ -9,27 +9,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-UNCERTAINTY = "uncertainty"
+from backend.storage.policies import Sampling
+
 IN_LABEL_STUDIO = {
-    UNCERTAINTY: "Uncertainty sampling",
-    "sequential": "Sequential sampling",
-    "uniform": "Uniform sampling",
+    Sampling.UNCERTAINTY: "Uncertainty sampling",
+    Sampling.SEQUENTIAL: "Sequential sampling",
+    Sampling.UNIFORM: "Uniform sampling",
 }
 
 
 def project_changes(
-    project: Mapping[str, Any], project_id: str, version: str, sampling: str, title: str | None
+    project: Mapping[str, Any], project_id: str, version: str, sampling: Sampling, title: str | None
 ) -> dict[str, str]:
     """What of a project has to be set, now that the tasks have predictions of `version`; {} where all is well.
 
     A project that shows one version of ours is to show this one. One that shows what the backend predicts, somebody
     else's predictions or none stays as it is, unless its tasks are to come by uncertainty.
 
-    Args: sampling: a policy's, "" where the project's own is to stay. title: of our backend, None where there is none.
+    Args: sampling: a policy's. title: of our backend, None where there is none.
     """
     shown = str(project.get("model_version") or "")
     wanted = {"sampling": IN_LABEL_STUDIO[sampling]} if sampling else {}
-    if sampling == UNCERTAINTY:
+    if sampling == Sampling.UNCERTAINTY:
         wanted["model_version"] = version
     elif is_one_version(shown, project_id):
         wanted["model_version"] = title if sampling and title else version

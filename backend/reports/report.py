@@ -7,7 +7,7 @@ scores.py count.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from backend.storage.models import Version
 from backend.storage.projects import Project
 from backend.storage.runs import Run
 from backend.storage.stores import Stores
+from backend.storage.version_facts import VersionFacts
 
 TARGET_RISK = 0.2
 
@@ -175,25 +176,26 @@ def _versions(material: Material) -> list[VersionReport]:
     seconds_of = {run.version: _seconds(run) for run in reversed(material.runs) if run.version is not None}
     names = sorted(name for name, rows in rows_of.items() if name not in facts_of and any(map(is_reviewed, rows)))
     return [
-        _version(name, facts_of.get(name, {}), rows_of.get(name, []), name == material.live, seconds_of.get(name))
+        _version(
+            name, facts_of.get(name, VersionFacts()), rows_of.get(name, []), name == material.live, seconds_of.get(name)
+        )
         for name in (*names, *facts_of)
     ]
 
 
 def _version(
-    name: str, facts: Mapping[str, Any], rows: Sequence[LedgerRow], live: bool, training_s: float | None
+    name: str, facts: VersionFacts, rows: Sequence[LedgerRow], live: bool, training_s: float | None
 ) -> VersionReport:
-    gate = facts.get("gate")
     return VersionReport(
         name=name,
         live=live,
         agreement=agreement(rows),
         classes=[ClassReport(label, figures) for label, figures in by_class(rows).items()],
         skipped=sum(row.outcome == Outcome.SKIPPED for row in rows),
-        created=facts.get("created"),
-        parent=facts.get("parent"),
-        pictures=facts.get("pictures"),
-        gate=str(gate.get("sentence", "")) if isinstance(gate, Mapping) else "",
+        created=facts.created,
+        parent=facts.parent,
+        pictures=facts.pictures,
+        gate=facts.gate.sentence if facts.gate else "",
         training_s=training_s,
     )
 

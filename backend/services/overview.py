@@ -17,6 +17,7 @@ from backend.errors import QueueError
 from backend.services.projects import ProjectService
 from backend.services.retraining import RetrainingService
 from backend.services.training import TrainingService
+from backend.settings import GateMode
 from backend.storage.models import Version
 from backend.storage.runs import Run
 
@@ -61,7 +62,7 @@ def _show_run(run: Run, training: TrainingService, redis: _Redis) -> Json:
         "version": run.version,
         "reason": run.reason,
         "trigger": run.trigger,
-        "gate": run.gate,
+        "gate": run.gate and run.gate.to_dict(),
         "progress": _with_share(redis.ask(lambda: training.progress(run))),
     }
 
@@ -96,18 +97,10 @@ def revision(shown: Iterable[Mapping[str, Any]]) -> str:
 
 def is_suggested(version: Version, live: str | None) -> bool:
     """Whether the gate found it not worse than the version that is still `live`, and left it to a person."""
-    gate = gate_of(version)
-    return version.name != live and gate.get("mode") == "suggest" and gate.get("against") == live and _passed(gate)
-
-
-def gate_of(version: Version) -> Mapping[str, Any]:
-    """How the version was compared with the one that was live; empty where it was not."""
-    gate = version.facts.get("gate")
-    return gate if isinstance(gate, Mapping) else {}
-
-
-def _passed(gate: Mapping[str, Any]) -> bool:
-    return bool(gate.get("passed")) and not gate.get("promoted")
+    gate = version.facts.gate
+    if gate is None or version.name == live:
+        return False
+    return gate.mode == GateMode.SUGGEST and gate.against == live and gate.passed and not gate.promoted
 
 
 def _show_version(version: Version, live: str | None) -> Json:
@@ -115,13 +108,13 @@ def _show_version(version: Version, live: str | None) -> Json:
     return {
         "name": version.name,
         "live": version.name == live,
-        "created": facts.get("created"),
-        "pictures": facts.get("pictures"),
-        "classes": facts.get("classes") or [],
-        "metrics": facts.get("metrics") or {},
-        "run": facts.get("run"),
-        "parent": facts.get("parent"),
-        "gate": gate_of(version) or None,
+        "created": facts.created,
+        "pictures": facts.pictures,
+        "classes": list(facts.classes),
+        "metrics": facts.metrics,
+        "run": facts.run,
+        "parent": facts.parent,
+        "gate": facts.gate and facts.gate.to_dict(),
         "suggested": is_suggested(version, live),
     }
 

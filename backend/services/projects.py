@@ -129,7 +129,7 @@ class ProjectService:
         live, versions = self.live(project_id), {version.name: version for version in self.published(project_id)}
         if live is None or live not in versions:
             raise RegistryError(f"Project {project_id} has no live version, so there is none to go back from.")
-        parent = versions[live].facts.get("parent")
+        parent = versions[live].facts.parent
         if not parent:
             raise RegistryError(f"{live} is the first version of project {project_id}, so there is none to go back to.")
         if parent not in versions:
@@ -137,7 +137,7 @@ class ProjectService:
                 f"{parent}, from which {live} came, was deleted; `boxstrap models list {project_id}` shows those there "
                 f"are, `boxstrap models activate {project_id} VERSION` makes one live."
             )
-        return str(parent)
+        return parent
 
     def preannotation(self, project_id: str) -> PreannotationProgress | None:
         """How far the newest pre-annotation is."""

@@ -4,8 +4,8 @@
     <root>/<project>/CURRENT        the live version's name
     <root>/<project>/RETIRED        names of deleted versions, which are not given again
 
-A version is written beside its place and renamed into it, then CURRENT is replaced; so a reader sees a whole version
-or none, also after kill -9 at any point. What a version's files mean is wsol_core's business.
+A version is written under another name and renamed, then CURRENT is replaced; so a reader sees a whole version or none,
+also after kill -9 at any point. wsol_core.localization.model_folder says what the model's files hold.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from backend.errors import LiveVersionChangedError, NotFoundError, RegistryError
 from backend.storage.files import locked, read_json, safe_name, write_json
+from backend.storage.version_facts import VersionFacts
 from wsol_core.errors import StorageError
 from wsol_core.files import write_whole
 
@@ -34,11 +34,11 @@ ANY = "any version"  # no version's name
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A published model. `facts` says where it comes from: run, parent, created, metrics, ..."""
+    """A published model, and where it comes from."""
 
     name: str
     folder: Path
-    facts: Mapping[str, Any]
+    facts: VersionFacts
 
 
 class ModelRegistry:
@@ -51,7 +51,7 @@ class ModelRegistry:
         self,
         project_id: str,
         model: Path,
-        facts: Mapping[str, Any],
+        facts: VersionFacts,
         manifest: Path | None = None,
         *,
         live: bool = True,
@@ -59,7 +59,7 @@ class ModelRegistry:
     ) -> str:
         """Copies the finished model of a run into a new version, and makes it the live one; its name.
 
-        The same `facts["run"]` is published once: a second call gives the version of the first.
+        The same `facts.run` is published once: a second call gives the version of the first.
         Args: over: the version that it was judged against, which has to be live still.
         Raises: StorageError where the disk is full; nothing has changed then. RegistryError where `model` lacks a file.
             LiveVersionChangedError where another version than `over` is live and the run has not published yet.
@@ -68,22 +68,30 @@ class ModelRegistry:
         if missing := [name for name in NEEDED_FILES if not (model / name).is_file()]:
             raise RegistryError(f"{model} cannot be published, it has no {missing[0]}; finish its training first.")
         with _explaining(project), locked(project / ".lock"):
-            version = self.of_run(project_id, facts.get("run"))
-            known, current = version is not None, self.current(project_id)
-            if version is None:
-                if over not in (ANY, current):
-                    raise LiveVersionChangedError(f"{current} has become live, not {over}; judge the model again.")
-                version = f"boxstrap-{project_id}-{self._next_number(project):04}"
-                values = {**facts, "version": version, "parent": current, "created": time.time()}
-                _write_version(project, version, model, values, manifest)
-            if live and current != version and over in (ANY, current):  # else somebody chose another one meanwhile
-                try:
-                    write_whole(project / "CURRENT", version.encode())
-                except StorageError:
-                    if not known:
-                        _remove(project, version)
-                    raise
+            known, current = self.of_run(project_id, facts.run), self.current(project_id)
+            if known is None and over not in (ANY, current):
+                raise LiveVersionChangedError(f"{current} has become live, not {over}; judge the model again.")
+            version = known or f"boxstrap-{project_id}-{self._next_number(project):04}"
+            if known is None:
+                facts = replace(facts, version=version, parent=current, created=time.time())
+                _write_version(project, version, model, facts, manifest)
+            try:
+                if live:
+                    self._ensure_live(project_id, version, over)
+            except StorageError:
+                if known is None:
+                    _remove(project, version)
+                raise
         return version
+
+    def ensure_live(self, project_id: str, version: str, over: str | None = ANY) -> None:
+        """Repairs what a process leaves that died between publishing `version` and making it the live one.
+
+        Nothing where it is live, or where another version than `over` is: then somebody has chosen that meanwhile.
+        """
+        project = self.folder(project_id, version).parent
+        with _explaining(project), locked(project / ".lock"):
+            self._ensure_live(project_id, version, over)
 
     def current(self, project_id: str) -> str | None:
         """The live version; None before the first."""
@@ -104,20 +112,20 @@ class ModelRegistry:
             raise NotFoundError(f"Project {project_id} has no version {version!r}; it has: {known}.")
         return folder
 
-    def facts(self, project_id: str, version: str) -> dict[str, Any]:
+    def facts(self, project_id: str, version: str) -> VersionFacts:
         """What its training said of a version; NotFoundError where there is no such version."""
-        return read_json(self.folder(project_id, version) / FACTS) or {}
+        return VersionFacts.from_dict(read_json(self.folder(project_id, version) / FACTS) or {})
 
-    def of_run(self, project_id: str, run: object) -> str | None:
+    def of_run(self, project_id: str, run: str | None) -> str | None:
         """The version that a run has published; None where it has not."""
-        same = [found.name for found in self.versions(project_id) if run is not None and found.facts.get("run") == run]
+        same = [found.name for found in self.versions(project_id) if run is not None and found.facts.run == run]
         return same[0] if same else None
 
     def versions(self, project_id: str) -> list[Version]:
         """All versions, oldest first."""
         project = self._project(project_id)
         found = [
-            Version(folder.name, folder, facts)
+            Version(folder.name, folder, VersionFacts.from_dict(facts))
             for folder in (project.iterdir() if project.is_dir() else ())
             if folder.is_dir() and not folder.name.startswith(".") and (facts := read_json(folder / FACTS)) is not None
         ]
@@ -144,6 +152,11 @@ class ModelRegistry:
             write_whole(project / "RETIRED", "\n".join([*_retired(project), version]).encode())
             _remove(project, folder.name)
 
+    def _ensure_live(self, project_id: str, version: str, over: str | None) -> None:
+        current = self.current(project_id)
+        if current != version and over in (ANY, current):
+            write_whole(self._project(project_id) / "CURRENT", version.encode())
+
     def _project(self, project_id: str) -> Path:
         return self.root / safe_name(project_id, "project")
 
@@ -152,7 +165,7 @@ class ModelRegistry:
         return 1 + max((_number(name) for name in [*known, *_retired(project)]), default=0)
 
 
-def _write_version(project: Path, version: str, model: Path, facts: Mapping[str, Any], manifest: Path | None) -> None:
+def _write_version(project: Path, version: str, model: Path, facts: VersionFacts, manifest: Path | None) -> None:
     for left in (path for pattern in RUBBISH for path in project.glob(pattern)):  # the lock says that nobody is at work
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     temporary = project / f".new-{uuid.uuid4().hex}"
@@ -162,7 +175,7 @@ def _write_version(project: Path, version: str, model: Path, facts: Mapping[str,
             if source.is_file():
                 shutil.copyfile(source, temporary / source.name)
                 _sync(temporary / source.name)
-        write_json(temporary / FACTS, facts)
+        write_json(temporary / FACTS, facts.to_dict())
         _sync(temporary)
         temporary.rename(project / version)
     finally:

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, fields, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from backend.errors import RequestError
-from backend.settings import GATES, Settings, cron_expression, quiet_hours
+from backend.settings import GateMode, Settings, cron_expression, quiet_hours
 from backend.storage.files import locked, read_json, safe_name, write_json
 from wsol_core.errors import ConfigError
 
-SAMPLINGS = ("", "uncertainty", "sequential", "uniform")
+
+class Sampling(StrEnum):
+    """The order of tasks in Label Studio's label stream; AS_IT_IS: the project's own stays."""
+
+    AS_IT_IS = ""
+    UNCERTAINTY = "uncertainty"
+    SEQUENTIAL = "sequential"
+    UNIFORM = "uniform"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +42,8 @@ class Policy:
     cron: str = ""
     quiet: str = ""
     min_per_class: int = 5
-    gate: str = "auto"
-    sampling: str = ""
+    gate: GateMode = GateMode.AUTO
+    sampling: Sampling = Sampling.AS_IT_IS
     score_threshold: float | None = None
     since: float = 0.0
 
@@ -44,10 +52,12 @@ class Policy:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ConfigError(f"{name} is {value!r}; it has to be a whole number, {least} or more, such as 20.")
-        for name, choices in (("gate", GATES), ("sampling", SAMPLINGS)):
-            if (value := getattr(self, name)) not in choices:
-                named = ", ".join(repr(choice) for choice in choices)
+        for name, choices in (("gate", GateMode), ("sampling", Sampling)):
+            value = getattr(self, name)
+            if value not in list(choices):
+                named = ", ".join(repr(choice.value) for choice in choices)
                 raise ConfigError(f"{name} is {value!r}; choose one of {named}.")
+            object.__setattr__(self, name, choices(value))
         share: object = self.score_threshold
         if share is not None and (not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1):
             raise ConfigError(f"score_threshold is {share!r}; it has to be a number from 0 to 1, such as 0.4, or none.")
@@ -62,7 +72,7 @@ class Policy:
             cron=settings.train_cron,
             quiet=settings.train_quiet_hours,
             min_per_class=settings.train_min_per_class,
-            gate=settings.gate,
+            gate=GateMode(settings.gate),
         )
 
 

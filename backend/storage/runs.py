@@ -22,6 +22,7 @@ from typing import Any
 
 from backend.errors import NotFoundError
 from backend.storage.files import is_safe, locked, read_json, safe_name, write_json
+from backend.storage.version_facts import GateDecision
 
 
 class RunState(StrEnum):
@@ -45,7 +46,7 @@ class Run:
 
     `starts` counts its processes that died in a row without getting further, and the present one, which has `begun`
     later than `started` where it goes on from a checkpoint. `trigger` says why it was started: "20 new corrections".
-    `gate` is the record of how its version was compared with the live one, once it was.
+    `gate` says how its version was compared with the live one, once it was.
     """
 
     id: str
@@ -61,13 +62,14 @@ class Run:
     version: str | None = None
     reason: str = ""
     trigger: str = ""
-    gate: dict[str, Any] | None = None
+    gate: GateDecision | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Run:
         """What run.json holds; keys of other versions of Boxstrap are left out."""
         known = {name: values[name] for name in (part.name for part in fields(cls)) if name in values}
-        return cls(**{**known, "state": RunState(known.get("state", RunState.QUEUED))})
+        state = RunState(known.get("state", RunState.QUEUED))
+        return cls(**{**known, "state": state, "gate": GateDecision.from_dict(known.get("gate"))})
 
 
 class RunStore:

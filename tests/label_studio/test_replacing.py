@@ -13,6 +13,7 @@ import pytest
 from backend.cli import main
 from backend.queueing.progress import PreannotationProgress
 from backend.services.training import TrainingService
+from backend.storage.version_facts import VersionFacts
 from demo.project import label_config
 from tests.backend.support.command_line import SMALL
 from tests.backend.support.real_services import bulk_jobs, wait_for
@@ -65,7 +66,7 @@ class Project:
     def publish(self) -> str:
         """A new live version, that nobody has told Label Studio of."""
         self._published += 1
-        return self.at.stores.models.publish(self.name, self._model, {"run": f"{self._published}"})
+        return self.at.stores.models.publish(self.name, self._model, VersionFacts(run=f"{self._published}"))
 
     def preannotate(self) -> None:
         """Begins it; the workers do the rest."""

@@ -12,6 +12,7 @@ from backend.cli import main
 from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.settings import Settings
 from backend.storage.runs import RunState
+from backend.storage.version_facts import VersionFacts
 from backend.wiring import Parts, build
 from tests.backend.support.command_line import error_of
 from tests.backend.support.embedded_redis import empty_installation, redis_in, short_home
@@ -35,7 +36,7 @@ def published(parts: Parts, folder: Path) -> str:
     trained.mkdir()
     for name in ("model.json", "model.safetensors"):
         (trained / name).write_text("{}")
-    return parts.stores.models.publish("7", trained, {"run": "a"})
+    return parts.stores.models.publish("7", trained, VersionFacts(run="a"))
 
 
 def listed(capsys: pytest.CaptureFixture[str], *options: str) -> dict[str, list[dict[str, str]]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backend.cli import main
+from backend.settings import GateMode
 from backend.storage.models import ModelRegistry
+from backend.storage.version_facts import GateCriterion, GateDecision, VersionFacts
 from tests.backend.support.command_line import error_of
 
 FIRST, SECOND = "boxstrap-7-0001", "boxstrap-7-0002"
@@ -27,7 +30,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelRegistry:
     (trained / "model.safetensors").write_bytes(b"weights")
     for run, score in (("a", 0.25), ("b", 0.5)):
         metrics = {"holdout_score": score, "train_steps": 6}
-        registry.publish("7", trained, {"run": run, "classes": ["bird", "fish"], "pictures": 12, "metrics": metrics})
+        registry.publish("7", trained, VersionFacts(run, classes=("bird", "fish"), pictures=12, metrics=metrics))
     return registry
 
 
@@ -91,14 +94,14 @@ def test_rollback_says_when_the_parent_was_deleted_or_nothing_is_live(
 def test_a_version_that_the_gate_leaves_to_a_person_is_shown_as_suggested(
     registry: ModelRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gate = {"mode": "suggest", "against": SECOND, "passed": True, "promoted": False, "sentence": "Not worse."}
-    registry.publish("7", tmp_path / "trained", {"run": "c", "gate": gate}, live=False)
-    registry.publish("7", tmp_path / "trained", {"run": "d", "gate": {**gate, "passed": False}}, live=False)
-    registry.publish("7", tmp_path / "trained", {"run": "e", "gate": "odd"}, live=False)
+    gate = GateDecision(GateMode.SUGGEST, GateCriterion.HOLDOUT, SECOND, 9, True, False, "Not worse.")
+    registry.publish("7", tmp_path / "trained", VersionFacts("c", gate=gate), live=False)
+    registry.publish("7", tmp_path / "trained", VersionFacts("d", gate=replace(gate, passed=False)), live=False)
+    registry.publish("7", tmp_path / "trained", VersionFacts("e", gate=GateDecision.from_dict("odd")), live=False)
     assert main(["models", "list", "7", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["versions"]
     assert [row["suggested"] for row in rows] == [False, False, True, False, False]
-    assert rows[2]["gate"] == gate
+    assert rows[2]["gate"] == gate.to_dict()
     registry.activate("7", FIRST)  # it was compared with another one
     assert main(["models", "list", "7"]) == 0
     assert "suggested" not in capsys.readouterr().out

@@ -13,6 +13,7 @@ from backend.cli import main
 from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.settings import Settings
 from backend.storage.projects import Project
+from backend.storage.version_facts import VersionFacts
 from backend.wiring import Parts, build
 from tests.backend.support.command_line import error_of
 from tests.backend.support.embedded_redis import empty_installation, redis_in, short_home
@@ -122,7 +123,9 @@ def test_a_version_made_live_by_hand_gets_its_boxes_written(
     (tmp_path / "trained").mkdir()
     for name in ("model.json", "model.safetensors"):
         (tmp_path / "trained" / name).write_text("{}")
-    first, second, third = (parts.stores.models.publish("7", tmp_path / "trained", {"run": run}) for run in "abc")
+    first, second, third = (
+        parts.stores.models.publish("7", tmp_path / "trained", VersionFacts(run=run)) for run in "abc"
+    )
     found = asked(capsys, "models", "rollback", "7")
     assert found == {"project": "7", "live": second, "before": third, "preannotation": True}
     assert parts.queue.counts()[BULK]["queued"] == 1

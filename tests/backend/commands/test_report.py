@@ -16,6 +16,7 @@ from backend.settings import Settings
 from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.projects import Project
 from backend.storage.stores import Stores, open_stores
+from backend.storage.version_facts import VersionFacts
 from tests.backend.support.command_line import error_of
 from tests.backend.support.ledger import FIRST, region, row, scored
 
@@ -31,7 +32,7 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stores:
     stores.projects.remember(Project("7", "<View/>", title="Fish"))
     for name in ("model.safetensors", "model.json"):
         (tmp_path / name).write_text("{}")
-    stores.models.publish("7", tmp_path, {"run": "a", "pictures": 12})
+    stores.models.publish("7", tmp_path, VersionFacts(run="a", pictures=12))
     return stores
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import BULK
+from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, drawn_box
 from tests.backend.support.real_services import Workers, bulk_jobs, is_running, wait_for
 from tests.backend.support.trainings import Trainings
@@ -35,7 +36,7 @@ LabelStudioClient.import_predictions = dies
 
 @pytest.fixture
 def version(trainings: Trainings, model: Path) -> str:
-    return trainings.stores.models.publish(PROJECT, model, {"run": "a"})
+    return trainings.stores.models.publish(PROJECT, model, VersionFacts(run="a"))
 
 
 def test_every_task_gets_a_prediction_chunk_by_chunk(
@@ -103,7 +104,7 @@ def test_a_version_that_is_not_live_any_more_stops(
     trainings: Trainings, workers: Workers, version: str, model: Path, label_studio: FakeLabelStudio
 ) -> None:
     trainings.service.preannotate(PROJECT)
-    newer = trainings.stores.models.publish(PROJECT, model, {"run": "b"})
+    newer = trainings.stores.models.publish(PROJECT, model, VersionFacts(run="b"))
     workers.start("predict")
     wait_for(lambda: "another version is live" in workers.log())
     trainings.service.preannotate(PROJECT)

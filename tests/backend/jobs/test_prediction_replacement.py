@@ -17,6 +17,7 @@ from backend.jobs.predict import Predicted
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.queueing.progress import PreannotationProgress
 from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Outcome
+from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, choice, drawn_box
 from tests.backend.support.real_services import Workers, is_running, wait_for
 from tests.backend.support.trainings import Trainings
@@ -58,7 +59,7 @@ Finish = Callable[[str], None]
 
 @pytest.fixture
 def version(trainings: Trainings, model: Path) -> str:
-    return trainings.stores.models.publish(PROJECT, model, {"run": "a"})
+    return trainings.stores.models.publish(PROJECT, model, VersionFacts(run="a"))
 
 
 @pytest.fixture

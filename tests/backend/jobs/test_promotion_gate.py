@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from backend.jobs.context import JobContext, job_context
-from backend.jobs.promotion_gate import BY_HOLDOUT, BY_LABELS, FIRST, Verdict, judge
+from backend.jobs.promotion_gate import judge
+from backend.storage.version_facts import GateCriterion, GateDecision, VersionFacts
 from wsol_core.config import TrainConfig
 from wsol_core.data.folder import read_folder
 from wsol_core.localization.model_folder import read_card
@@ -61,55 +62,59 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobCont
     job_context.cache_clear()
 
 
-def judged(context: JobContext, new: Path, holdout: Sequence[Sample]) -> Verdict:
+def judged(context: JobContext, new: Path, holdout: Sequence[Sample]) -> GateDecision:
     return judge(context, PROJECT, new, read_card(new), holdout)
 
 
 def live(context: JobContext, model: Path) -> str:
-    facts = {"run": model.name, "metrics": dict(read_card(model).metrics)}
+    facts = VersionFacts(run=model.name, metrics=dict(read_card(model).metrics))
     return context.stores.models.publish(PROJECT, model, facts)
 
 
 def test_the_first_version_passes_whatever_the_mode(context: JobContext, trained: Trained) -> None:
     context.stores.policies.change(PROJECT, gate="manual")
-    verdict = judged(context, trained.shuffled, trained.holdout)
-    assert (verdict.criterion, verdict.against, verdict.promoted) == (FIRST, None, True)
+    decision = judged(context, trained.shuffled, trained.holdout)
+    assert (decision.criterion, decision.against, decision.promoted) == (GateCriterion.FIRST_VERSION, None, True)
 
 
 def test_a_version_that_learned_from_good_boxes_is_promoted(context: JobContext, trained: Trained) -> None:
     version = live(context, trained.weak)
-    verdict = judged(context, trained.good, trained.holdout)
-    assert (verdict.criterion, verdict.against, verdict.pictures) == (BY_HOLDOUT, version, len(trained.holdout))
-    assert verdict.promoted and verdict.measures["mask_iou"]["low"] > 0, verdict.sentence
+    decision = judged(context, trained.good, trained.holdout)
+    assert (decision.criterion, decision.against, decision.pictures) == (
+        GateCriterion.HOLDOUT,
+        version,
+        len(trained.holdout),
+    )
+    assert decision.promoted and decision.measures["mask_iou"]["low"] > 0, decision.sentence
 
 
 def test_a_version_that_learned_from_shuffled_boxes_is_refused(context: JobContext, trained: Trained) -> None:
     live(context, trained.good)
-    verdict = judged(context, trained.shuffled, trained.holdout)
-    assert not verdict.passed and not verdict.promoted
-    assert verdict.measures["mask_iou"]["high"] < 0, verdict.sentence
+    decision = judged(context, trained.shuffled, trained.holdout)
+    assert not decision.passed and not decision.promoted
+    assert decision.measures["mask_iou"]["high"] < 0, decision.sentence
 
 
 def test_the_same_version_once_more_is_not_worse(context: JobContext, trained: Trained) -> None:
     live(context, trained.good)
-    verdict = judged(context, trained.good, trained.holdout)
-    assert verdict.promoted and verdict.measures["edits"]["difference"] == 0
+    decision = judged(context, trained.good, trained.holdout)
+    assert decision.promoted and decision.measures["edits"]["difference"] == 0
 
 
 @pytest.mark.parametrize("mode", ["suggest", "manual"])
 def test_a_person_decides_in_other_modes(context: JobContext, trained: Trained, mode: str) -> None:
     live(context, trained.weak)
     context.stores.policies.change(PROJECT, gate=mode)
-    verdict = judged(context, trained.good, trained.holdout)
-    assert verdict.passed and not verdict.promoted
-    assert verdict.sentence.endswith(f"The gate's mode is {mode!r}, so a person decides.")
+    decision = judged(context, trained.good, trained.holdout)
+    assert decision.passed and not decision.promoted
+    assert decision.sentence.endswith(f"The gate's mode is {mode!r}, so a person decides.")
 
 
 def test_without_a_holdout_labels_decide_and_it_says_so(context: JobContext, trained: Trained) -> None:
     live(context, trained.weak)
-    verdict = judged(context, trained.weak, trained.holdout[:4])
-    assert (verdict.criterion, verdict.promoted) == (BY_LABELS, True)
-    assert verdict.sentence.startswith("Judged by labels only, since 4 corrected pictures are in the holdout and 5")
+    decision = judged(context, trained.weak, trained.holdout[:4])
+    assert (decision.criterion, decision.promoted) == (GateCriterion.LABELS, True)
+    assert decision.sentence.startswith("Judged by labels only, since 4 corrected pictures are in the holdout and 5")
 
 
 def test_a_class_that_the_live_version_does_not_know_counts_against_it(context: JobContext, trained: Trained) -> None:
@@ -118,5 +123,5 @@ def test_a_class_that_the_live_version_does_not_know_counts_against_it(context: 
         replace(sample, labels=("moth",), regions=tuple(replace(region, label="moth") for region in sample.regions))
         for sample in trained.holdout
     ]
-    verdict = judged(context, trained.good, renamed)
-    assert verdict.measures["box_iou"]["live"] == verdict.measures["box_iou"]["new"] == 0
+    decision = judged(context, trained.good, renamed)
+    assert decision.measures["box_iou"]["live"] == decision.measures["box_iou"]["new"] == 0

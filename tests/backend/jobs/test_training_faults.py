@@ -9,6 +9,7 @@ from pathlib import Path
 
 from backend.queueing.queue import TRAIN
 from backend.storage.runs import RunState
+from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio
 from tests.backend.support.real_services import Workers, children_of, is_running, wait_for
 from tests.backend.support.trainings import ENDLESS, MEDIUM, Trainings, beginnings
@@ -216,7 +217,7 @@ def test_a_picture_that_cannot_be_read_is_left_out(
 def test_a_full_disk_fails_the_run_and_leaves_the_live_version(
     trainings: Trainings, workers: Workers, janitor: None, model: Path
 ) -> None:
-    live = trainings.stores.models.publish(PROJECT, model, {"run": "older"})
+    live = trainings.stores.models.publish(PROJECT, model, VersionFacts(run="older"))
     workers.start(before=FULL_DISK)
     run = trainings.ends(trainings.start(), RunState.FAILED)
     assert "No space left on device" in run.reason

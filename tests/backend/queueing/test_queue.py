@@ -23,6 +23,7 @@ from backend.queueing.connection import connect, where
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores
+from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import CONFIG, PROJECT, FakeLabelStudio
 from tests.backend.support.real_services import Workers, bulk_jobs, wait_for
 
@@ -36,7 +37,7 @@ def call_for(tasks: list[dict[str, Any]], version: str) -> dict[str, Any]:
 
 @pytest.fixture
 def version(stores: Stores, model: Path) -> str:
-    return stores.models.publish(PROJECT, model, {"run": "a"})
+    return stores.models.publish(PROJECT, model, VersionFacts(run="a"))
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from backend.reports.report import Cost, Report, ReportService
 from backend.settings import Settings
 from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.projects import Project
+from backend.storage.runs import RunState
 from backend.storage.stores import Stores, open_stores
+from backend.storage.version_facts import VersionFacts
 from tests.backend.support.ledger import FIRST, SECOND, region, row, scored
 
 
@@ -28,8 +30,8 @@ def publish(stores: Stores, tmp_path: Path, seconds: float, live: bool = True, *
     run = stores.runs.create("7", {})
     for name in ("model.safetensors", "model.json"):
         (tmp_path / name).write_text("{}")
-    version = stores.models.publish("7", tmp_path, {"run": run.id, **facts}, live=live)
-    stores.runs.update(run.id, state="succeeded", started=1000.0, ended=1000.0 + seconds, version=version)
+    version = stores.models.publish("7", tmp_path, VersionFacts.from_dict({"run": run.id, **facts}), live=live)
+    stores.runs.update(run.id, state=RunState.SUCCEEDED, started=1000.0, ended=1000.0 + seconds, version=version)
     return version
 
 
@@ -65,7 +67,7 @@ def test_versions_have_what_people_made_of_them_and_what_they_cost(stores: Store
     publish(stores, tmp_path, 60, pictures=12)
     publish(stores, tmp_path, 90, gate={"sentence": "It is better.", "mode": "auto"})
     failed = stores.runs.create("7", {})
-    stores.runs.update(failed.id, state="failed", started=5.0, ended=25.5)
+    stores.runs.update(failed.id, state=RunState.FAILED, started=5.0, ended=25.5)
     stores.runs.create("7", {})
     rows = [
         row(1, region("edited", 0.5)),

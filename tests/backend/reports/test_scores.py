@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from backend.reports.scores import MOST_POINTS, RiskPoint, reliability, risk_curve, score_report, wilson
@@ -72,7 +74,7 @@ def test_nineteen_regions_are_too_few() -> None:
 
 def test_the_live_version_is_looked_at_once_it_has_enough() -> None:
     older = [row(100 + n, region("deleted", score=0.9)) for n in range(20)]
-    young = [{**each, "version": SECOND} for each in scored()]
+    young = [replace(each, version=SECOND) for each in scored()]
     both = score_report([*older, *young[:19]], "7", SECOND, 0.2)
     assert (both.version, both.regions) == (None, 39)
     alone = score_report([*older, *young], "7", SECOND, 0.2)

@@ -16,6 +16,7 @@ import pytest
 
 from backend.errors import NotFoundError, RegistryError
 from backend.storage.models import ModelRegistry
+from backend.storage.version_facts import VersionFacts
 from wsol_core.errors import StorageError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -59,51 +60,68 @@ def test_a_published_version_is_live_and_holds_model_manifest_and_facts(
 ) -> None:
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text("{}\n")
-    version = registry.publish(PROJECT, model, {"run": "a", "pictures": 3}, manifest)
+    version = registry.publish(PROJECT, model, VersionFacts(run="a", pictures=3), manifest)
     assert version == registry.current(PROJECT) == registry.label(PROJECT) == "boxstrap-7-0001"
     folder = registry.folder(PROJECT, version)
     files = {"model.safetensors", "model.json", "history.jsonl", "manifest.jsonl", "version.json"}
     assert {path.name for path in folder.iterdir()} == files
     (published,) = registry.versions(PROJECT)
-    assert (published.facts["run"], published.facts["pictures"], published.facts["parent"]) == ("a", 3, None)
+    assert (published.facts.run, published.facts.pictures, published.facts.parent) == ("a", 3, None)
     assert registry.projects() == [PROJECT]
 
 
 def test_the_next_version_names_the_live_one_as_its_parent(registry: ModelRegistry, model: Path) -> None:
     for run in "abc":
-        registry.publish(PROJECT, model, {"run": run})
+        registry.publish(PROJECT, model, VersionFacts(run=run))
     registry.activate(PROJECT, "boxstrap-7-0001")
-    registry.publish(PROJECT, model, {"run": "d"})
-    assert registry.versions(PROJECT)[-1].facts["parent"] == "boxstrap-7-0001"
+    registry.publish(PROJECT, model, VersionFacts(run="d"))
+    assert registry.versions(PROJECT)[-1].facts.parent == "boxstrap-7-0001"
 
 
 def test_versions_come_in_the_order_of_their_numbers(registry: ModelRegistry, model: Path) -> None:
     for run in range(11):
-        registry.publish(PROJECT, model, {"run": run})
+        registry.publish(PROJECT, model, VersionFacts(run=run))
     assert names(registry) == [f"boxstrap-7-{number:04}" for number in range(1, 12)]
 
 
 def test_the_same_run_is_published_once(registry: ModelRegistry, model: Path) -> None:
-    first = registry.publish(PROJECT, model, {"run": "a"})
-    assert registry.publish(PROJECT, model, {"run": "a"}) == first
+    first = registry.publish(PROJECT, model, VersionFacts(run="a"))
+    assert registry.publish(PROJECT, model, VersionFacts(run="a")) == first
     assert names(registry) == [first]
 
 
 def test_a_version_can_be_published_without_going_live(registry: ModelRegistry, model: Path) -> None:
-    first = registry.publish(PROJECT, model, {"run": "a"})
-    second = registry.publish(PROJECT, model, {"run": "b"}, live=False)
+    first = registry.publish(PROJECT, model, VersionFacts(run="a"))
+    second = registry.publish(PROJECT, model, VersionFacts(run="b"), live=False)
     assert (registry.current(PROJECT), names(registry)) == (first, [first, second])
 
 
+def test_what_a_killed_publisher_left_becomes_live_unless_somebody_chose_another(
+    registry: ModelRegistry, model: Path
+) -> None:
+    first = registry.publish(PROJECT, model, VersionFacts(run="a"))
+    second = registry.publish(PROJECT, model, VersionFacts(run="b"), live=False)
+    registry.ensure_live(PROJECT, second, over="boxstrap-7-0000")
+    assert registry.current(PROJECT) == first
+    registry.ensure_live(PROJECT, second, over=first)
+    assert registry.current(PROJECT) == second
+
+
+def test_version_json_of_other_versions_of_boxstrap_is_read(registry: ModelRegistry, model: Path) -> None:
+    version = registry.publish(PROJECT, model, VersionFacts(run="a"))
+    (registry.folder(PROJECT, version) / "version.json").write_text('{"run": "a", "classes": null, "colour": "red"}')
+    assert registry.facts(PROJECT, version) == VersionFacts(run="a")
+
+
 def test_an_older_version_can_be_made_live_again(registry: ModelRegistry, model: Path) -> None:
-    first = registry.publish(PROJECT, model, {"run": "a"})
-    registry.publish(PROJECT, model, {"run": "b"})
+    first = registry.publish(PROJECT, model, VersionFacts(run="a"))
+    registry.publish(PROJECT, model, VersionFacts(run="b"))
     registry.activate(PROJECT, first)
     assert registry.current(PROJECT) == first
 
 
 def test_only_what_exists_can_be_made_live(registry: ModelRegistry, model: Path) -> None:
-    first = registry.publish(PROJECT, model, {"run": "a"})
+    first = registry.publish(PROJECT, model, VersionFacts(run="a"))
     with pytest.raises(NotFoundError, match=f"no version 'boxstrap-7-0009'; it has: {first}"):
         registry.activate(PROJECT, "boxstrap-7-0009")
     assert registry.current(PROJECT) == first
@@ -117,18 +135,18 @@ def test_asking_for_a_version_of_an_unknown_project_makes_no_folder(registry: Mo
 
 
 def test_the_live_version_cannot_be_deleted(registry: ModelRegistry, model: Path) -> None:
-    first = registry.publish(PROJECT, model, {"run": "a"})
+    first = registry.publish(PROJECT, model, VersionFacts(run="a"))
     with pytest.raises(RegistryError, match="is live; activate another"):
         registry.delete(PROJECT, first)
     assert names(registry) == [first]
 
 
 def test_the_number_of_a_deleted_version_is_never_given_again(registry: ModelRegistry, model: Path) -> None:
-    first = registry.publish(PROJECT, model, {"run": "a"})
-    second = registry.publish(PROJECT, model, {"run": "b"})
+    first = registry.publish(PROJECT, model, VersionFacts(run="a"))
+    second = registry.publish(PROJECT, model, VersionFacts(run="b"))
     registry.activate(PROJECT, first)
     registry.delete(PROJECT, second)
-    assert registry.publish(PROJECT, model, {"run": "c"}) == "boxstrap-7-0003"
+    assert registry.publish(PROJECT, model, VersionFacts(run="c")) == "boxstrap-7-0003"
     assert names(registry) == [first, "boxstrap-7-0003"]
     assert rubbish(registry) == []
 
@@ -136,14 +154,14 @@ def test_the_number_of_a_deleted_version_is_never_given_again(registry: ModelReg
 def test_an_unfinished_model_is_not_published(registry: ModelRegistry, model: Path) -> None:
     (model / "model.json").unlink()
     with pytest.raises(RegistryError, match=r"has no model\.json; finish its training first"):
-        registry.publish(PROJECT, model, {"run": "a"})
+        registry.publish(PROJECT, model, VersionFacts(run="a"))
     assert registry.current(PROJECT) is None
 
 
 @pytest.mark.parametrize("name", ["../x", "..", ".", "", ".hidden", "a/b", "/etc", "a\0b", "x" * 101, "a\n"])
 def test_names_that_lead_elsewhere_are_refused(registry: ModelRegistry, model: Path, tmp_path: Path, name: str) -> None:
     calls: list[Callable[[], object]] = [
-        lambda: registry.publish(name, model, {}),
+        lambda: registry.publish(name, model, VersionFacts()),
         lambda: registry.label(name),
         lambda: registry.versions(name),
         lambda: registry.activate(PROJECT, name),
@@ -157,7 +175,7 @@ def test_names_that_lead_elsewhere_are_refused(registry: ModelRegistry, model: P
 
 
 def test_the_registrys_own_files_are_no_versions(registry: ModelRegistry, model: Path) -> None:
-    registry.publish(PROJECT, model, {"run": "a"})
+    registry.publish(PROJECT, model, VersionFacts(run="a"))
     for name in ("CURRENT", "RETIRED"):
         with pytest.raises(NotFoundError):
             registry.folder(PROJECT, name)
@@ -181,7 +199,7 @@ FULL += [
 def test_a_full_disk_leaves_everything_as_it_was(
     registry: ModelRegistry, model: Path, monkeypatch: pytest.MonkeyPatch, what: str, call: int
 ) -> None:
-    live = registry.publish(PROJECT, model, {"run": "a"})
+    live = registry.publish(PROJECT, model, VersionFacts(run="a"))
     owner_name, _, function = what.rpartition(".")
     owner: Any = {"shutil": shutil, "os": __import__("os"), "pathlib.Path": Path}[owner_name]
     real, calls = getattr(owner, function), []
@@ -193,15 +211,16 @@ def test_a_full_disk_leaves_everything_as_it_was(
     with monkeypatch.context() as patched:
         patched.setattr(owner, function, fails_once)
         with pytest.raises(StorageError, match=r"No space left on device.*make room"):
-            registry.publish(PROJECT, model, {"run": "b"})
+            registry.publish(PROJECT, model, VersionFacts(run="b"))
     assert (registry.current(PROJECT), names(registry), rubbish(registry)) == (live, [live], [])
-    assert registry.publish(PROJECT, model, {"run": "b"}) == "boxstrap-7-0002"
+    assert registry.publish(PROJECT, model, VersionFacts(run="b")) == "boxstrap-7-0002"
 
 
 DYING = """
 import os, shutil, sys
 from pathlib import Path
 from backend.storage.models import ModelRegistry
+from backend.storage.version_facts import VersionFacts
 
 point, seen = int(sys.argv[3]), 0
 
@@ -218,12 +237,12 @@ def dies(function):
 os.fsync, shutil.copyfile, shutil.rmtree = dies(os.fsync), dies(shutil.copyfile), dies(shutil.rmtree)
 for name in ("mkdir", "rename", "replace", "unlink"):
     setattr(Path, name, dies(getattr(Path, name)))
-print(ModelRegistry(Path(sys.argv[1])).publish("7", Path(sys.argv[2]), {"run": "b"}))
+print(ModelRegistry(Path(sys.argv[1])).publish("7", Path(sys.argv[2]), VersionFacts(run="b")))
 """
 
 
 def test_a_publisher_killed_at_any_point_leaves_a_whole_version_or_none(registry: ModelRegistry, model: Path) -> None:
-    live = registry.publish(PROJECT, model, {"run": "a"})
+    live = registry.publish(PROJECT, model, VersionFacts(run="a"))
     whole = {path.name: path.read_bytes() for path in registry.folder(PROJECT, live).iterdir()}
 
     def killed_at(point: int) -> bool:
@@ -240,9 +259,9 @@ def test_a_publisher_killed_at_any_point_leaves_a_whole_version_or_none(registry
             files = {path.name: path.read_bytes() for path in version.folder.iterdir()}
             assert {**files, "version.json": b""} == {**whole, "version.json": b""}
             assert json.loads(files["version.json"])["version"] == version.name
-        assert copy.publish(PROJECT, model, {"run": "b"}) == copy.current(PROJECT) == "boxstrap-7-0002"
+        assert copy.publish(PROJECT, model, VersionFacts(run="b")) == copy.current(PROJECT) == "boxstrap-7-0002"
         assert names(copy) == [live, "boxstrap-7-0002"]
-        assert copy.publish(PROJECT, model, {"run": "c"}) == "boxstrap-7-0003"
+        assert copy.publish(PROJECT, model, VersionFacts(run="c")) == "boxstrap-7-0003"
         assert rubbish(copy) == []
         return done.returncode == -9
 
@@ -255,10 +274,10 @@ def test_a_publisher_killed_at_any_point_leaves_a_whole_version_or_none(registry
 def test_several_publishers_at_once_give_every_run_its_own_version(registry: ModelRegistry, model: Path) -> None:
     runs = [f"run-{number}" for number in range(12)]
     with ThreadPoolExecutor(6) as pool:
-        given = list(pool.map(lambda run: registry.publish(PROJECT, model, {"run": run}), runs * 2))
+        given = list(pool.map(lambda run: registry.publish(PROJECT, model, VersionFacts(run=run)), runs * 2))
     assert given[:12] == given[12:]
     assert sorted(given[:12]) == names(registry)
-    assert {version.name: version.facts["run"] for version in registry.versions(PROJECT)} == dict(
+    assert {version.name: version.facts.run for version in registry.versions(PROJECT)} == dict(
         zip(given, runs * 2, strict=True)
     )
     assert registry.current(PROJECT) in given

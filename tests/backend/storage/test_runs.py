@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from backend.errors import NotFoundError
+from backend.settings import GateMode
 from backend.storage.runs import RunState, RunStore
+from backend.storage.version_facts import GateCriterion, GateDecision
 
 
 @pytest.fixture
@@ -25,9 +27,10 @@ def test_a_new_run_is_queued_and_named_after_its_project(runs: RunStore) -> None
 
 def test_what_started_a_run_and_how_its_version_was_judged_are_kept(runs: RunStore) -> None:
     run = runs.create("7", {}, "20 new corrections")
-    runs.update(run.id, gate={"mode": "auto", "passed": True})
+    gate = GateDecision(GateMode.AUTO, GateCriterion.HOLDOUT, None, 9, True, True, "Not worse.")
+    runs.update(run.id, gate=gate)
     kept = runs.read(run.id)
-    assert (kept.trigger, kept.gate) == ("20 new corrections", {"mode": "auto", "passed": True})
+    assert (kept.trigger, kept.gate) == ("20 new corrections", gate)
 
 
 def test_changes_are_kept(runs: RunStore) -> None:

@@ -21,6 +21,7 @@ from backend.queueing.connection import connect
 from backend.queueing.queue import PREDICT, JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
+from backend.storage.version_facts import VersionFacts
 from backend.wiring import build_app
 
 CONFIG = """
@@ -51,7 +52,7 @@ class Site:
         """A version without weights; the live one now."""
         for name in ("model.safetensors", "model.json"):
             (tmp_path / name).write_text("{}")
-        return self.stores.models.publish(project, tmp_path, facts)
+        return self.stores.models.publish(project, tmp_path, VersionFacts.from_dict(facts))
 
 
 @contextmanager

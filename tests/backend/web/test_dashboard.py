@@ -12,6 +12,9 @@ import pytest
 from rq import Worker
 
 from backend.queueing.queue import TRAIN
+from backend.settings import GateMode
+from backend.storage.runs import RunState
+from backend.storage.version_facts import GateCriterion, GateDecision, VersionFacts
 from tests.backend.web.serving import CONFIG, Site
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8"
@@ -128,7 +131,7 @@ def test_a_training_that_waits_for_another_stands_below_it(site: Site) -> None:
 def test_a_training_that_failed_says_why(site: Site) -> None:
     site.set_up()
     run = site.stores.runs.create("7", {})
-    site.stores.runs.update(run.id, state="failed", reason="Project 7 has 3 tasks, 0 with a class.")
+    site.stores.runs.update(run.id, state=RunState.FAILED, reason="Project 7 has 3 tasks, 0 with a class.")
     assert "0 with a class" in page(site).text
 
 
@@ -149,7 +152,7 @@ def test_what_others_wrote_is_text(site: Site, tmp_path: Path) -> None:
     site.post("/webhook", {"action": "PROJECT_UPDATED", "project": {"id": 7, "title": EVIL}})
     site.publish(tmp_path, classes=[EVIL], metrics={EVIL: EVIL}, pictures=EVIL)
     run = site.stores.runs.create("7", {})
-    site.stores.runs.update(run.id, state="failed", reason=EVIL)
+    site.stores.runs.update(run.id, state=RunState.FAILED, reason=EVIL)
     answer = get(site)
     assert "<script>alert" not in answer.text
     found = Page(answer.text)
@@ -177,7 +180,9 @@ def test_it_says_why_no_training_starts_and_what_started_the_one_there_is(site: 
     run = site.stores.runs.create("7", {}, "20 new corrections")
     assert "Started by: 20 new corrections." in page(site).text
     gate = {"mode": "auto", "passed": False, "promoted": False, "sentence": "Box IoU fell by 0.1."}
-    site.stores.runs.update(run.id, state="succeeded", version="boxstrap-7-0002", gate=gate)
+    site.stores.runs.update(
+        run.id, state=RunState.SUCCEEDED, version="boxstrap-7-0002", gate=GateDecision.from_dict(gate)
+    )
     text = page(site).text
     assert "The last training made boxstrap-7-0002, started by: 20 new corrections. Box IoU fell by 0.1." in text
 
@@ -185,9 +190,9 @@ def test_it_says_why_no_training_starts_and_what_started_the_one_there_is(site: 
 def test_a_suggested_version_comes_with_its_reason_and_the_command(site: Site, tmp_path: Path) -> None:
     site.set_up()
     live = site.publish(tmp_path, run="a")
-    gate = {"mode": "suggest", "against": live, "passed": True, "promoted": False, "sentence": EVIL}
+    gate = GateDecision(GateMode.SUGGEST, GateCriterion.HOLDOUT, live, 9, True, False, EVIL)
     (tmp_path / "model.json").write_text("{}")
-    new = site.stores.models.publish("7", tmp_path, {"run": "b", "gate": gate}, live=False)
+    new = site.stores.models.publish("7", tmp_path, VersionFacts(run="b", gate=gate), live=False)
     answer = get(site)
     assert "<script>alert" not in answer.text
     text = Page(answer.text).text
@@ -200,5 +205,5 @@ def test_a_suggested_version_comes_with_its_reason_and_the_command(site: Site, t
 def test_odd_records_of_the_gate_break_nothing(site: Site, tmp_path: Path, gate: object) -> None:
     site.publish(tmp_path, gate=gate)
     run = site.stores.runs.create("7", {}, "x")
-    site.stores.runs.update(run.id, state="succeeded", gate=gate if isinstance(gate, dict) else None)
+    site.stores.runs.update(run.id, state=RunState.SUCCEEDED, gate=GateDecision.from_dict(gate))
     assert "boxstrap-7-0001" in page(site).text

@@ -1,0 +1,108 @@
+"""What is known of a published version: how it was trained, and how the gate compared it with the one that was live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from backend.settings import GateMode
+
+Json = dict[str, Any]
+
+
+class GateCriterion(StrEnum):
+    """By what a version was compared with the live one."""
+
+    FIRST_VERSION = "first version"
+    HOLDOUT = "holdout"
+    LABELS = "labels only"
+
+
+@dataclass(frozen=True, slots=True)
+class GateDecision:
+    """`against`: the live version, None before the first. `passed`: not worse. `promoted`: to become live.
+
+    measures: name -> {"live", "new", "difference", "low", "high"}; the interval only where pictures were compared.
+    """
+
+    mode: GateMode
+    criterion: GateCriterion
+    against: str | None
+    pictures: int
+    passed: bool
+    promoted: bool
+    sentence: str
+    measures: Mapping[str, Json] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, values: object) -> GateDecision | None:
+        """What `to_dict` gave, read from JSON; a key that is missing has its default. None of everything else."""
+        if not isinstance(values, Mapping) or not values:
+            return None
+        try:
+            mode = GateMode(values.get("mode", GateMode.AUTO))
+            criterion = GateCriterion(values.get("criterion", GateCriterion.HOLDOUT))
+        except ValueError:
+            return None
+        return cls(
+            mode=mode,
+            criterion=criterion,
+            against=values.get("against"),
+            pictures=values.get("pictures", 0),
+            passed=bool(values.get("passed")),
+            promoted=bool(values.get("promoted")),
+            sentence=str(values.get("sentence") or ""),
+            measures=values.get("measures") or {},
+        )
+
+    def to_dict(self) -> Json:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionFacts:
+    """The content of version.json. The registry adds `version`, `parent` (live before) and `created` (since 1970).
+
+    Counts are of pictures: `pictures` were trained on, `corrected` of those have regions of people, `holdout` were
+    kept for the gate. `metrics` are the training's own; `config` is its TrainConfig as JSON values.
+    """
+
+    run: str | None = None
+    trigger: str = ""
+    classes: tuple[str, ...] = ()
+    pictures: int | None = None
+    corrected: int | None = None
+    holdout: int | None = None
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+    code_version: str = ""
+    gate: GateDecision | None = None
+    version: str = ""
+    parent: str | None = None
+    created: float | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> VersionFacts:
+        """What version.json holds; keys of other versions of Boxstrap are left out, missing ones have defaults."""
+        return cls(
+            run=values.get("run"),
+            trigger=values.get("trigger") or "",
+            classes=tuple(values.get("classes") or ()),
+            pictures=values.get("pictures"),
+            corrected=values.get("corrected"),
+            holdout=values.get("holdout"),
+            metrics=values.get("metrics") or {},
+            config=values.get("config") or {},
+            code_version=values.get("code_version") or "",
+            gate=GateDecision.from_dict(values.get("gate")),
+            version=values.get("version") or "",
+            parent=values.get("parent"),
+            created=values.get("created"),
+        )
+
+    def to_dict(self) -> Json:
+        """Plain JSON values."""
+        return asdict(self)
