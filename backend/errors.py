@@ -9,6 +9,7 @@ BackendError
 ├── BusyError              503  the answer did not come in time; ask again later
 ├── QueueError             503  Redis cannot be reached
 ├── RegistryError          409  a version cannot be published, activated or deleted
+│   └── LiveVersionChangedError  409  a version was judged against one that is no longer live
 ├── LabelStudioError       502  Label Studio refused, or said something that makes no sense
 │   └── UnreachableError   502  Label Studio does not answer, or not for now; trying again helps
 └── ImageError             422  a task's picture cannot be used

@@ -55,13 +55,13 @@ def build(settings: Settings) -> Parts:
 
 
 def build_app(settings: Settings) -> FastAPI:
-    """The web application, with a janitor and a timekeeper beside it."""
+    """The web application, with a janitor and a retraining scheduler in threads of its process."""
     parts = build(settings)
     return create_app(settings, parts.services, metrics_page(parts.services.status), background_threads(parts))
 
 
 @contextmanager
 def background_threads(parts: Parts) -> Iterator[None]:
-    """What works inside of every web process: the janitor and the timekeeper, which take turns with those of others."""
-    with Janitor(parts.queue, parts.stores.runs), RetrainingScheduler(parts.queue, parts.services.loop):
+    """The threads of every web process: a janitor and a retraining scheduler, which take turns with those of others."""
+    with Janitor(parts.queue, parts.stores.runs), RetrainingScheduler(parts.queue, parts.services.retraining):
         yield

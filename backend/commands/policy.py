@@ -72,7 +72,7 @@ def policy(
     from backend.services.projects import project_number
     from backend.services.retraining import show_policy
 
-    loop, number = _parts().services.loop, project_number(project)
+    retraining, number = _parts().services.retraining, project_number(project)
     changes = {
         "every": every,
         "cron": cron,
@@ -84,8 +84,8 @@ def policy(
     named: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
     if score_threshold is not None:
         named["score_threshold"] = _share(score_threshold)
-    found = show_policy(loop.change_policy(number, **named) if named else loop.policy(number))
-    status = loop.status(number)
+    found = show_policy(retraining.change_policy(number, **named) if named else retraining.policy(number))
+    status = retraining.status(number)
     if as_json:
         write_json({"project": number, "policy": found, "loop": asdict(status)})
         return

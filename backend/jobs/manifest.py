@@ -64,7 +64,7 @@ def frozen_manifest(context: JobContext, run: Run, on_read: Callable[[int], None
 
 
 def read_pictures(manifest: Path) -> Pictures:
-    """The samples of a manifest, whose files are beside it."""
+    """The samples of a manifest; their files are in the manifest's folder."""
     parts: dict[str, list[Sample]] = {TRAIN: [], HOLDOUT: []}
     for text in manifest.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)

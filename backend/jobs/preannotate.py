@@ -1,4 +1,4 @@
-"""RQ job: boxes and masks for one chunk of a project's tasks, written into Label Studio in the context of older ones.
+"""RQ job: boxes and masks for one chunk of a project's tasks, written into Label Studio in the place of older ones.
 
 A task has one prediction of ours then, and never none in between: a new one is imported, or written over the old one,
 before anything is deleted. A chunk that was killed is done again and finds its tasks somewhere on that way.
@@ -17,6 +17,7 @@ from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
 from backend.labelstudio.task_order import is_one_version, project_changes
+from backend.queueing.messages import PreannotationChunk
 from backend.queueing.progress import PreannotationProgress
 from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.policies import Sampling
@@ -35,30 +36,32 @@ def preannotate(chunk: Mapping[str, Any]) -> dict[str, Any]:
     """Predicts the next tasks above `after_id` and says what to do next; doing it twice stores nothing twice.
 
     Left alone are tasks that people have worked on, and predictions that others have made.
-    Args: chunk: project_id, version, after_id, seen and done (tasks so far).
+    Args: chunk: a PreannotationChunk as JSON.
     Returns: seen and done, and as `next` the following chunk, None after the last or when the version is not live.
     Raises: UnreachableError, ImageNotNowError when Label Studio is down; RQ tries again.
     """
-    context = job_context()
-    project_id, version = chunk["project_id"], chunk["version"]
+    return _preannotate(job_context(), PreannotationChunk.from_dict(chunk))
+
+
+def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, Any]:
+    project_id, version = chunk.project_id, chunk.version
     if context.stores.models.current(project_id) != version:
         logger.info("project %s: pre-annotation by %s ends, another version is live", project_id, version)
-        return {"seen": chunk["seen"], "done": chunk["done"], "next": None}
+        return {"seen": chunk.seen, "done": chunk.done, "next": None}
     client = context.label_studio()
     config = LabelConfig.parse(str(client.project(project_id).get("label_config", "")))
-    page = client.task_page(project_id, chunk["after_id"], CHUNK)
-    seen, done = _Chunk(context, client, project_id, version, config).write(page, chunk["after_id"])
+    page = client.task_page(project_id, chunk.after_id, CHUNK)
+    seen, done = _Chunk(context, client, project_id, version, config).write(page, chunk.after_id)
     ended = len(page) < CHUNK and seen == len(page)
     if ended:
         _arrange(context, client, project_id, version)
-    counts = {"seen": chunk["seen"] + seen, "done": chunk["done"] + done}
+    counts = {"seen": chunk.seen + seen, "done": chunk.done + done}
     context.queue.progress.report_preannotation(project_id, PreannotationProgress(version, **counts, ended=ended))
     if ended:
-        logger.info(
-            "project %s: %d of %d tasks have predictions of %s", project_id, counts["done"], counts["seen"], version
-        )
+        done, seen = counts["done"], counts["seen"]
+        logger.info("project %s: %d of %d tasks have predictions of %s", project_id, done, seen, version)
         return {**counts, "next": None}
-    return {**counts, "next": {**chunk, **counts, "after_id": page[seen - 1]["id"]}}
+    return {**counts, "next": {**chunk.to_dict(), **counts, "after_id": page[seen - 1]["id"]}}
 
 
 class _Chunk:
@@ -73,16 +76,16 @@ class _Chunk:
 
     def write(self, page: Sequence[Json], after_id: int) -> tuple[int, int]:
         """How many tasks of the page were looked after, and how many got a new prediction."""
-        needs = [self._plan_replacement(task) for task in page]
-        waiting = [task for task, need in zip(page, needs, strict=True) if need is not None and need.current is None]
+        plans = [self._plan_replacement(task) for task in page]
+        waiting = [task for task, plan in zip(page, plans, strict=True) if plan is not None and plan.current is None]
         predicted = self._predict(waiting)
-        fresh = {task["id"] for task, need in zip(page, needs, strict=True) if need is not None and need.over is None}
+        fresh = {task["id"] for task, plan in zip(page, plans, strict=True) if plan is not None and plan.over is None}
         self._client.import_predictions(
             self._project_id,
             [{"task": number, **prediction} for number, prediction in predicted.items() if number in fresh],
         )
         imported = len(fresh & predicted.keys())
-        if not self._clustered and all(need is None or need.done or _is_bare(need) for need in needs):
+        if not self._clustered and all(plan is None or plan.done or _is_bare(plan) for plan in plans):
             return len(page), imported
         return self._replace([task["id"] for task in page], after_id, predicted, imported)
 
@@ -94,28 +97,28 @@ class _Chunk:
         # other, as Label Studio's counts of a project's data columns are not made for two changes at a time.
         now = {task["id"]: task for task in self._client.task_page(self._project_id, after_id, CHUNK)}
         for index, number in enumerate(numbers):
-            need = self._plan_replacement(now[number]) if number in now else None
-            if need is None:
+            plan = self._plan_replacement(now[number]) if number in now else None
+            if plan is None:
                 continue
-            written = self._look_after(now[number], need, predicted.get(number))
-            done += written and need.current is None
+            written = self._look_after(now[number], plan, predicted.get(number))
+            done += written and plan.current is None
             if written and index + 1 < len(numbers) and self._context.queue.is_waited_for():
                 return index + 1, done
         return len(numbers), done
 
-    def _look_after(self, task: Json, need: ReplacementPlan, prediction: Json | None) -> bool:
+    def _look_after(self, task: Json, plan: ReplacementPlan, prediction: Json | None) -> bool:
         """Makes the task's predictions one; whether that took a request."""
-        shown = prediction if need.current is None else need.current
-        number = need.over if need.current is None else need.current["id"]
+        shown = prediction if plan.current is None else plan.current
+        number = plan.over if plan.current is None else plan.current["id"]
         if shown is None or number is None:
             return False  # the task or its prediction came or went just now; the next time finds it
         # With its task, which Label Studio needs where it validates predictions.
-        changes = {"task": task["id"], **shown} if need.current is None else {}
+        changes = {"task": task["id"], **shown} if plan.current is None else {}
         if self._clustered and (cluster := cluster_of(task, shown, self._config)) != shown.get("cluster"):
             changes["cluster"] = cluster
         if changes and not self._client.change_prediction(number, **changes):
             return False
-        deleted = [self._client.delete_prediction(each) for each in need.superfluous]
+        deleted = [self._client.delete_prediction(each) for each in plan.superfluous]
         return bool(changes or deleted)
 
     def _predict(self, tasks: Sequence[Json]) -> dict[int, Json]:
@@ -144,9 +147,9 @@ def class_doubt(predicted: Predicted, card: ModelCard) -> ClassDoubt | None:
     return ClassDoubt(predicted.labels, seen, round(float(probability), 4))
 
 
-def _is_bare(need: ReplacementPlan) -> bool:
+def _is_bare(plan: ReplacementPlan) -> bool:
     """Whether there was nothing of ours before."""
-    return need.current is None and need.over is None and not need.superfluous
+    return plan.current is None and plan.over is None and not plan.superfluous
 
 
 def _arrange(context: JobContext, client: LabelStudioClient, project_id: str, version: str) -> None:
@@ -154,18 +157,15 @@ def _arrange(context: JobContext, client: LabelStudioClient, project_id: str, ve
     sampling = context.stores.policies.find(project_id).sampling
     project = client.project(project_id)
     title = None
-    if sampling not in (
-        Sampling.AS_IT_IS,
-        Sampling.UNCERTAINTY,
-    ):  # asking for backends makes Label Studio call them all
+    # Asking for backends makes Label Studio call them all.
+    if sampling not in (Sampling.AS_IT_IS, Sampling.UNCERTAINTY):
         backends = client.backends(project_id)
         ours = [each for each in backends if is_one_version(str(each.get("model_version")), project_id)]
         title = str(ours[0]["title"]) if ours else None
     changes = project_changes(project, project_id, version, sampling, title)
     if changes.get("model_version") == version and version not in client.model_versions(project_id):
-        del changes[
-            "model_version"
-        ]  # people had worked on every task; Label Studio takes no version that predicts none
+        # People had worked on every task; Label Studio takes no version that predicts none.
+        del changes["model_version"]
     if changes:
         client.update_project(project_id, **changes)
         logger.info("project %s: %s", project_id, ", ".join(f"{name} is {value!r}" for name, value in changes.items()))

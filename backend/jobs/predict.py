@@ -18,6 +18,7 @@ from backend.labelstudio.prediction_check import check_prediction
 from backend.labelstudio.prompts import Prompt, newest_prompt
 from backend.labelstudio.results import to_prediction
 from backend.labelstudio.task_labels import image_labels
+from backend.queueing.messages import PredictionRequest
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
@@ -30,21 +31,13 @@ Json = dict[str, Any]
 
 
 def predict(call: Mapping[str, Any]) -> list[Json]:
-    """One prediction a task, in their order.
-
-    Args: call: project_id, version, label_config, tasks as Label Studio sends them, files (index of a task -> its
-        picture, where that is on disk already), and the context of an interactive call or None.
-    """
-    context = job_context()
-    config = LabelConfig.parse(call["label_config"])
-    files = {int(index): Path(path) for index, path in call.get("files", {}).items()}
-    if (interactive := call.get("context")) is not None:
-        prompt = newest_prompt(interactive)
-        return [
-            _object_at(context, call, task, config, prompt, files.get(index))
-            for index, task in enumerate(call["tasks"])
-        ]
-    found = predict_tasks(context, call["project_id"], call["version"], call["tasks"], config, files)
+    """One prediction a task, in their order. Args: call: a PredictionRequest as JSON."""
+    context, request = job_context(), PredictionRequest.from_dict(call)
+    config = LabelConfig.parse(request.label_config)
+    if request.context is not None:
+        prompt = newest_prompt(request.context)
+        return [_object_at(context, request, index, config, prompt) for index in range(len(request.tasks))]
+    found = predict_tasks(context, request.project_id, request.version, request.tasks, config, request.files)
     return [each.prediction for each in found]
 
 
@@ -117,16 +110,11 @@ def _prediction(
 
 
 def _object_at(
-    context: JobContext,
-    call: Mapping[str, Any],
-    task: Mapping[str, Any],
-    config: LabelConfig,
-    prompt: Prompt | None,
-    file: Path | None,
+    context: JobContext, request: PredictionRequest, index: int, config: LabelConfig, prompt: Prompt | None
 ) -> Json:
     """The object in the newest box, or at the newest point, that the person drew; nothing without one."""
-    version, project_id = call["version"], call["project_id"]
-    path = file or fetch_images(context.media, [task], config, project_id)[0]
+    version, project_id, task = request.version, request.project_id, request.tasks[index]
+    path = request.files.get(index) or fetch_images(context.media, [task], config, project_id)[0]
     if prompt is None or isinstance(path, ImageError):
         return empty_prediction(version)
     predictor = context.models.get(context.stores.models.folder(project_id, version))

@@ -1,6 +1,6 @@
 """Whether a job that failed is tried again: later where that helps, never otherwise.
 
-A job whose process died is RQ's business; see queue.AFTER_DEATHS_S.
+RQ itself repeats a job whose process died; see AFTER_DEATHS_S in queueing/queue.py.
 """
 
 from __future__ import annotations

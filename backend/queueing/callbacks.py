@@ -10,6 +10,7 @@ from redis import Redis
 from rq.exceptions import AbandonedJobError
 from rq.job import Job
 
+from backend.queueing.messages import PreannotationChunk
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.runs import RunState
@@ -41,4 +42,4 @@ def chunk_done(_job: Job, connection: Redis, result: Any) -> None:
     A worker that dies before its job is marked as done does the chunk again, which stores nothing twice.
     """
     if result.get("next") is not None:
-        JobQueue(connection).preannotate(result["next"])
+        JobQueue(connection).preannotate(PreannotationChunk.from_dict(result["next"]))

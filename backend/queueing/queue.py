@@ -11,7 +11,7 @@ Arguments and results are JSON: whoever can write to Redis can still name functi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +28,7 @@ from rq.worker import BaseWorker
 
 from backend.errors import BusyError
 from backend.queueing.connection import redis_errors
+from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans
 from backend.queueing.progress import EventStore, ProgressStore
 from backend.queueing.rq_adapter import forget, open_queue
@@ -75,8 +76,8 @@ class JobQueue:
                     on_failure=Callback(f"{CALLBACKS}.training_failed"),
                 )
 
-    def predict(self, call: Mapping[str, Any], wait_s: float) -> list[Json]:
-        """One prediction a task of `call`, from a worker; BusyError where there is none in time.
+    def predict(self, request: PredictionRequest, wait_s: float) -> list[Json]:
+        """One prediction a task of `request`, from a worker; BusyError where there is none in time.
 
         What nobody waits for any more is not begun.
         """
@@ -84,9 +85,9 @@ class JobQueue:
         with redis_errors():
             job = self._queues[PREDICT].enqueue(
                 f"{JOBS}.predict.predict",
-                dict(call),
+                request.to_dict(),
                 # RQ logs a job's description, else its arguments: those hold addresses that may be signed.
-                description=f"predict {len(call['tasks'])} tasks of project {call['project_id']}",
+                description=f"predict {len(request.tasks)} tasks of project {request.project_id}",
                 job_timeout=wait + 5,
                 ttl=wait + 5,
                 result_ttl=60,
@@ -105,20 +106,20 @@ class JobQueue:
 
     def begin_preannotation(self, project_id: str, version: str) -> None:
         """Puts the first chunk of a whole project's pre-annotation on the queue; the others follow by themselves."""
-        self.preannotate({"project_id": project_id, "version": version, "after_id": 0, "seen": 0, "done": 0})
+        self.preannotate(PreannotationChunk(project_id, version))
 
-    def preannotate(self, chunk: Mapping[str, Any]) -> None:
+    def preannotate(self, chunk: PreannotationChunk) -> None:
         """Puts a chunk of a project's pre-annotation on the queue, once: again is nothing while it waits or runs."""
-        job_id = f"bulk-{chunk['project_id']}-{chunk['version']}-{chunk['after_id']}"
+        job_id = f"bulk-{chunk.project_id}-{chunk.version}-{chunk.after_id}"
         with redis_errors():
             known = self._job(job_id)
             if known is not None and known.get_status() not in (*NOT_STARTED, JobStatus.STARTED):
                 forget(known)
                 known = None
             if known is None:
-                what = f"pre-annotate project {chunk['project_id']} after task {chunk['after_id']}"
+                what = f"pre-annotate project {chunk.project_id} after task {chunk.after_id}"
                 done = Callback(f"{CALLBACKS}.chunk_done")
-                self._enqueue_bulk("preannotate.preannotate", dict(chunk), job_id, what, on_success=done)
+                self._enqueue_bulk("preannotate.preannotate", chunk.to_dict(), job_id, what, on_success=done)
 
     def is_waited_for(self) -> bool:
         """Whether anybody waits for a prediction that no worker has begun."""

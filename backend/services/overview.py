@@ -24,8 +24,8 @@ from backend.storage.runs import Run
 Json = dict[str, Any]
 
 
-class _Redis:
-    """Asks, until there is no answer once: a page must not wait for every number that is missing."""
+class CircuitBreaker:
+    """Asks Redis until it does not answer once: a page must not wait for every number that is missing."""
 
     def __init__(self) -> None:
         self._answers = True
@@ -41,16 +41,16 @@ class _Redis:
 
 def show_run(run: Run, training: TrainingService) -> Json:
     """A run, with its progress while it is being trained."""
-    return _show_run(run, training, _Redis())
+    return _show_run(run, training, CircuitBreaker())
 
 
 def show_runs(runs: Iterable[Run], training: TrainingService) -> list[Json]:
     """In their order."""
-    redis = _Redis()
+    redis = CircuitBreaker()
     return [_show_run(run, training, redis) for run in runs]
 
 
-def _show_run(run: Run, training: TrainingService, redis: _Redis) -> Json:
+def _show_run(run: Run, training: TrainingService, redis: CircuitBreaker) -> Json:
     return {
         "id": run.id,
         "project": run.project_id,
@@ -67,9 +67,9 @@ def _show_run(run: Run, training: TrainingService, redis: _Redis) -> Json:
     }
 
 
-def show_projects(projects: ProjectService, training: TrainingService, loop: RetrainingService) -> list[Json]:
+def show_projects(projects: ProjectService, training: TrainingService, retraining: RetrainingService) -> list[Json]:
     """Every project with its versions, the runs that matter now, and why none or one starts by itself."""
-    runs, redis = training.runs(), _Redis()
+    runs, redis = training.runs(), CircuitBreaker()
     shown = []
     for project in projects.all():
         live, own = projects.live(project.id), [run for run in runs if run.project_id == project.id]
@@ -82,7 +82,7 @@ def show_projects(projects: ProjectService, training: TrainingService, loop: Ret
                 "live_version": live,
                 "versions": [_show_version(version, live) for version in projects.published(project.id)],
                 "active_runs": [own_shown[run.id] for run in own if not run.state.has_ended],
-                "loop": loop.decision(project.id).reason,
+                "loop": retraining.decision(project.id).reason,
                 "latest_run": own_shown[own[0].id] if own else None,
                 "preannotation": redis.ask(functools.partial(_show_preannotation, projects, project.id)),
             }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from backend.errors import ImageError, RequestError, TooLargeError
@@ -11,6 +12,7 @@ from backend.images.image_store import ImageStore
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import image_reference
+from backend.queueing.messages import PredictionRequest
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores
@@ -48,29 +50,23 @@ class PredictionService:
             return [empty_prediction(self._stores.models.label(project_id)) for _ in tasks]
         config = LabelConfig.parse(label_config)
         slim: list[Json] = [{name: task[name] for name in NEEDED if name in task} for task in tasks]
-        call = {
-            "project_id": project_id,
-            "version": version,
-            "label_config": label_config,
-            "tasks": slim,
-            "files": self._unpacked(project_id, slim, config),
-            "context": context,
-        }
-        found = self._queue.predict(call, self._settings.predict_timeout_s)
+        files = self._unpacked(project_id, slim, config)
+        request = PredictionRequest(project_id, version, label_config, slim, files, context)
+        found = self._queue.predict(request, self._settings.predict_timeout_s)
         if len(found) != len(tasks):
             raise RequestError(
                 f"The worker answered {len(found)} predictions for {len(tasks)} tasks; is it this version?"
             )
         return found
 
-    def _unpacked(self, project_id: str, tasks: list[Json], config: LabelConfig) -> dict[str, str]:
+    def _unpacked(self, project_id: str, tasks: list[Json], config: LabelConfig) -> dict[int, Path]:
         """Writes pictures that came inside of tasks into the cache, so that no pixels go through Redis."""
         files = {}
         for index, task in enumerate(tasks):
             try:
                 reference = image_reference(task, config)
                 if reference.startswith("data:"):
-                    files[str(index)] = str(self._media.fetch(reference, project_id, None))
+                    files[index] = self._media.fetch(reference, project_id, None)
             except ImageError as error:
                 logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
             tasks[index] = _without_pictures(task)

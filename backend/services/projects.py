@@ -75,7 +75,7 @@ class ProjectService:
         return self._queue.events.last(project_id)
 
     def label_config(self, project_id: str) -> str:
-        """As last heard; "" of a project never heard of."""
+        """As Label Studio said it last; "" of a project that it never named."""
         project = self._stores.projects.find(project_id)
         return project.label_config if project else ""
 

@@ -1,4 +1,4 @@
-"""The loop: asks what people corrected, and starts the trainings that a project's policy wants.
+"""Retraining: asks what people corrected, and starts the trainings that a project's policy wants.
 
 Everything it decides from is on disk, so it goes on after a restart as if there had been none.
 """
@@ -63,7 +63,7 @@ class RetrainingService:
         self._stores.policies.note_default()
         for project in self._projects.all():
             try:
-                self._observe(project.id, now)
+                self._request_sync(project.id, now)
                 self._start(project.id, now)
             except QueueError:
                 raise
@@ -101,11 +101,11 @@ class RetrainingService:
             corrected=facts.corrected,
             class_counts=feedback.class_counts(project_id),
             outcomes=dict(outcomes),
-            observed=self._observed(project_id),
+            observed=self._synced(project_id),
         )
 
-    def _observe(self, project_id: str, now: float) -> None:
-        asked = max(self._asked.get(project_id, 0.0), self._observed(project_id) or 0.0)
+    def _request_sync(self, project_id: str, now: float) -> None:
+        asked = max(self._asked.get(project_id, 0.0), self._synced(project_id) or 0.0)
         if self._asks and now - asked >= POLL_S:
             self._queue.sync_annotations(project_id)
             self._asked[project_id] = now
@@ -115,7 +115,7 @@ class RetrainingService:
         if found.start and (run := self._training.start_if_idle(project_id, found.trigger)) is not None:
             logger.info("project %s: run %s is queued: %s", project_id, run.id, found.trigger)
 
-    def _observed(self, project_id: str) -> float | None:
+    def _synced(self, project_id: str) -> float | None:
         seen = (self._stores.feedback.cursor(project_id) or {}).get("observed")
         return None if seen is None else float(seen)
 
@@ -126,7 +126,7 @@ class RetrainingService:
         last = next((run for run in runs if run.state.has_ended), None)
         counted = next((run.created for run in runs if run.state not in (RunState.FAILED, RunState.CANCELLED)), 0.0)
         first = not any(run.state == RunState.SUCCEEDED for run in runs) and not self._projects.published(project_id)
-        observed, anew = self._observed(project_id) is not None, 0
+        synced, anew = self._synced(project_id) is not None, 0
         if last is not None and last.state != RunState.SUCCEEDED:
             ask = feedback.changed_since if first else feedback.corrected_since
             anew = ask(project_id, last.ended or last.created)
@@ -136,8 +136,8 @@ class RetrainingService:
             last=last,
             corrected=feedback.corrected_since(project_id, counted),
             anew=anew,
-            changed=not policy.cron or not observed or feedback.changed_since(project_id, counted) > 0,
-            observed=observed,
+            changed=not policy.cron or not synced or feedback.changed_since(project_id, counted) > 0,
+            synced=synced,
             class_counts=feedback.class_counts(project_id) if first else {},
         )
 

@@ -11,7 +11,7 @@ from backend.storage.policies import Policy
 from backend.storage.runs import Run, RunState
 
 PAUSE_S = 60.0  # after a failed training
-NOT_OBSERVED = (
+NOT_SYNCED = (
     "Label Studio has not been asked yet what people said; that needs LABEL_STUDIO_URL, LABEL_STUDIO_API_KEY and a "
     "running `boxstrap worker predict`."
 )
@@ -24,7 +24,7 @@ class Facts:
     first: nothing has been trained yet. active: the run that waits or is trained; last: the newest that has ended.
     corrected: since the last training that did not fail. anew: what is new since `last` ended; asked for where it
     failed or was cancelled. changed: whether people said anything since the last training that did not fail.
-    observed: whether Label Studio was ever asked what people said. class_counts: needed for the first training.
+    synced: whether Label Studio was ever asked what people said. class_counts: needed for the first training.
     """
 
     first: bool
@@ -33,7 +33,7 @@ class Facts:
     corrected: int = 0
     anew: int = 0
     changed: bool = True
-    observed: bool = True
+    synced: bool = True
     class_counts: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -57,7 +57,7 @@ def decide(policy: Policy, facts: Facts, now: float) -> Decision:
         )
     trigger, waiting = _cause(policy, facts, now)
     if not trigger:
-        return Decision(False, waiting if facts.observed else f"{waiting} {NOT_OBSERVED}")
+        return Decision(False, waiting if facts.synced else f"{waiting} {NOT_SYNCED}")
     if until := quiet_until(policy.quiet, now):
         return Decision(False, f"A training waits until the quiet hours ({policy.quiet}) end at {until}: {trigger}.")
     return Decision(True, f"A training starts now: {trigger}.", trigger)

@@ -1,4 +1,4 @@
-"""Lets the loop look every few seconds whether a training is to start; several timekeepers take turns."""
+"""Asks RetrainingService every few seconds to start what is due; the schedulers of several processes take turns."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ LOCK_S = 60.0  # after which another takes over from one that was killed
 class RetrainingScheduler(PeriodicThread):
     """One for each web process; they take turns."""
 
-    def __init__(self, queue: JobQueue, loop: RetrainingService) -> None:
+    def __init__(self, queue: JobQueue, retraining: RetrainingService) -> None:
         super().__init__("retraining-scheduler")
-        self._queue, self._loop = queue, loop
+        self._queue, self._retraining = queue, retraining
 
     def run_once(self) -> None:
-        """One round of the loop; nothing where another timekeeper is at it."""
+        """One look at all projects; nothing while another scheduler looks."""
         with self._queue.lock("timekeeper", LOCK_S, blocking=False) as held:  # the name of versions before this one
             if held:
-                self._loop.tick()
+                self._retraining.tick()
 
     def _work(self) -> None:
         while not self._done.wait(EVERY_S):
             try:
                 self.run_once()
             except (BackendError, RedisError) as error:
-                logger.warning("timekeeper: %s", error)
+                logger.warning("retraining scheduler: %s", error)
             except Exception:  # a thread that dies in silence would start no training any more
-                logger.exception("timekeeper: unexpected")
+                logger.exception("retraining scheduler: unexpected")

@@ -1,8 +1,7 @@
-"""Names, JSON and locks of the files that the service keeps. Writing itself is wsol_core.files' business."""
+"""Names, JSON and locks of the files that the service keeps. wsol_core/files.py writes them."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -10,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from backend.errors import BackendError, NotFoundError
 from wsol_core.files import write_whole
 
+POLL_S = 0.01  # between attempts at a lock that another holds
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -50,13 +52,17 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     """Holds the lock file `path` inside; the system lets go of it when the process dies, however it dies.
 
-    Yields whether it is held: always with `wait`, otherwise False where another process or thread holds it.
+    Yields whether it is held: always with `wait`, otherwise False where another process or thread holds it. The file
+    stays. OSError where the file system has no locks: those that filelock has instead outlive a process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+    lock = FileLock(path, poll_interval=POLL_S, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        yield False
+        return
+    try:
         yield True
+    finally:
+        lock.release()

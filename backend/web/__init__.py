@@ -1,1 +1,1 @@
-"""HTTP in, HTTP out. What is done is the services' business."""
+"""HTTP in, HTTP out. backend/services does the work."""

@@ -1,6 +1,6 @@
 """The JSON API under /api, for people and scripts; the dashboard's script lives on it, too.
 
-What may call it is the guard's business: like everywhere, requests that change something have to be JSON.
+security.py decides who may call; requests that change something have to be JSON here, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Json = dict[str, Any]
 @router.get("/projects")
 def projects(all_services: TheServices) -> Json:
     """Every project: its versions and which is live, its runs that wait or are trained, and the newest one."""
-    found = show_projects(all_services.projects, all_services.training, all_services.loop)
+    found = show_projects(all_services.projects, all_services.training, all_services.retraining)
     return {"projects": found, "revision": revision(found)}
 
 
@@ -64,19 +64,19 @@ def report(project: str, all_services: TheServices, risk: Annotated[float, Query
 @router.get("/projects/{project}/policy")
 def policy(project: str, all_services: TheServices) -> Json:
     """When the project is trained by itself, and how its versions go live."""
-    return show_policy(all_services.loop.policy(project_number(project)))
+    return show_policy(all_services.retraining.policy(project_number(project)))
 
 
 @router.patch("/projects/{project}/policy")
 def change_policy(project: str, call: PolicyCall, all_services: TheServices) -> Json:
     """Changes what is named; the whole policy."""
-    return show_policy(all_services.loop.change_policy(project_number(project), **call.changes))
+    return show_policy(all_services.retraining.change_policy(project_number(project), **call.changes))
 
 
 @router.get("/projects/{project}/loop")
-def loop(project: str, all_services: TheServices) -> Json:
+def retraining(project: str, all_services: TheServices) -> Json:
     """Why a training does or does not start by itself now; how many tasks are corrected, and of which class."""
-    return asdict(all_services.loop.status(project_number(project)))
+    return asdict(all_services.retraining.status(project_number(project)))
 
 
 @router.get("/runs")

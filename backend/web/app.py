@@ -20,14 +20,14 @@ from wsol_core import __version__
 
 
 def create_app(
-    settings: Settings, services: Services, metrics: Callable[[], Response], beside: AbstractContextManager[None]
+    settings: Settings, services: Services, metrics: Callable[[], Response], background: AbstractContextManager[None]
 ) -> FastAPI:
-    """Args: beside: runs while the application does."""
+    """Args: background: is entered while the application runs."""
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         await run_sync(lambda: None)  # loads what the first request would wait for
-        with beside:
+        with background:
             yield
 
     app = FastAPI(

@@ -50,7 +50,7 @@ async def start(request: Request, all_services: TheServices) -> Response:
 
 def page(all_services: Services, own_url: str) -> str:
     """The page's HTML. Args: own_url: the address that the browser knows us by."""
-    projects = show_projects(all_services.projects, all_services.training, all_services.loop)
+    projects = show_projects(all_services.projects, all_services.training, all_services.retraining)
     status = show_status(all_services.status.now())
     return _template().render(
         projects=projects, status=status, revision=f"{revision(projects)} {status['revision']}", own_url=own_url

@@ -99,7 +99,7 @@ class PolicyCall(BaseModel):
 
     @property
     def changes(self) -> Json:
-        """What the caller named; which values have a meaning is the policy's business."""
+        """What the caller named; storage/policies.py says which values have a meaning."""
         return self.model_dump(exclude_unset=True)
 
 

@@ -23,7 +23,7 @@ class Services:
     training: TrainingService
     predictions: PredictionService
     status: StatusService
-    loop: RetrainingService
+    retraining: RetrainingService
     reports: ReportService
 
 

@@ -100,7 +100,7 @@ def test_an_unknown_project_is_named(parts: Parts, capsys: pytest.CaptureFixture
 
 
 def test_retrain_starts_a_training_whatever_the_policy_says(parts: Parts, capsys: pytest.CaptureFixture[str]) -> None:
-    parts.services.loop.change_policy("7", quiet="00:00-23:59")
+    parts.services.retraining.change_policy("7", quiet="00:00-23:59")
     assert main(["retrain", "7"]) == 0
     [run] = parts.services.training.runs("7")
     assert f"{run.id} is queued" in capsys.readouterr().out

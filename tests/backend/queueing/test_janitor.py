@@ -11,13 +11,14 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from backend.queueing.janitor import Janitor
+from backend.queueing.messages import PreannotationChunk
 from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.storage.runs import Run, RunState, RunStore
 from backend.storage.stores import Stores
 from tests.backend.support.real_services import Workers, wait_for
 from tests.backend.support.trainings import ENDLESS, Trainings
 
-CHUNK = {"project_id": "7", "version": "v", "after_id": 0, "seen": 0, "done": 0}
+CHUNK = PreannotationChunk("7", "v")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from backend.jobs.context import job_context
 from backend.processes.redis_server import server_command
 from backend.processes.worker import make_worker
 from backend.queueing.connection import connect, where
+from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores
@@ -28,11 +30,11 @@ from tests.backend.support.fake_project import CONFIG, PROJECT, FakeLabelStudio
 from tests.backend.support.real_services import Workers, bulk_jobs, wait_for
 
 NOTHING = {"queued": 0, "started": 0, "scheduled": 0, "failed": 0}
-CHUNK = {"project_id": PROJECT, "version": "v", "after_id": 0, "seen": 0, "done": 0}
+CHUNK = PreannotationChunk(PROJECT, "v")
 
 
-def call_for(tasks: list[dict[str, Any]], version: str) -> dict[str, Any]:
-    return {"project_id": PROJECT, "version": version, "label_config": CONFIG, "tasks": tasks, "context": None}
+def call_for(tasks: list[dict[str, Any]], version: str) -> PredictionRequest:
+    return PredictionRequest(PROJECT, version, CONFIG, tasks)
 
 
 @pytest.fixture
@@ -63,13 +65,13 @@ def test_a_preannotation_begins_with_the_first_chunk(queue: JobQueue) -> None:
     queue.begin_preannotation(PROJECT, "v")
     queue.preannotate(CHUNK)
     (job_id,) = Queue(BULK, connection=queue.connection, serializer=JSONSerializer).job_ids
-    assert Job.fetch(job_id, connection=queue.connection, serializer=JSONSerializer).args == [CHUNK]
+    assert Job.fetch(job_id, connection=queue.connection, serializer=JSONSerializer).args == [CHUNK.to_dict()]
 
 
 def test_a_chunk_is_put_on_the_queue_once_while_it_waits(queue: JobQueue) -> None:
     queue.preannotate(CHUNK)
-    queue.preannotate({**CHUNK, "seen": 5})
-    queue.preannotate({**CHUNK, "after_id": 64})
+    queue.preannotate(replace(CHUNK, seen=5))
+    queue.preannotate(replace(CHUNK, after_id=64))
     assert [job.description for job in bulk_jobs(queue)] == [
         "pre-annotate project 7 after task 0",
         "pre-annotate project 7 after task 64",

@@ -165,9 +165,9 @@ def test_after_a_person_cancelled_a_training_as_many_corrections_have_to_come_ag
 
 
 def test_it_is_said_when_nobody_asked_label_studio() -> None:
-    assert "LABEL_STUDIO_API_KEY" in decide(EVERY_20, replace(TRAINED, observed=False), NOON).reason
+    assert "LABEL_STUDIO_API_KEY" in decide(EVERY_20, replace(TRAINED, synced=False), NOON).reason
     assert "LABEL_STUDIO_API_KEY" not in decide(EVERY_20, TRAINED, NOON).reason
-    assert "LABEL_STUDIO_API_KEY" not in decide(Policy(), replace(TRAINED, observed=False), NOON).reason
+    assert "LABEL_STUDIO_API_KEY" not in decide(Policy(), replace(TRAINED, synced=False), NOON).reason
 
 
 @pytest.mark.usefixtures("clocks_change")

@@ -1,4 +1,4 @@
-"""Several timekeepers take turns, and none dies in silence."""
+"""Several schedulers take turns, and none dies in silence."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def until(what: Callable[[], object]) -> None:
 
 def test_it_starts_what_is_due(parts: Parts, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.services.retraining_scheduler.EVERY_S", 0.01)
-    parts.services.loop.change_policy("7", every=1, min_per_class=1)
+    parts.services.retraining.change_policy("7", every=1, min_per_class=1)
     say(1)
-    with RetrainingScheduler(parts.queue, parts.services.loop):
+    with RetrainingScheduler(parts.queue, parts.services.retraining):
         until(lambda: parts.services.training.runs("7"))
     assert len(parts.services.training.runs("7")) == 1
 
@@ -33,7 +33,7 @@ def test_it_starts_what_is_due(parts: Parts, say: Say, monkeypatch: pytest.Monke
 def test_two_do_not_look_at_the_same_time(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     rounds: list[object] = []
     monkeypatch.setattr(RetrainingService, "tick", lambda self: rounds.append(self))
-    keeper = RetrainingScheduler(parts.queue, parts.services.loop)
+    keeper = RetrainingScheduler(parts.queue, parts.services.retraining)
     with parts.queue.connection.lock("boxstrap:lock:timekeeper", timeout=10):
         keeper.run_once()
     assert rounds == []
@@ -54,6 +54,6 @@ def test_the_thread_goes_on_after_errors(
 
     monkeypatch.setattr(RetrainingService, "tick", fails)
     monkeypatch.setattr("backend.services.retraining_scheduler.EVERY_S", 0.01)
-    with RetrainingScheduler(parts.queue, parts.services.loop):
+    with RetrainingScheduler(parts.queue, parts.services.retraining):
         until(lambda: len(rounds) >= 3)
-    assert "timekeeper: " in caplog.text
+    assert "retraining scheduler: " in caplog.text
