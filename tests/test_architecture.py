@@ -28,8 +28,7 @@ WSOL_CORE_FLOORS = (
 BACKEND_FLOORS = (
     ("backend.errors", "backend.settings", "backend.signals", "backend.terminal", "backend.templating"),
     ("backend.basic_auth", "backend.storage"),
-    ("backend.images", "backend.labelstudio"),
-    ("backend.queueing", "backend.reports"),
+    ("backend.images", "backend.labelstudio", "backend.queueing", "backend.reports"),
     ("backend.jobs", "backend.processes", "backend.services"),
     ("backend.web",),
     ("backend.wiring",),

@@ -3,7 +3,8 @@
     {"task": 12, "labels": ["crab"], "regions": [{"label", "box_xyxy", "mask"}], "part": "train" | "holdout"}
 
 A fifth of the corrected tasks, always the same, is the holdout: the gate's, never trained on. Every other task with a
-class is trained on, strongly where people drew or corrected regions.
+class is trained on, strongly where people drew or corrected regions. Triggers and reports take corrections from the
+ledger, by another rule: see "A correction becomes a better version" in docs/architecture.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from PIL import Image
 
 from backend.jobs.context import JobContext
 from backend.jobs.fetch_images import fetch_images, raise_if_none_for_now
-from backend.labelstudio.corrections import cleared_labels, drawn_regions, in_holdout
+from backend.labelstudio.corrections import DrawnRegion, cleared_labels, drawn_regions, in_holdout
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import given_labels
 from backend.storage.runs import Run
@@ -32,10 +34,26 @@ from wsol_core.records import CorrectedRegion, Sample
 
 logger = logging.getLogger(__name__)
 
-TRAIN, HOLDOUT = "train", "holdout"
 AT_ONCE = 100  # tasks whose pictures are fetched together
 
 Json = dict[str, Any]
+
+
+class Part(StrEnum):
+    """What a task's picture is for: to be trained on, or to compare versions on."""
+
+    TRAIN = "train"
+    HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestLine:
+    """What a task teaches. `regions` are as people drew them; the manifest has them in pixels of the picture."""
+
+    task: int
+    labels: tuple[str, ...]
+    regions: tuple[DrawnRegion, ...]
+    part: Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +83,25 @@ def frozen_manifest(context: JobContext, run: Run, on_read: Callable[[int], None
 
 def read_pictures(manifest: Path) -> Pictures:
     """The samples of a manifest; their files are in the manifest's folder."""
-    parts: dict[str, list[Sample]] = {TRAIN: [], HOLDOUT: []}
+    parts: dict[Part, list[Sample]] = {part: [] for part in Part}
     for text in manifest.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
-        parts[line["part"]].append(_sample(manifest.parent, line))
-    return Pictures(parts[TRAIN], parts[HOLDOUT])
+        parts[Part(line["part"])].append(_sample(manifest.parent, line))
+    return Pictures(parts[Part.TRAIN], parts[Part.HOLDOUT])
 
 
-def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str) -> Json | None:
-    """What a task teaches, its regions still as `drawn_regions` gives them; None where nobody gave it a class.
+def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str) -> ManifestLine | None:
+    """What a task teaches; None where nobody gave it a class.
 
     A class whose predicted regions a person removed, without drawing others, is not taught: nothing of it is there.
     """
     cleared = cleared_labels(task, config)
-    labels = [label for label in given_labels(task, config) if label not in cleared]
+    labels = tuple(label for label in given_labels(task, config) if label not in cleared)
     if not labels:
         return None
-    regions = [region for region in drawn_regions(task, config) if region.label in labels]
+    regions = tuple(region for region in drawn_regions(task, config) if region.label in labels)
     held = bool(regions) and in_holdout(project_id, int(task["id"]))
-    return {"task": task["id"], "labels": labels, "regions": regions, "part": HOLDOUT if held else TRAIN}
+    return ManifestLine(task["id"], labels, regions, Part.HOLDOUT if held else Part.TRAIN)
 
 
 def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None]) -> bytes:
@@ -95,16 +113,17 @@ def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None])
     tasks = client.tasks(run.project_id)
     while page := list(islice(tasks, AT_ONCE)):
         found = [line for task in page if (line := manifest_line(task, config, run.project_id))]
-        chosen = {line["task"] for line in found}
+        chosen = {line.task for line in found}
         paths = fetch_images(context.media, [task for task in page if task["id"] in chosen], config, run.project_id)
         raise_if_none_for_now(paths)
         for line, path in zip(found, paths, strict=True):
             if isinstance(path, Path):
-                _keep(path, folder / "pictures" / str(line["task"]))
-                lines.append({**line, "regions": _keep_regions(line, folder)})
+                _keep(path, folder / "pictures" / str(line.task))
+                kept = {"task": line.task, "labels": line.labels, "regions": _keep_regions(line, folder)}
+                lines.append({**kept, "part": line.part.value})
         seen, labelled = seen + len(page), labelled + len(found)
         on_read(seen)
-    if not any(line["part"] == TRAIN for line in lines):
+    if not any(line["part"] == Part.TRAIN for line in lines):
         raise DataError(
             f"Project {run.project_id} has {seen} tasks, {labelled} with a class, and {len(lines)} of those with "
             "a picture that can be read; choose classes for some tasks (Choices) and submit them, then train again."
@@ -112,20 +131,19 @@ def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None])
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
 
 
-def _keep_regions(line: Mapping[str, Any], folder: Path) -> list[Json]:
+def _keep_regions(line: ManifestLine, folder: Path) -> list[Json]:
     """What people drew on the picture, as the manifest has it; masks become files, one a class."""
-    task, labels = line["task"], line["labels"]
-    if not line["regions"]:
+    if not line.regions:
         return []
     try:
-        _, size_wh = open_image_small(folder / "pictures" / str(task), 32, f"task {task}")
+        _, size_wh = open_image_small(folder / "pictures" / str(line.task), 32, f"task {line.task}")
     except DataError:  # training says so, once, and goes on without the picture
         return []
     kept = []
-    for region in line["regions"]:
+    for region in line.regions:
         name = None
         if region.mask is not None:
-            name = f"masks/{task}-{labels.index(region.label)}.png"
+            name = f"masks/{line.task}-{line.labels.index(region.label)}.png"
             (folder / name).parent.mkdir(exist_ok=True)
             Image.fromarray(region.mask).save(folder / name)
         kept.append({"label": region.label, "box_xyxy": region.box_in(size_wh), "mask": name})

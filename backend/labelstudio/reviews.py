@@ -2,7 +2,10 @@
 
 The annotation that counts is the one marked as ground truth, else the newest, among those that were not cancelled and
 say something about regions: they have some, or began from a prediction that had. Classes chosen before there was any
-prediction say nothing about it. As pixels, for training, regions are in corrections.py.
+prediction say nothing about it.
+
+These rows start trainings and fill reports. What training learns from comes from corrections.py, by another rule: see
+"A correction becomes a better version" in docs/architecture.md.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backend.jobs.manifest import HOLDOUT, TRAIN, manifest_line, read_pictures
+from backend.jobs.manifest import ManifestLine, Part, manifest_line, read_pictures
 from backend.labelstudio.corrections import in_holdout
 from backend.labelstudio.label_config import LabelConfig
 from tests.backend.support.fake_project import CONFIG as XML
@@ -24,7 +24,7 @@ def task(number: int, *annotations: dict[str, Any], **more: Any) -> dict[str, An
 
 def test_a_class_alone_is_trained_on_also_where_a_correction_would_be_held_out() -> None:
     line = manifest_line(task(HELD, choice("fish")), CONFIG, PROJECT)
-    assert line == {"task": HELD, "labels": ["fish"], "regions": [], "part": TRAIN}
+    assert line == ManifestLine(HELD, ("fish",), (), Part.TRAIN)
 
 
 def test_nothing_is_learned_from_a_task_without_a_class() -> None:
@@ -35,9 +35,9 @@ def test_a_fifth_of_the_corrected_tasks_is_held_out_and_always_the_same() -> Non
     parts = {}
     for number in range(1, 1001):
         line = manifest_line(task(number, choice("fish"), drawn_box("fish")), CONFIG, PROJECT)
-        assert line is not None and len(line["regions"]) == 1
-        parts[number] = line["part"]
-    held = [number for number, part in parts.items() if part == HOLDOUT]
+        assert line is not None and len(line.regions) == 1
+        parts[number] = line.part
+    held = [number for number, part in parts.items() if part == Part.HOLDOUT]
     assert 150 < len(held) < 250 and held == [number for number in parts if in_holdout(PROJECT, number)]
 
 
@@ -52,8 +52,8 @@ def test_a_class_whose_regions_were_all_removed_is_not_taught() -> None:
 def test_classes_are_those_of_the_pictures_that_are_trained_on(tmp_path: Path) -> None:
     box = {"label": "crab", "box_xyxy": [1, 2, 30, 40], "mask": "masks/2-0.png"}
     lines = [
-        {"task": 1, "labels": ["fish", "ant"], "regions": [], "part": TRAIN},
-        {"task": 2, "labels": ["crab"], "regions": [box], "part": HOLDOUT},
+        {"task": 1, "labels": ["fish", "ant"], "regions": [], "part": "train"},
+        {"task": 2, "labels": ["crab"], "regions": [box], "part": "holdout"},
     ]
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

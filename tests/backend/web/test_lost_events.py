@@ -24,7 +24,7 @@ from rq.serializers import JSONSerializer
 from backend.images.open_store import open_media
 from backend.jobs import sync_annotations
 from backend.jobs.context import JobContext
-from backend.jobs.manifest import manifest_line
+from backend.jobs.manifest import ManifestLine, manifest_line
 from backend.jobs.model_cache import ModelCache
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
@@ -172,14 +172,14 @@ def live(site: Site, project: FakeProject, history: Sequence[Act], deliver: Deli
     work(site)
 
 
-Outcome = Callable[[Sequence[Act], Delivery, bool], tuple[list[Json], list[Json]]]
+Outcome = Callable[[Sequence[Act], Delivery, bool], tuple[list[LedgerRow], list[ManifestLine]]]
 
 
 @pytest.fixture
 def outcome(site: Site, context: JobContext, projects: dict[int, FakeProject]) -> Outcome:
     """The ledger, without our own clock, and the training set. What the ledger says is what the tasks say."""
 
-    def outcome(history: Sequence[Act], deliver: Delivery, full: bool) -> tuple[list[LedgerRow], list[Json]]:
+    def outcome(history: Sequence[Act], deliver: Delivery, full: bool) -> tuple[list[LedgerRow], list[ManifestLine]]:
         project = FakeProject(next(NUMBERS), tasks=3)
         projects[project.number] = project
         live(site, project, history, deliver, full)
@@ -225,4 +225,4 @@ def test_a_history_comes_out_as_it_should(outcome: Outcome) -> None:
     fates = [[region.fate for region in row.regions] for row in rows]
     assert [row.outcome for row in rows] == ["corrected", "corrected", "skipped"]
     assert fates == [["accepted", "deleted"], ["edited", "accepted"], []]
-    assert [(line["task"], line["labels"], len(line["regions"])) for line in lines] == [(3, ["crab"], 1)]
+    assert [(line.task, line.labels, len(line.regions)) for line in lines] == [(3, ("crab",), 1)]
