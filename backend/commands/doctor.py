@@ -28,7 +28,7 @@ def command(
     ] = None,
     backend_url: Annotated[
         str | None,
-        typer.Option("--backend-url", metavar="URL", help="Our address as Label Studio is to call it."),
+        typer.Option("--backend-url", metavar="URL", help="Boxstrap's address, as Label Studio calls it."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -15,7 +15,7 @@ SplitOption = Annotated[
 ]
 DeviceOption = Annotated[
     str | None,
-    typer.Option("--device", metavar="auto|cpu|cuda|cuda:N", help="Where to compute.", show_default="auto"),
+    typer.Option("--device", metavar="auto|cpu|cuda|cuda:N", help="Device to compute on.", show_default="auto"),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `boxstrap train` wrote.")]
 ImagesArgument = Annotated[

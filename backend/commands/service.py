@@ -28,7 +28,7 @@ PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen o
 
 
 def serve(host: HostOption = None, port: PortOption = None) -> None:
-    """Answer Label Studio. Needs Redis; the work is done by workers."""
+    """Run the web server that Label Studio calls. Needs Redis, and workers for trainings and predictions."""
     import uvicorn
 
     from backend.wiring import build_app

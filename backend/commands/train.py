@@ -55,7 +55,7 @@ def command(
         typer.Option(
             metavar="NAME",
             callback=one_of(METHODS),
-            help=f"How to learn: {', '.join(METHODS)}.",
+            help=f"Localization method: {', '.join(METHODS)}.",
             show_default="boxstrap",
         ),
     ] = None,
@@ -64,7 +64,7 @@ def command(
         typer.Option(
             metavar="NAME",
             callback=one_of(BACKBONES),
-            help=f"The network underneath: {', '.join(BACKBONES)}. tiny needs no pretrained weights.",
+            help=f"Backbone network: {', '.join(BACKBONES)}. tiny needs no pretrained weights.",
             show_default="mobilenet_v2",
         ),
     ] = None,
@@ -72,20 +72,20 @@ def command(
         int | None,
         typer.Option(min=1, metavar="N", help="Epochs, all stages together.", show_default="the method's own"),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(metavar="M", help="How long to train; excludes --epochs.")] = None,
+    minutes: Annotated[float | None, typer.Option(metavar="M", help="Minutes to train; excludes --epochs.")] = None,
     backgrounds: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Pictures that show none of the classes.")
     ] = None,
     boxes_per_class: Annotated[
         str, typer.Option(metavar="N|all", help="Learn from the boxes and masks of so many pictures a class.")
     ] = "0",
-    seed: Annotated[int | None, typer.Option(metavar="S", help="Decides what is random.", show_default="0")] = None,
+    seed: Annotated[int | None, typer.Option(metavar="S", help="Random seed.", show_default="0")] = None,
     device: DeviceOption = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Images a step.", show_default="32")
+        int | None, typer.Option(min=1, metavar="N", help="Images in a batch.", show_default="32")
     ] = None,
     side: Annotated[
-        int | None, typer.Option(metavar="N", help="Side in pixels that pictures are trained at.", show_default="224")
+        int | None, typer.Option(metavar="N", help="Side in pixels that images are resized to.", show_default="224")
     ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in MODEL.")] = False,
