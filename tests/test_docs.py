@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import wsol_core
 from backend.cli import app
 from docs.settings import PAGE, page
 from tests.test_architecture import BACKEND_FLOORS, WSOL_CORE_FLOORS
@@ -33,6 +34,11 @@ def test_every_command_that_a_page_names_exists(name: str) -> None:
 def test_every_file_that_a_page_links_to_is_there(name: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text(encoding="utf-8"))
     assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
+
+
+def test_what_the_readme_uses_of_the_library_is_public() -> None:
+    used = set(re.findall(r"wsol_core\.(\w+)", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert {"fit", "Predictor"} <= used <= set(wsol_core.__all__)
 
 
 @pytest.mark.parametrize(("package", "floors"), [("wsol_core", WSOL_CORE_FLOORS), ("backend", BACKEND_FLOORS)])
