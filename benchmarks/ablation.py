@@ -157,8 +157,8 @@ class Stop:
 
     def watch(self, progress: Progress) -> None:
         """Hears of every step."""
-        left = {From.LOCALIZE: ("classify", 0), From.END: ("localize", 1)}.get(self.until)
-        self.reached = left == (progress.stage, progress.steps - progress.step)
+        left: dict[From | None, tuple[str, int]] = {From.LOCALIZE: ("classify", 0), From.END: ("localize", 1)}
+        self.reached = left.get(self.until) == (progress.stage, progress.steps - progress.step)
 
 
 def compare(bench: Bench, constants: Iterable[Constant], prompted: bool) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 
 from wsol_core.data.images import open_mask
 from wsol_core.evaluation.evaluate import evaluate
-from wsol_core.evaluation.pixel_metrics import mask_iou
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.predictor import Predictor
+from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.masks import mask_iou
 from wsol_core.records import BoolMask, CorrectedRegion, Localization, Sample
 
 NAMES = {
@@ -44,20 +45,14 @@ def measure(model: Path, held: Sequence[Sample]) -> dict[str, float]:
 
 def right(box: Sequence[float], truth: Sequence[Sequence[float]]) -> bool:
     """Whether the box meets one of the true ones at IoU 0.5."""
-    return any(overlap(box, true) >= 0.5 for true in truth)
-
-
-def overlap(a: Sequence[float], b: Sequence[float]) -> float:
-    """IoU of two boxes, x1 and y1 exclusive."""
-    sides = [max(0.0, min(a[axis + 2], b[axis + 2]) - max(a[axis], b[axis])) for axis in (0, 1)]
-    shared = sides[0] * sides[1]
-    return shared / (sum((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b)) - shared)
+    return bool((box_iou(np.array([box]), np.array(truth), inclusive=False) >= 0.5).any())
 
 
 def measure_prompts(model: Path, held: Sequence[Sample]) -> dict[str, float]:
     """Mean mask IoU of what is found in slightly moved true boxes, and under clicks on objects."""
     predictor = Predictor.open(model)
-    boxes, points = [], []
+    boxes: list[float] = []
+    points: list[float] = []
     for sample, region, mask in masked_regions(held):
         moved = BoxPrompt(moved_box(region, sample.file))
         distance = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 5)

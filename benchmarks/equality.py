@@ -80,7 +80,7 @@ def content(path: Path) -> object:
     if not path.is_file():
         return None
     if path.name == "model.safetensors":
-        tensors = dict(safetensors.deserialize(path.read_bytes()))
+        tensors = dict(safetensors.deserialize(path.read_bytes()))  # type: ignore[no-untyped-call]
         return {RENAMED.get(name, name): tensor for name, tensor in tensors.items()}
     if path.name == "model.json":
         card = json.loads(path.read_text(encoding="utf-8"))

@@ -103,6 +103,7 @@ def draw_pictures(folder: Path, count: int) -> list[Path]:
     paths = sorted((folder / "images").glob("*/*.jpg"))
     for path in paths:
         picture = cv2.imread(str(path))
+        assert picture is not None
         cv2.imwrite(str(path), cv2.resize(picture, (800, 600), interpolation=cv2.INTER_CUBIC))
     return paths
 

@@ -152,8 +152,8 @@ class SimulatedProject:
         begin = time.monotonic()
         test = self._measure(version)
         seconds = {"all": sum(seconds.values()), **seconds, "measuring": time.monotonic() - begin}
-        gate = self._models.facts(str(self.number), version).get("gate")
-        live = "yes" if self._live == version else "no"
+        decision = self._models.facts(str(self.number), version).gate
+        gate, live = decision and decision.to_dict(), "yes" if self._live == version else "no"
         row = {"version": version, "live": live, "gate": gate, "work": work, "corrections_so_far": self._corrections}
         return {**row, "test": test, "seconds": seconds}
 

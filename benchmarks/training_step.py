@@ -40,7 +40,7 @@ def main() -> None:
     def stock_step() -> None:
         with autocast(device, dtype):
             logits = stock(batch.images)
-        F.cross_entropy(logits.float(), batch.target).backward()
+        F.cross_entropy(logits.float(), batch.target).backward()  # type: ignore[no-untyped-call]
         stock.zero_grad(set_to_none=True)
 
     print(f"{machine()}, {arguments.backbone}, batch {arguments.batch} at {SIDE_PX} px, {dtype}")
@@ -49,9 +49,8 @@ def main() -> None:
     base = seconds(stock_step)
     print(f"| stock backbone | {arguments.batch / base:.0f} | 1.00 | |")
     for name in METHODS:
-        method = build_method(name, arguments.backbone, CLASSES, multi_label=False).to(
-            device, memory_format=torch.channels_last
-        )
+        method = build_method(name, arguments.backbone, CLASSES, multi_label=False)
+        method = method.to(device).to(memory_format=torch.channels_last)
         own = seconds(lambda method=method: plain_step(method, batch, device, dtype))  # type: ignore[misc]
         for stage in method.stages:
             spent = seconds(stage_step(method, stage, batch, device, dtype))
@@ -77,7 +76,7 @@ def stage_step(method: WsolMethod, stage: str, batch: Batch, device: torch.devic
     def step() -> None:
         with autocast(device, dtype):
             terms = method.training_step(batch, stage, LATE)
-        torch.stack([term.float() for term in terms.values()]).sum().backward()
+        torch.stack([term.float() for term in terms.values()]).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 

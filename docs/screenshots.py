@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from demo.project import DemoProject, label_config
 
 OUT = Path(__file__).parent
 LABEL_STUDIO, BOXSTRAP = "http://127.0.0.1:8080", "http://127.0.0.1:9090"
-SIZE = {"width": 1280, "height": 800}
+SIZE: ViewportSize = {"width": 1280, "height": 800}
 
 
 def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:

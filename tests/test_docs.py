@@ -14,7 +14,7 @@ from docs.settings import PAGE, page
 from tests.test_architecture import BACKEND_FLOORS, WSOL_CORE_FLOORS
 
 ROOT = Path(__file__).resolve().parent.parent
-OUTSIDE_DOCS = ("README.md", "CHANGELOG.md", "docker/README.md", "benchmarks/README.md")
+OUTSIDE_DOCS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docker/README.md", "benchmarks/README.md")
 PAGES = [*OUTSIDE_DOCS, *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").glob("*.md")))]
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
