@@ -1,6 +1,6 @@
 """Two models compared image by image on corrected images: what each found, and whether the new one is worse.
 
-Arrays in, numbers out: which images, and what a verdict leads to, is the caller's business. Torch-free.
+Arrays in, numbers out; torch-free. Which images are compared, and what follows, is up to callers.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,13 @@ LOW_SHARE, HIGH_SHARE = 0.05, 0.95  # ends of the interval
 MEASURES = ("box_iou", "mask_iou", "edits")
 _WORDS = {"box_iou": "box IoU", "mask_iou": "mask IoU", "edits": "edits an image"}
 
-Verdict = Literal["better", "same", "worse"]
+
+class ComparisonResult(StrEnum):
+    """What a measure says of the new model; SAME where its interval holds 0."""
+
+    BETTER = "better"
+    SAME = "same"
+    WORSE = "worse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ class Measure:
     difference: float
     low: float
     high: float
-    verdict: Verdict
+    result: ComparisonResult
 
     def to_dict(self) -> dict[str, float]:
         """The numbers."""
@@ -79,7 +85,7 @@ class Comparison:
         Those that are surely worse. Where none is surely better either, means decide: IoUs of boxes and masks that lost
         more than 0.01 together, and more than 0.2 edits an image; few images say no more.
         """
-        surely = tuple(name for name, measure in self.measures.items() if measure.verdict == "worse")
+        surely = tuple(name for name, measure in self.measures.items() if measure.result is ComparisonResult.WORSE)
         if surely or self._surely_better:
             return surely
         changes = {name: measure.difference for name, measure in self.measures.items()}
@@ -95,7 +101,7 @@ class Comparison:
 
     @property
     def sentence(self) -> str:
-        """The verdict with its figures, for people."""
+        """What the comparison says with its figures, for people."""
         worse, better = [_WORDS[name] for name in self.worse], self._surely_better
         kind = f"worse in {' and '.join(worse)}" if worse else "better" if better else "not worse"
         figures = ", ".join(_figures(name, measure) for name, measure in self.measures.items())
@@ -108,7 +114,7 @@ class Comparison:
 
     @property
     def _surely_better(self) -> bool:
-        return any(measure.verdict == "better" for measure in self.measures.values())
+        return any(measure.result is ComparisonResult.BETTER for measure in self.measures.values())
 
 
 def _figures(name: str, measure: Measure) -> str:
@@ -195,11 +201,11 @@ def _measure(name: str, live: NDArray[np.float64], new: NDArray[np.float64], see
     means = resampled_means(differences, seed)
     low, high = (float(value) for value in np.quantile(means, (LOW_SHARE, HIGH_SHARE)))
     mean = float(differences.mean())
-    up: Verdict
-    down: Verdict
-    up, down = ("worse", "better") if name == "edits" else ("better", "worse")
-    verdict: Verdict = up if low > 0 else down if high < 0 else "same"
-    return Measure(float(live.mean()), float(new.mean()), mean, low, high, verdict)
+    up, down = ComparisonResult.BETTER, ComparisonResult.WORSE
+    if name == "edits":
+        up, down = down, up
+    result = up if low > 0 else down if high < 0 else ComparisonResult.SAME
+    return Measure(float(live.mean()), float(new.mean()), mean, low, high, result)
 
 
 def resampled_means(values: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

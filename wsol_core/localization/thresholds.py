@@ -1,7 +1,7 @@
 """Choose at which value of a map its mask begins, without boxes and with them, and calibrate region scores.
 
 Every map here is final: 224 x 224 (or any size), min-max normalised. A pixel is object where map > threshold.
-Which images are used is the caller's choice; torch-free.
+Torch-free. See training/calibration.py for which images are used.
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ def otsu_threshold(counts: NDArray[np.generic]) -> float | None:
     """Otsu's threshold in (0, 1) for counts (BINS,) of equal bins over [0, 1]; None where one bin holds everything.
 
     With w the share and m the mean of the pixels below: maximises (m_all w - m w)^2 / (w (1 - w)); halfway between
-    the ends of a flat maximum, as an empty gap between two kinds has.
+    the ends of a flat maximum, as an empty gap between two kinds has. OpenCV's THRESH_OTSU takes the lower end of such
+    a gap, where the background itself lies, and answers 0 where there is only one value.
     """
     weights = np.asarray(counts, np.float64) / max(1.0, float(np.sum(counts)))
     centres = (np.arange(len(weights)) + 0.5) / len(weights)

@@ -112,7 +112,7 @@ def test_a_mask_that_is_empty_in_the_box_says_nothing(tmp_path: Path) -> None:
 def test_the_same_scores_are_neither_better_nor_worse() -> None:
     same = scores(0.2, 0.9, 0.7)
     result = compare(same, same)
-    assert {measure.verdict for measure in result.measures.values()} == {"same"}
+    assert {measure.result for measure in result.measures.values()} == {"same"}
     assert result.passed and result.images == 3
     assert result.to_dict()["box_iou"] == pytest.approx({"live": 0.6, "new": 0.6, "difference": 0, "low": 0, "high": 0})
     assert "mask_iou" not in result.measures
@@ -122,8 +122,8 @@ def test_the_same_scores_are_neither_better_nor_worse() -> None:
 def test_a_gain_in_every_image_is_better_and_a_loss_worse() -> None:
     low, high = scores(0.5, 0.6, 0.4, edits=2, mask=0.5), scores(0.6, 0.8, 0.5, edits=1, mask=0.7)
     gain, loss = compare(low, high), compare(high, low)
-    assert [measure.verdict for measure in gain.measures.values()] == ["better"] * 3
-    assert [measure.verdict for measure in loss.measures.values()] == ["worse"] * 3
+    assert [measure.result for measure in gain.measures.values()] == ["better"] * 3
+    assert [measure.result for measure in loss.measures.values()] == ["worse"] * 3
     assert gain.passed and not loss.passed
     assert gain.sentence == (
         "On 3 corrected images the new version is better: box IoU 0.633 after 0.500 (+0.133, +0.100 to +0.167), "
@@ -137,21 +137,19 @@ def test_an_uncertain_loss_speaks_against_from_the_margin_on() -> None:
     live = scores(*[0.5] * 20)
     small = compare(live, scores(*[0.9, 0.1] * 9, 0.5, 0.4))  # -0.005 in the mean
     large = compare(live, scores(*[0.9, 0.1] * 9, 0.5, 0.1))  # -0.02 in the mean
-    assert small.measures["box_iou"].verdict == large.measures["box_iou"].verdict == "same"
+    assert small.measures["box_iou"].result == large.measures["box_iou"].result == "same"
     assert (small.worse, large.worse) == ((), ("box_iou",))
     more = [ImageScore(0.5, None, 1 + (-1) ** i) for i in range(15)] + [ImageScore(0.5, None, 2)] * 5
     edits = compare(scores(*[0.5] * 20, edits=1), more)
     assert edits.measures["edits"].difference == pytest.approx(0.3)
-    assert (edits.measures["edits"].verdict, edits.worse) == ("same", ("edits",))
+    assert (edits.measures["edits"].result, edits.worse) == ("same", ("edits",))
 
 
 def test_where_nothing_is_sure_boxes_and_masks_count_together() -> None:
     live = [ImageScore(0.5, 0.5, 1)] * 20
     mixed = [ImageScore(0.9 if i % 2 else 0.06, 0.94 if i % 2 else 0.1, 1) for i in range(20)]
     result = compare(live, mixed)
-    assert {name: measure.verdict for name, measure in result.measures.items()} == dict.fromkeys(
-        result.measures, "same"
-    )
+    assert {name: measure.result for name, measure in result.measures.items()} == dict.fromkeys(result.measures, "same")
     assert result.measures["box_iou"].difference == pytest.approx(-0.02)
     assert result.measures["mask_iou"].difference == pytest.approx(0.02)
     assert result.passed and "is not worse" in result.sentence
@@ -161,7 +159,7 @@ def test_a_sure_gain_outweighs_an_uncertain_loss() -> None:
     live = [ImageScore(0.5, 0.5, 1)] * 20
     new = [ImageScore(0.6, 0.9 if i % 2 else 0.0, 1) for i in range(20)]
     result = compare(live, new)
-    assert (result.measures["mask_iou"].difference, result.measures["mask_iou"].verdict) == (
+    assert (result.measures["mask_iou"].difference, result.measures["mask_iou"].result) == (
         pytest.approx(-0.05),
         "same",
     )
@@ -169,7 +167,7 @@ def test_a_sure_gain_outweighs_an_uncertain_loss() -> None:
 
 
 def test_a_sure_loss_within_the_margin_is_worse_all_the_same() -> None:
-    assert compare(scores(*[0.5] * 9), scores(*[0.495] * 9)).measures["box_iou"].verdict == "worse"
+    assert compare(scores(*[0.5] * 9), scores(*[0.495] * 9)).measures["box_iou"].result == "worse"
 
 
 def test_the_interval_is_that_of_the_bootstrap() -> None:
@@ -216,5 +214,5 @@ def test_to_exchange_the_models_mirrors_every_difference(pairs: list[tuple[Image
         assert (other.difference, other.low, other.high) == pytest.approx(
             (-measure.difference, -measure.high, -measure.low), abs=1e-9
         )
-        assert {measure.verdict, other.verdict} != {"better"}
+        assert {measure.result, other.result} != {"better"}
     assert isinstance(back, Comparison)
