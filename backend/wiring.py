@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from fastapi import FastAPI
 
 from backend.images.image_store import ImageStore
-from backend.images.open_store import open_media
 from backend.queueing.connection import QUICKLY_S, connect
 from backend.queueing.janitor import Janitor
 from backend.queueing.queue import JobQueue
@@ -41,7 +40,7 @@ class Parts:
 def build(settings: Settings) -> Parts:
     """Nothing is connected to before it is needed."""
     stores, queue = open_stores(settings), JobQueue(connect(settings, QUICKLY_S), connect(settings))
-    media = open_media(settings, None)  # only for pictures that come inside of tasks
+    media = ImageStore.from_settings(settings, None)  # only for pictures that come inside of tasks
     projects, training = ProjectService(settings, stores, queue), TrainingService(settings, stores, queue)
     services = Services(
         projects,

@@ -9,6 +9,9 @@ from wsol_core.errors import ConfigError
 from wsol_core.registry import BACKBONES, check_backbone, check_method
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+# Of any image or mask that is read. Pillow refuses larger ones as decompression bombs; with the limit here, our message
+# comes first.
+MAX_IMAGE_PIXELS = 178_956_970
 
 
 @dataclass(frozen=True, slots=True)

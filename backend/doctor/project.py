@@ -13,7 +13,7 @@ from typing import Any
 
 from backend.doctor.checks import Finding, State, failed, ok, warning
 from backend.errors import ImageError, LabelStudioError
-from backend.images.open_store import open_media
+from backend.images.image_store import ImageStore
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import USUAL_KEYS, given_labels, image_reference
@@ -173,7 +173,11 @@ def picture(view: ProjectView) -> Finding:
     with tempfile.TemporaryDirectory(prefix="boxstrap-doctor-") as folder:
         rules = replace(view.settings, home=Path(folder), image_timeout_s=min(view.settings.image_timeout_s, PICTURE_S))
         try:
-            size = open_media(rules, view.client).fetch(image_reference(task, config), view.id, task["id"]).stat()
+            size = (
+                ImageStore.from_settings(rules, view.client)
+                .fetch(image_reference(task, config), view.id, task["id"])
+                .stat()
+            )
         except ImageError as error:
             return Finding(State.FAILED, f"task {task['id']}: {error}")
     return ok(f"task {task['id']}: {size.st_size / 1e3:,.0f} kB")

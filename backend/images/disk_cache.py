@@ -1,7 +1,7 @@
-"""The cache of pictures on disk, for several processes, and the check that a file is a picture.
+"""Keep pictures on disk for several processes, and check that a file is a picture.
 
 A file that was asked for within the last KEEP_S seconds is never removed, so whoever asked has that long to open it;
-the cache may be larger than its limit by as much. Where the pictures come from is the business of `media`.
+the cache may be larger than its limit by as much. See image_store.py for where the pictures come from.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMATS = frozenset(
 )
 
 
-class PictureFiles:
+class DiskCache:
     """Picture files below `folder`, one folder a project, at most about `max_bytes` in all.
 
     The time of a file's last change is the time of its last use: the least recently used go first, until 90% are left.

@@ -1,6 +1,6 @@
 """Fetch the pictures that tasks refer to, into files. The only place that follows an address from task data.
 
-Which addresses are allowed stands in `addresses`, the files' cache in `picture_files`.
+See url_guard.py for which addresses are allowed, and disk_cache.py for the files.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, Self
 from urllib.parse import unquote
 
 import httpcore
 import httpx
 
 from backend.errors import ImageError, ImageNotNowError, LabelStudioError, UnreachableError
-from backend.images.disk_cache import PictureFiles
+from backend.images.disk_cache import DiskCache
 from backend.images.url_guard import AllowedHosts, CheckedNetwork, LabelStudioSite, Resolver, parse_url, resolve
+from backend.settings import Settings
+from wsol_core.config import MAX_IMAGE_PIXELS
 
+MB, GB = 2**20, 2**30
 MAX_REDIRECTS = 5
 PAUSES_S = (0.3, 1.0)  # before the second and the third attempt
 CLOUD_SCHEMES = ("s3://", "gs://", "azure-blob://")
@@ -47,7 +50,7 @@ class LabelStudioAccess(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class MediaRules:
+class ImageRules:
     """What a picture may be. `timeout_s` is for one attempt from start to end, redirects included."""
 
     max_bytes: int
@@ -62,14 +65,14 @@ class ImageStore:
     def __init__(
         self,
         folder: Path,
-        rules: MediaRules,
+        rules: ImageRules,
         max_cache_bytes: int,
         label_studio: LabelStudioAccess | None,
         *,
         sleep: Callable[[float], None] = time.sleep,
         resolver: Resolver = resolve,
     ) -> None:
-        self._files = PictureFiles(folder, max_cache_bytes)
+        self._cache = DiskCache(folder, max_cache_bytes)
         self._rules = rules
         self._label_studio = label_studio
         self._site = LabelStudioSite(label_studio.base_url) if label_studio else None
@@ -77,8 +80,19 @@ class ImageStore:
         self._sleep = sleep
         self._tls = httpx.create_ssl_context()
 
+    @classmethod
+    def from_settings(cls, settings: Settings, label_studio: LabelStudioAccess | None) -> Self:
+        """The store that all processes of one installation share."""
+        rules = ImageRules(
+            max_bytes=settings.image_max_mb * MB,
+            max_pixels=min(settings.image_max_megapixels * 1_000_000, MAX_IMAGE_PIXELS),
+            timeout_s=settings.image_timeout_s,
+            private_hosts=settings.image_hosts,
+        )
+        return cls(settings.home / "pictures", rules, int(settings.image_cache_gb * GB), label_studio)
+
     def fetch(self, reference: str, project_id: str, task_id: int | None) -> Path:
-        """The picture's file in the cache; whoever asks has to open it within `picture_files.KEEP_S` seconds.
+        """The picture's file in the cache; whoever asks has to open it within `disk_cache.KEEP_S` seconds.
 
         `reference` is what stands in the task's data: a path of Label Studio, an http(s) URL, an s3://, gs:// or
         azure-blob:// URI (which needs `task_id`), or a data: URI. ImageError if the picture cannot be used,
@@ -86,17 +100,17 @@ class ImageStore:
         """
         base_url = self._label_studio.base_url if self._label_studio else ""
         key = hashlib.sha256(f"{base_url}\n{reference}".encode(errors="surrogatepass")).hexdigest()
-        if found := self._files.find(project_id, key):
+        if found := self._cache.find(project_id, key):
             return found
         try:
-            return self._files.add(project_id, key, self._writer(reference, task_id), self._rules.max_pixels)
+            return self._cache.add(project_id, key, self._writer(reference, task_id), self._rules.max_pixels)
         except (ImageNotNowError, UnreachableError) as error:
             raise ImageNotNowError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
         except (ImageError, LabelStudioError) as error:
             raise ImageError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
 
     def _writer(self, reference: str, task_id: int | None) -> Callable[[IO[bytes]], object]:
-        """What writes the picture into a file. Like all below, its errors do not name the picture; `fetch` does."""
+        """A function that writes the picture into a file. Errors of all below do not name the picture; `fetch` does."""
         if reference.startswith("data:"):
             content = self._decode(reference)
             return lambda file: file.write(content)

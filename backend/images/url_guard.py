@@ -1,7 +1,9 @@
-"""Which addresses pictures may be fetched from, and which of them get Label Studio's token.
+"""Decide which addresses pictures may be fetched from, and which of them get Label Studio's token.
 
-Task data comes from people whom the operator need not trust, so an address in it must not lead into the intranet. What
-is fetched, and what becomes of it, is the business of `media`. Errors here name no picture; `media` adds it.
+Task data comes from people whom the operator need not trust, so an address in it must not lead into the intranet.
+Errors here name no picture; image_store.py adds it. Our own code, since a check before a URL is handed to an HTTP
+client is no protection: the client resolves the name again, and may be told another address. Here the address that was
+checked is the one connected to.
 """
 
 from __future__ import annotations

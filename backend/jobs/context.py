@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from backend.errors import LabelStudioError
 from backend.images.image_store import ImageStore
-from backend.images.open_store import open_media
 from backend.jobs.model_cache import ModelCache
 from backend.labelstudio.client import LabelStudioClient
 from backend.queueing.connection import connect
@@ -50,7 +49,7 @@ def job_context() -> JobContext:
         settings=settings,
         stores=open_stores(settings),
         queue=JobQueue(connect(settings)),
-        media=open_media(settings, client),
+        media=ImageStore.from_settings(settings, client),
         models=ModelCache(settings.model_cache_mb * MB, settings.device),
         client=client,
     )

@@ -1,9 +1,10 @@
-"""Label Studio's brush RLE, both ways: a list of bytes that holds the RGBA picture of a mask as runs.
+"""Write and read Label Studio's brush RLE: a list of bytes that holds the RGBA picture of a mask as runs.
 
 The stream is thi.ng's rle-pack: 32 bits for the number of values; 5 for their size in bits, less one; 4 x 4 for the
 sizes of a run's length, less one; then records. A record has 1 bit (one value for all of the run, or each its own),
 2 bits (which size the length has), the length less one, the value or values. Zeros fill the last byte.
-What a mask may cost and how a costly one is made plain is in mask_budget.py.
+What a mask may cost and how a costly one is made plain is in mask_budget.py. Our own code, since the SDK's goes through
+a string of all bits, and decodes whatever size the data claims.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.errors import RequestError
+from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.records import BoolMask
 
-MAX_PIXELS = 178_956_970  # as of pictures; a mask that claims more is not decoded
 OPAQUE = 128  # alpha from here on is mask: the soft edge of a drawn stroke is cut at its middle
 
 _CHANNELS = 4
@@ -54,7 +55,7 @@ def decode_mask(rle: Sequence[int], size_wh: tuple[int, int]) -> BoolMask:
     the length of the RLE, the memory by the picture's size.
     """
     data, (width, height) = _as_bytes(rle), size_wh
-    if not (width > 0 and height > 0 and width * height <= MAX_PIXELS):
+    if not (width > 0 and height > 0 and width * height <= MAX_IMAGE_PIXELS):
         raise RequestError(f"A brush mask cannot have {width} x {height} pixels. Correct the region's original size.")
     bits = _Bits(data)
     count, value_bits = bits.read(32), bits.read(5) + 1

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from backend.labelstudio.brush_rle import MAX_PIXELS
 from backend.labelstudio.label_config import RECTANGLE, LabelConfig
 from backend.labelstudio.region_shapes import box_of, label_of, mask_of, size_of
 from backend.labelstudio.reviews import match_annotation
 from backend.storage.ledger_rows import RegionFate
+from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.records import BoolMask, BoxXyxy
 
 HELD_OUT = 0.2  # share of the corrected tasks
@@ -78,7 +78,7 @@ def _objects(regions: Sequence[Mapping[str, Any]], config: LabelConfig) -> Itera
     size_wh = size_of(regions[0])
     for region in regions:
         label = label_of(region, config)
-        if label is None or size_of(region) != size_wh or size_wh[0] * size_wh[1] > MAX_PIXELS:
+        if label is None or size_of(region) != size_wh or size_wh[0] * size_wh[1] > MAX_IMAGE_PIXELS:
             continue
         if region.get("type") == RECTANGLE:
             if (box := box_of(region)) is not None:

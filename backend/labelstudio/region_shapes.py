@@ -18,8 +18,9 @@ import numpy as np
 from PIL import Image
 
 from backend.errors import RequestError
-from backend.labelstudio.brush_rle import MAX_PIXELS, OPAQUE, decode_mask
+from backend.labelstudio.brush_rle import OPAQUE, decode_mask
 from backend.labelstudio.label_config import BITMASK, BRUSH, POLYGON, RECTANGLE, LabelConfig
+from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.records import BoolMask, BoxXyxy
 
 # The origins of what an editor took over from a prediction: nobody, or somebody, changed it.
@@ -69,7 +70,7 @@ def box_of(region: Json) -> BoxXyxy | None:
 def mask_of(region: Json) -> BoolMask | None:
     """The mask (H, W) of a brush, a bitmask or a polygon in the whole picture; None where it cannot be read."""
     value, kind, size_wh = region["value"], region.get("type"), size_of(region)
-    if size_wh[0] * size_wh[1] > MAX_PIXELS:
+    if size_wh[0] * size_wh[1] > MAX_IMAGE_PIXELS:
         return None
     try:
         if kind == BRUSH:

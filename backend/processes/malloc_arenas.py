@@ -1,18 +1,18 @@
-"""How many heaps a process with many threads has. glibc only; elsewhere nothing happens."""
+"""Limit how many malloc arenas a process with many threads has. glibc only; elsewhere nothing happens."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-HEAPS = 2
+MAX_ARENAS = 2
 _M_ARENA_MAX = -8  # of malloc.h
 
 
 def limit_malloc_arenas() -> None:
-    """Has all threads started from now on share two heaps.
+    """Have all threads started from now on share two arenas.
 
-    glibc gives threads heaps of their own, up to eight a core, and each keeps what the largest answer in it needed.
+    glibc gives threads arenas of their own, up to eight a core, and each keeps what the largest answer in it needed.
     """
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-        mallopt(_M_ARENA_MAX, HEAPS)
+        mallopt(_M_ARENA_MAX, MAX_ARENAS)

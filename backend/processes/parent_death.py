@@ -1,4 +1,4 @@
-"""Processes that do not outlive the one that started them. Linux only; elsewhere nothing happens."""
+"""Have a process end with the one that started it. Linux only; elsewhere nothing happens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(parent: int | None, number: signal.Signals) -> None:
-    """In a process that `parent` has just forked: it gets the signal when the thread that forked it ends."""
+    """Have this process, just forked by `parent`, get the signal when the thread that forked it ends."""
     if _LIBC is None:
         return
     _LIBC.prctl(_PR_SET_PDEATHSIG, number)

@@ -28,7 +28,7 @@ def find_server() -> Path:
 
 
 def server_command(home: Path) -> list[str]:
-    """What starts the server; every write is in its append-only file before it is answered."""
+    """The command that starts the server; every write is in its append-only file before it is answered."""
     path = socket_path(home)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.parent.chmod(0o700)

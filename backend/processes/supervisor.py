@@ -1,4 +1,8 @@
-"""`boxstrap up`: the processes of one machine, started together, restarted when they die, stopped together."""
+"""`boxstrap up`: the processes of one machine, started together, restarted when they die, stopped together.
+
+Our own code, since the order matters: each process is started when the one before does its work (a Redis that answers,
+a web server that is healthy), and they are stopped the other way round.
+"""
 
 from __future__ import annotations
 
@@ -99,9 +103,9 @@ class Supervisor:
         child.process = subprocess.Popen(
             list(child.command),
             stdin=subprocess.DEVNULL,
-            # A Ctrl-C on the terminal is for us alone; we pass it on in order.
+            # A Ctrl-C on the terminal reaches this process alone, which ends its children in order.
             start_new_session=True,
-            # So that, after a kill -9 of ours, no second Redis comes up beside the first.
+            # So that, after a kill -9 of this process, no second Redis comes up beside the first.
             preexec_fn=functools.partial(die_with_parent, os.getpid(), signal.SIGTERM),
         )
         child.started_s = time.monotonic()

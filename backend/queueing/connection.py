@@ -1,4 +1,4 @@
-"""The way to Redis or Valkey: the user's own, or the embedded one's socket. Starting that is redis_server.py's."""
+"""Connect to Redis or Valkey: the user's own, or the embedded one; see processes/redis_server.py for its start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def socket_path(home: Path) -> Path:
 
 
 def redis_url(settings: Settings) -> str:
-    """What every process of one installation connects to."""
+    """The address that every process of one installation connects to."""
     return settings.redis_url or f"unix://{socket_path(settings.home)}"
 
 

@@ -1,4 +1,4 @@
-"""A thread that does a round of work again and again in the background of a web process."""
+"""Do a round of work again and again, in a background thread of a web process."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from types import TracebackType
 
 
 class PeriodicThread(ABC):
-    """Between `start` and `stop`, or while it is entered."""
+    """Works between `start` and `stop`, or while it is entered. Subclasses write `_work`."""
 
     def __init__(self, name: str) -> None:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begins; once only."""
+        """Begin; once only."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends after the round that it is at, and waits for that, within reason."""
+        """End after the present round, and wait for that for at most five seconds."""
         self._done.set()
         self._thread.join(timeout=5)
 
@@ -33,4 +33,4 @@ class PeriodicThread(ABC):
 
     @abstractmethod
     def _work(self) -> None:
-        """PeriodicThread until `_done` is set."""
+        """Do rounds until `_done` is set."""

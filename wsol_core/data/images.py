@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.errors import DataError
 from wsol_core.ops.maps import resize
 
 RgbPixels = NDArray[np.uint8]  # (H, W, 3)
 
-MAX_PIXELS = 178_956_970  # Pillow refuses larger images as decompression bombs; so that our sentence says so first
 BEHIND_TRANSPARENCY = (128, 128, 128)  # neither a black nor a white drawing vanishes on it
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "RGBX"})
 
@@ -65,8 +65,10 @@ def _read(path: Path, name: str, min_side: int | None) -> tuple[RgbPixels, tuple
     try:
         with Image.open(path) as image:
             width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise DataError(f"{name} has {width} x {height} pixels, more than {MAX_PIXELS:,}; make it smaller.")
+            if width * height > MAX_IMAGE_PIXELS:
+                raise DataError(
+                    f"{name} has {width} x {height} pixels, more than {MAX_IMAGE_PIXELS:,}; make it smaller."
+                )
             if min_side is not None and image.format == "JPEG":
                 # Every JPEG mode but grey decodes into three channels or CMYK; draft leaves the mode alone for None.
                 image.draft(None, (min_side, min_side))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from backend.images.image_store import ImageStore, MediaRules
+from backend.images.image_store import ImageRules, ImageStore
 from tests.local_http import answering
 
 TOKEN = "Token 0123456789abcdef"
@@ -95,7 +95,7 @@ def stores(tmp_path: Path, label_studio: PictureServer) -> MakeStore:
         prefix: str = "",
         pauses: list[float] | None = None,
     ) -> ImageStore:
-        rules = MediaRules(max_bytes, max_pixels, timeout_s, private_hosts)
+        rules = ImageRules(max_bytes, max_pixels, timeout_s, private_hosts)
         sleep = ([] if pauses is None else pauses).append
         return ImageStore(tmp_path / "cache", rules, 1_000_000, Access(label_studio.url + prefix), sleep=sleep)
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from backend.errors import ImageError, ImageNotNowError
-from backend.images.disk_cache import PictureFiles, check_picture
+from backend.images.disk_cache import DiskCache, check_picture
 
 
 def noise(image_format: str, side_px: int = 64) -> bytes:
@@ -79,7 +79,7 @@ PICTURE = noise("BMP", 16)  # 822 bytes
 SIZE = len(PICTURE)
 
 
-def put(files: PictureFiles, key: str, age_s: float = 0, project: str = "7") -> Path:
+def put(files: DiskCache, key: str, age_s: float = 0, project: str = "7") -> Path:
     path = files.add(project, key, lambda file: file.write(PICTURE), 1000)
     used_at = time.time() - age_s
     os.utime(path, (used_at, used_at))
@@ -87,7 +87,7 @@ def put(files: PictureFiles, key: str, age_s: float = 0, project: str = "7") -> 
 
 
 def test_the_least_recently_used_files_go_when_the_limit_is_exceeded(tmp_path: Path) -> None:
-    files = PictureFiles(tmp_path, 10 * SIZE)
+    files = DiskCache(tmp_path, 10 * SIZE)
     paths = [put(files, f"key{age_s}", age_s, f"{age_s % 3}") for age_s in range(5000, 6000, 100)]
     assert all(path.exists() for path in paths)
     new = put(files, "new")
@@ -96,7 +96,7 @@ def test_the_least_recently_used_files_go_when_the_limit_is_exceeded(tmp_path: P
 
 
 def test_a_file_that_was_asked_for_stays(tmp_path: Path) -> None:
-    files = PictureFiles(tmp_path, 2 * SIZE)
+    files = DiskCache(tmp_path, 2 * SIZE)
     oldest, older = put(files, "oldest", 9000), put(files, "older", 8000)
     assert files.find("7", "oldest") == oldest
     put(files, "new")
@@ -104,24 +104,24 @@ def test_a_file_that_was_asked_for_stays(tmp_path: Path) -> None:
 
 
 def test_nothing_that_was_just_used_is_removed_even_above_the_limit(tmp_path: Path) -> None:
-    files = PictureFiles(tmp_path, SIZE)
+    files = DiskCache(tmp_path, SIZE)
     assert all(path.exists() for path in [put(files, f"key{index}") for index in range(5)])
 
 
 def test_files_of_an_earlier_process_count(tmp_path: Path) -> None:
-    old = [put(PictureFiles(tmp_path, 100 * SIZE), f"key{index}", 9000) for index in range(5)]
-    put(PictureFiles(tmp_path, 3 * SIZE), "new")
+    old = [put(DiskCache(tmp_path, 100 * SIZE), f"key{index}", 9000) for index in range(5)]
+    put(DiskCache(tmp_path, 3 * SIZE), "new")
     assert sum(path.exists() for path in old) == 1
 
 
 def test_a_picture_that_is_not_here_is_not_found(tmp_path: Path) -> None:
-    assert PictureFiles(tmp_path, 1000).find("7", "key") is None
+    assert DiskCache(tmp_path, 1000).find("7", "key") is None
 
 
 @pytest.mark.parametrize("project", ["../../etc", "..", ".", "", "7.171985", "a/b", "x" * 200])
 def test_a_project_name_that_is_no_plain_word_stays_inside_the_folder(project: str, tmp_path: Path) -> None:
     folder = tmp_path / "cache"
-    path = put(PictureFiles(folder, 10_000), "key", project=project)
+    path = put(DiskCache(folder, 10_000), "key", project=project)
     assert path.parent.parent == folder and path.parent.name.startswith("hashed-")
 
 
@@ -131,13 +131,13 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        PictureFiles(tmp_path, 1000).add("7", "key", fail, 1000)
+        DiskCache(tmp_path, 1000).add("7", "key", fail, 1000)
     assert list((tmp_path / "7").iterdir()) == []
 
 
 def test_a_disk_that_refuses_says_so(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file where the folder should be")
-    files = PictureFiles(tmp_path / "cache", 1000)
+    files = DiskCache(tmp_path / "cache", 1000)
     assert files.find("7", "key") is None
     with pytest.raises(ImageNotNowError, match=r"cannot be kept in .*IMAGE_CACHE_GB"):
         put(files, "key")

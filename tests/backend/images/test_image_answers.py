@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ImageError, ImageNotNowError, UnreachableError
-from backend.images.image_store import ImageStore, MediaRules
+from backend.images.image_store import ImageRules, ImageStore
 from tests.backend.images.media_servers import (
     Access,
     Answer,
@@ -68,7 +68,7 @@ def test_an_unreachable_token_may_get_better(tmp_path: Path, label_studio: Pictu
         def authorization(self) -> str:
             raise UnreachableError("Label Studio does not answer.")
 
-    store = ImageStore(tmp_path, MediaRules(1000, 1000, 1.0), 1000, Locked(label_studio.url))
+    store = ImageStore(tmp_path, ImageRules(1000, 1000, 1.0), 1000, Locked(label_studio.url))
     with pytest.raises(ImageNotNowError, match=r"Label Studio does not answer\.$"):
         store.fetch("/data/upload/7/a.png", "7", 1)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.errors import ImageError, ImageNotNowError
-from backend.images.image_store import ImageStore, MediaRules
+from backend.images.image_store import ImageRules, ImageStore
 from tests.backend.images.media_servers import (
     TOKEN,
     MakeStore,
@@ -171,7 +171,7 @@ def test_a_user_or_password_in_the_address_is_refused_and_not_shown(make_store: 
 
 
 def test_without_label_studio_its_paths_say_what_to_set(tmp_path: Path) -> None:
-    store = ImageStore(tmp_path, MediaRules(1000, 1000, 1.0), 1000, None)
+    store = ImageStore(tmp_path, ImageRules(1000, 1000, 1.0), 1000, None)
     with pytest.raises(ImageError, match="LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY"):
         store.fetch("/data/upload/7/a.png", "7", 1)
 

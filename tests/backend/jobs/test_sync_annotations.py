@@ -15,7 +15,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from backend.images.open_store import open_media
+from backend.images.image_store import ImageStore
 from backend.jobs import sync_annotations
 from backend.jobs.context import JobContext
 from backend.jobs.model_cache import ModelCache
@@ -61,7 +61,9 @@ def label_studio() -> Iterator[FakeProject]:
 @pytest.fixture
 def context(settings: Settings, stores: Stores, queue: JobQueue, label_studio: FakeProject) -> Iterator[JobContext]:
     with closing(LabelStudioClient(label_studio.url, label_studio.token)) as client:
-        yield JobContext(settings, stores, queue, open_media(settings, client), ModelCache(0, "cpu"), client)
+        yield JobContext(
+            settings, stores, queue, ImageStore.from_settings(settings, client), ModelCache(0, "cpu"), client
+        )
 
 
 def outcomes(stores: Stores) -> dict[int, str]:

@@ -1,17 +1,16 @@
-"""A process that keeps few heaps has few, however many threads allocate at the same time."""
+"""A process with limited arenas has few, however many threads allocate at the same time."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from backend.processes.malloc_arenas import HEAPS
+from backend.processes.malloc_arenas import MAX_ARENAS
+from tests.backend.support.real_services import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 ALLOCATING = """
 import ctypes, threading
 from backend.processes.malloc_arenas import limit_malloc_arenas
@@ -33,12 +32,12 @@ libc.fflush(None)
 """
 
 
-def heaps(call: str) -> int:
+def arenas(call: str) -> int:
     code = ALLOCATING.format(call=call)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return len(re.findall("<heap nr=", done.stdout))
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heaps")
-def test_few_heaps_are_kept() -> None:
-    assert heaps("limit_malloc_arenas()") <= HEAPS < heaps("")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's arenas")
+def test_few_arenas_are_kept() -> None:
+    assert arenas("limit_malloc_arenas()") <= MAX_ARENAS < arenas("")

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from backend.images.open_store import open_media
+from backend.images.image_store import ImageStore
 from backend.jobs import sync_annotations
 from backend.jobs.context import JobContext
 from backend.jobs.manifest import ManifestLine, manifest_line
@@ -142,7 +142,7 @@ def context(site: Site, projects: dict[int, FakeProject], monkeypatch: pytest.Mo
         projects[int("".join(numbers[0]))].answer(handler)
 
     with answering(answer) as url, closing(LabelStudioClient(url, FakeLabelStudio.token)) as client:
-        media, models = open_media(site.settings, client), ModelCache(0, "cpu")
+        media, models = ImageStore.from_settings(site.settings, client), ModelCache(0, "cpu")
         context = JobContext(site.settings, site.stores, site.queue, media, models, client)
         monkeypatch.setattr(sync_annotations, "job_context", lambda: context)
         yield context

@@ -141,7 +141,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_PIXELS", 99)
+    monkeypatch.setattr(images, "MAX_IMAGE_PIXELS", 99)
     path = saved(tmp_path, Image.new("RGB", (10, 10)))
     with pytest.raises(DataError, match="10 x 10 pixels, more than 99"):
         open_image(path)
