@@ -39,7 +39,7 @@ def work(rank: int, folder: str) -> None:
         checkpoint = load_checkpoint(Path(folder, "cut"))
         resumed = train(make_context(Path(folder, "cut"), peers=peers, source=source), checkpoint=checkpoint)
         torch.save(resumed, Path(folder, f"cut{rank}.pt"))
-        card = fit(CONFIG, draw(Path(folder), 12), CLASSES, Path(folder, "fitted"), distributed=here)
+        card = fit(CONFIG, draw(Path(folder), 12, boxed=True), CLASSES, Path(folder, "fitted"), distributed=here)
         Path(folder, f"card{rank}.json").write_text(json.dumps(card.to_dict()))
         answers = [peers.any(rank == 1), peers.any(False), peers.broadcast(f"said by {rank}")]
         other = torch.nn.Linear(2, 2)

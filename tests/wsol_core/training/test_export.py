@@ -24,7 +24,7 @@ from wsol_core.training.progress import Progress, TrainingHooks
 
 
 def test_a_disk_that_fills_up_at_the_very_end_costs_no_training(
-    tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, corrected_samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_file = Path.replace
 
@@ -35,10 +35,17 @@ def test_a_disk_that_fills_up_at_the_very_end_costs_no_training(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StorageError, match="No space left"):
-        fit(CONFIG, samples, CLASSES, tmp_path / "model")
+        fit(CONFIG, corrected_samples, CLASSES, tmp_path / "model")
     monkeypatch.undo()
     seen: list[Progress] = []
-    fit(CONFIG, samples, CLASSES, tmp_path / "model", resume=True, hooks=TrainingHooks(on_progress=seen.append))
+    fit(
+        CONFIG,
+        corrected_samples,
+        CLASSES,
+        tmp_path / "model",
+        resume=True,
+        hooks=TrainingHooks(on_progress=seen.append),
+    )
     assert seen == []
     assert (tmp_path / "model" / "model.json").is_file()
 

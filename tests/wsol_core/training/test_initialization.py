@@ -51,15 +51,15 @@ def test_a_resumed_method_is_told_how_it_began(samples: list[Sample], monkeypatc
 
 
 def test_a_training_goes_on_as_pretrained_without_the_weights_it_began_from(
-    tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, corrected_samples: list[Sample], caplog: pytest.LogCaptureFixture
 ) -> None:
     config = replace(CONFIG, backbone="mobilenet_v2", epochs=3)
     torch.manual_seed(0)
     torch.save(mobilenet_v2().state_dict(), tmp_path / "mobilenet_v2.pt")
-    fit(config, samples, CLASSES, tmp_path / "whole", weights_dir=tmp_path)
+    fit(config, corrected_samples, CLASSES, tmp_path / "whole", weights_dir=tmp_path)
     with pytest.raises(TrainingCancelled):
-        fit(config, samples, CLASSES, tmp_path / "cut", weights_dir=tmp_path, hooks=stop_after(4))
+        fit(config, corrected_samples, CLASSES, tmp_path / "cut", weights_dir=tmp_path, hooks=stop_after(4))
     (tmp_path / "mobilenet_v2.pt").unlink()
-    fit(config, samples, CLASSES, tmp_path / "cut", resume=True)
+    fit(config, corrected_samples, CLASSES, tmp_path / "cut", resume=True)
     assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
     assert "from scratch" not in caplog.text

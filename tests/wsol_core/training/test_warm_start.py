@@ -186,8 +186,8 @@ def test_a_model_that_does_not_fit_is_named(tmp_path: Path, fault: str, caplog: 
     assert f"does not begin with the weights of {tmp_path / 'model'}: " in caplog.text
 
 
-def test_without_a_model_that_fits_training_begins_as_ever(tmp_path: Path, samples: list[Sample]) -> None:
-    card = fit(CONFIG, samples, CLASSES, tmp_path / "second", warm_start=tmp_path / "missing")
+def test_without_a_model_that_fits_training_begins_as_ever(tmp_path: Path, corrected_samples: list[Sample]) -> None:
+    card = fit(CONFIG, corrected_samples, CLASSES, tmp_path / "second", warm_start=tmp_path / "missing")
     assert card.metrics["warm_start"] == 0.0
-    fit(CONFIG, samples, CLASSES, tmp_path / "without")
+    fit(CONFIG, corrected_samples, CLASSES, tmp_path / "without")
     assert same(weights(tmp_path / "second"), weights(tmp_path / "without"))
