@@ -1,4 +1,4 @@
-"""Replace files whole or not at all. Torch-free; what they hold is others' business."""
+"""Replace files whole or not at all. Torch-free."""
 
 from __future__ import annotations
 

@@ -25,8 +25,18 @@ NO_REGION, BOX_REGION, MASK_REGION = 0, 1, 2  # what is known about where an ima
 class CorrectedRegion:
     """What a person drew or confirmed: strong supervision.
 
-    `mask_path` names a single-channel image of the upright image's size, non-zero on the object, or is None
-    when only the box is known. Regions of one image may share a mask file; each uses the part inside its box.
+    Attributes:
+        label: The class of the object.
+        box_xyxy: (x0, y0, x1, y1) in pixels of the upright image, x1 and y1 exclusive.
+        mask_path: A single-channel image of the upright image's size, non-zero on the object; None where only the box
+            is known. Regions of one image may share a mask file; each uses the part inside its box.
+
+    Raises:
+        DataError: The box is empty or not finite.
+
+    Example:
+        >>> CorrectedRegion("crab", (10, 20, 110, 90)).mask_path is None
+        True
     """
 
     label: str
@@ -45,8 +55,16 @@ class CorrectedRegion:
 class Sample:
     """An image with its image-level labels and, where people corrected it, regions.
 
-    `file` is the name that outputs carry (relative to the data folder, with forward slashes).
-    `truth` holds regions for measuring only; the learner never reads it. `regions` is what the learner may use.
+    Attributes:
+        file: The name that outputs carry, relative to the data folder, with forward slashes.
+        path: Where the image lies; it is opened when it is needed.
+        labels: Its classes; the first is the one that epochs are judged by.
+        regions: What the learner may use of people's boxes and masks.
+        truth: Regions for measuring only; the learner never reads them.
+
+    Example:
+        >>> sample = Sample("crab/1.jpg", Path("images/crab/1.jpg"), ("crab",))
+        >>> corrected = replace(sample, regions=(CorrectedRegion("crab", (10, 20, 110, 90)),))
     """
 
     file: str
@@ -58,18 +76,43 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One localized object. `score` is in [0, 1]; `polygon` is the outline, (K, 2) xy pixels, K >= 3 or K == 0."""
+    """One localized object, in pixels of the upright image.
+
+    Attributes:
+        label: Its class.
+        box_xyxy: (x0, y0, x1, y1), x1 and y1 exclusive.
+        score: How likely a person would find the region right, in [0, 1]; calibrated where people corrected regions.
+        polygon: The outline, (K, 2) xy with K >= 3, or nothing; without holes.
+        mask: (H, W), True on this object.
+
+    Example:
+        >>> x0, y0, x1, y1 = map(round, region.box_xyxy)
+        >>> crop = pixels[y0:y1, x0:x1]
+    """
 
     label: str
     box_xyxy: BoxXyxy
     score: float
     polygon: tuple[tuple[float, float], ...]
-    mask: BoolMask  # (H, W) of the upright image; True on this object
+    mask: BoolMask
 
 
 @dataclass(frozen=True, slots=True)
 class Localization:
-    """Everything predicted for one image. `maps` holds the activation map (h, w) of each class that was asked for."""
+    """Everything predicted for one image.
+
+    Attributes:
+        file: The sample's name.
+        size_wh: (width, height) of the upright image, in pixels.
+        scores: Class -> probability, of all classes of the model.
+        regions: The objects found, class by class, the most certain first.
+        maps: Class -> activation map, (224, 224) in [0, 1]; empty unless maps were asked for.
+
+    Example:
+        >>> best = max(found.regions, key=lambda region: region.score, default=None)
+        >>> found.label, found.scores[found.label]
+        ('crab', 0.93)
+    """
 
     file: str
     size_wh: tuple[int, int]
@@ -85,7 +128,7 @@ class Localization:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What stands in a Localization's place for an image that could not be read; `reason` is a sentence."""
+    """What stands in a Localization's place for an image that could not be read; `reason` is a sentence for people."""
 
     file: str
     reason: str

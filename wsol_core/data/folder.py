@@ -33,7 +33,13 @@ SUFFIXES = frozenset(  # of the files that images.py reads
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """What a folder holds. `classes` are sorted by name; `skipped` says what was left out and why, a sentence each."""
+    """What `read_folder` found.
+
+    Attributes:
+        samples: In the order of the annotations, or sorted by name.
+        classes: Sorted by name.
+        skipped: What was left out and why, a sentence each.
+    """
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
@@ -43,12 +49,28 @@ class DataFolder:
 def read_folder(
     folder: Path, split: str | None = None, boxes_per_class: int | None = 0, *, labelled: bool = True
 ) -> DataFolder:
-    """The images of `folder`, in either layout, in the order of the annotations or sorted by name.
+    """Read a folder of labelled images; no image is opened.
 
-    Args: split: only its images; None is all. Class folders have the one split "train".
-        boxes_per_class: the regions of so many images a class may be learned from (`Sample.regions`), None for all.
+    Args:
+        folder: One sub-folder of images per class, or any folder with `annotations.jsonl`: one JSON object a line, such
+            as {"file": "images/1.jpg", "label": "crab", "split": "train", "boxes": [[10, 20, 110, 90]]}, with boxes
+            (x0, y0, x1, y1) in pixels of the upright image.
+        split: Only its images; None is all. Class folders have the one split "train".
+        boxes_per_class: The regions of so many images a class may be learned from (`Sample.regions`), None for all.
             Which ones depends on their names only. `Sample.truth` always holds all.
         labelled: False accepts images without any class too, as for prediction.
+
+    Returns:
+        The samples with their classes, and what was skipped.
+
+    Raises:
+        DataError: The folder is missing or holds no images, or its annotations cannot be used; the message names the
+            line.
+
+    Example:
+        >>> data = read_folder(Path("images"), split="train", boxes_per_class=5)
+        >>> data.classes, len(data.samples)
+        (('crab', 'fish'), 240)
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"

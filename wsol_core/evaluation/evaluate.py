@@ -1,4 +1,4 @@
-"""Measure a predictor on images whose boxes and masks are known. Box and pixel metrics are their own modules'."""
+"""Measure a predictor on images whose boxes and masks are known; see box_metrics.py and pixel_metrics.py."""
 
 from __future__ import annotations
 
@@ -34,7 +34,13 @@ PROTOCOL = {
 
 @dataclass(frozen=True, slots=True)
 class ImageResult:
-    """One measured image and class. iou is the box IoU behind GT-known Loc; mask_iou is None without a true mask."""
+    """One measured image and class.
+
+    Attributes:
+        iou: The box IoU that GT-known Loc counts, in [0, 1].
+        mask_iou: In [0, 1]; None without a true mask.
+        top1, top5: Whether the class is the most probable one, or among the five.
+    """
 
     file: str
     label: str
@@ -47,9 +53,16 @@ class ImageResult:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationReport:
-    """All metrics, in [0, 1]; None where the truth for one is missing. per_class has the same names.
+    """What `evaluate` measured.
 
-    images: all images, worst box IoU first. skipped: reasons for images that were not measured.
+    Attributes:
+        metrics: Name -> value in [0, 1], and "pictures", the number of measured images; None where the truth for a
+            metric is missing.
+        per_class: Class -> its metrics, by the same names.
+        images: All measured images, the worst box IoU first.
+        skipped: A sentence for each image that was not measured.
+        threshold, threshold_rule: The model's own, as its card has them.
+        protocol: What each metric means, in a sentence.
     """
 
     metrics: dict[str, float | None]
@@ -75,10 +88,26 @@ def evaluate(
     samples: Sequence[Sample],
     on_image: Callable[[Sample, Localization], None] | None = None,
 ) -> EvaluationReport:
-    """Measures `predictor` on the samples that carry truth, each for its own labels.
+    """Measure a model on the samples that carry truth, each for its own labels.
 
-    Args: on_image: hears every measured image, for progress; the localization holds maps and regions.
-    Raises: DataError where a class is unknown to the model or no sample has truth.
+    The metrics are those of Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
+    and mask IoU at the model's own threshold; `EvaluationReport.protocol` says how each is counted.
+
+    Args:
+        predictor: The model.
+        samples: Images with `truth`; those without are named in the report's `skipped`.
+        on_image: Called with every measured sample and its localization, which holds regions and maps.
+
+    Returns:
+        The metrics over all images and by class, and every image's own figures.
+
+    Raises:
+        DataError: No sample has truth, or a class is unknown to the model.
+
+    Example:
+        >>> report = evaluate(Predictor.open(Path("model")), read_folder(Path("images"), split="test").samples)
+        >>> report.metrics["gt_known_loc"], report.images[0].file
+        (0.91, 'crab/7.jpg')
     """
     known = [sample for sample in samples if sample.truth]
     skipped = [f"{sample.file} has no true box." for sample in samples if not sample.truth]

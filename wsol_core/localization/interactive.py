@@ -1,7 +1,6 @@
-"""Localize the one object that a person points at: a box drawn around it, or a click on it, in; its Region out.
+"""Localize the one object that a person points at, by a box drawn around it or a click on it.
 
 What is outside a drawn box is certainly background; the map of a crop and a graph cut say what inside is the object.
-Margin and levels were chosen on training images with slightly moved true boxes. Drawing is others' business.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_
 from wsol_core.ops.maps import min_max, resize
 from wsol_core.records import BoxXyxy, FloatMap, Region
 
+# docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
 MARGIN = 0.4  # of the box, on each side of it: the network needs surroundings, and the cut colours that are none of it
 CUT_SIDE_PX = 224  # of the crop's longer side; half of it loses up to a point of IoU
 MAP_LEVELS = (0.0, 0.4, 0.85, 1.0)  # of the map in the box: its least, likely object from here, certainly object, most
@@ -39,7 +39,7 @@ _Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels, x1 and y1
 
 @dataclass(frozen=True, slots=True)
 class BoxPrompt:
-    """A box around one object, in pixels of the upright image."""
+    """A box around one object: (x0, y0, x1, y1) in pixels of the upright image, x1 and y1 exclusive."""
 
     box_xyxy: BoxXyxy
 
@@ -55,13 +55,26 @@ class PointPrompt:
 def localize_prompted(
     predictor: Predictor, path: Path, prompt: BoxPrompt | PointPrompt, label: str | None
 ) -> Region | None:
-    """The object in the drawn box or under the point.
+    """Find the object in a drawn box or under a point.
 
-    A box always has a region, in one piece and inside it, though it may be all of the box. None where no object is
-    found under a point. The region carries `label`, also one that the model does not know; that and None are localized
-    as the most probable class, of the box's surroundings or of the image.
+    Args:
+        predictor: A model, whose maps are used at its own input side.
+        path: The image.
+        prompt: Where the object is, in pixels of the upright image.
+        label: The object's class. The region carries it even where the model does not know it; an unknown class, and
+            None, are localized as the most probable class of the box's surroundings or of the image.
 
-    Raises: DataError for an unreadable image, a box without any pixel of the image, and a point outside it.
+    Returns:
+        The object's region. A box always has one, in one piece and inside the box, though it may be all of it. None
+        where no object is found under a point.
+
+    Raises:
+        DataError: The image cannot be read, the box holds no pixel of it, or the point lies outside.
+
+    Example:
+        >>> predictor = Predictor.open(Path("model"))
+        >>> region = localize_prompted(predictor, Path("crab.jpg"), BoxPrompt((40, 30, 200, 160)), "crab")
+        >>> clicked = localize_prompted(predictor, Path("crab.jpg"), PointPrompt(120, 90), None)
     """
     pixels = open_image(path)
     if isinstance(prompt, BoxPrompt):

@@ -10,6 +10,7 @@ from wsol_core.ops.grabcut import graph_cut
 from wsol_core.ops.maps import min_max, resize
 from wsol_core.records import FloatMap
 
+# docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
 SIDE_PX = 224  # maps are refined, measured and saved at this side
 CUT_SIDE_PX = 112  # half of it: a quarter of the time, and edges as fine as the maps themselves
 OUTLINE_SHARE = 0.5  # of the cut in the refined map

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from wsol_core.ops.maps import resize
 from wsol_core.records import FloatMap, Region
 
+# docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
 MIN_AREA = 0.005  # of the image
 MIN_SHARE = 0.05  # of the largest region's area
 MAX_REGIONS = 20
 POLYGON_TOLERANCE = 0.005  # of the outline's length
-_SURE = 1e-3  # raw scores stay finite
+_SURE = 1e-3  # raw scores stay finite, within +-7
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,16 @@ from wsol_core.ops.grabcut import graph_cut
 from wsol_core.ops.maps import resize
 from wsol_core.records import BoolMask, FloatMap
 
-BINS = 256
-GRID: NDArray[np.float32] = np.linspace(0.02, 0.98, 49, dtype=np.float32)
+# docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
+BINS = 256  # of a map's histogram
+GRID: NDArray[np.float32] = np.linspace(0.02, 0.98, 49, dtype=np.float32)  # thresholds that are tried
 DEFAULT_THRESHOLD = 0.5  # where no map can decide
-CUT_SIDE_PX = 112
+CUT_SIDE_PX = 112  # as in refinement.py
 PRIOR_IMAGES = 5  # n0 of `class_thresholds`
 RULE_WITHOUT_BOXES = "best mean IoU with graph cuts of the maps on training images; no boxes were used"
 RULE_WITH_BOXES = "best mean IoU on corrected training images, each class drawn towards all classes' (n0 = 5)"
 
-_LEAST_SCALE = 0.1
+_LEAST_SCALE = 0.1  # of raw scores, so that their order never turns
 _PRIOR_WEIGHT = 2.0  # a made-up image or two for the identity: few real ones must not make scores certain
 
 
