@@ -1,4 +1,4 @@
-"""RQ job: the webhook that Label Studio makes for a backend gets the password that the backend asks for.
+"""RQ job: give the webhook that Label Studio makes for a backend the password that the backend asks for.
 
 Label Studio itself sends name and password on all calls but the webhook's, which would be refused.
 """
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 def authorize_webhook(project_id: str, own_url: str) -> int:
-    """Adds the Authorization header to the project's webhooks that lead to `own_url`; how many there were."""
+    """Add the Authorization header to the project's webhooks that lead to `own_url`; return how many there were."""
     context = job_context()
     user, password = context.settings.basic_auth_user, context.settings.basic_auth_pass
     if context.client is None or user is None:

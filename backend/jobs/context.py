@@ -1,4 +1,4 @@
-"""What every job works with, opened once in a process."""
+"""The stores, queue, images and models that every job uses, opened once in a process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class JobContext:
     client: LabelStudioClient | None
 
     def label_studio(self) -> LabelStudioClient:
-        """The client; LabelStudioError where the settings lack something for it."""
+        """Return the client. Raises: LabelStudioError if the settings lack something for it."""
         if self.client is None:
             raise LabelStudioError(
                 "LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY are not both set, so tasks cannot be read from Label "
@@ -40,7 +40,7 @@ class JobContext:
 
 @functools.cache
 def job_context() -> JobContext:
-    """The one of this process."""
+    """Return the context of this process."""
     settings = Settings.from_env()
     client = None
     if settings.label_studio_url and settings.label_studio_api_key:

@@ -1,4 +1,4 @@
-"""Pictures of many tasks at a time; one that cannot be had fails its task, not the others."""
+"""Fetch the pictures of many tasks at a time; a picture that cannot be had fails its own task only."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fetch_images(
     project_id: str,
     files: Mapping[int, Path] = MappingProxyType({}),
 ) -> list[Path | ImageError]:
-    """The file of each task's picture, or why there is none; in the order of the tasks.
+    """Return the file of each task's picture, or why there is none, in the order of the tasks.
 
     Args: files: index of a task -> its picture, where that is on disk already.
     """
@@ -48,7 +48,7 @@ def fetch_images(
 
 
 def raise_if_none_for_now(found: Sequence[Path | ImageError]) -> None:
-    """ImageNotNowError where no picture came and one could come later: then Label Studio or the storage is down."""
+    """Raise ImageNotNowError if no picture came and one could come later: then Label Studio or the storage is down."""
     later = [error for error in found if isinstance(error, ImageNotNowError)]
     if later and not any(isinstance(path, Path) for path in found):
         raise later[0]

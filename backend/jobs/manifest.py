@@ -1,4 +1,4 @@
-"""What a run learns from, read from Label Studio once and frozen: its manifest, its pictures, its masks.
+"""Read from Label Studio once what a run learns from, and freeze it: manifest, pictures, masks.
 
     {"task": 12, "labels": ["crab"], "regions": [{"label", "box_xyxy", "mask"}], "part": "train" | "holdout"}
 
@@ -65,12 +65,12 @@ class Pictures:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Of the pictures that are trained on, in the order of the model's scores."""
+        """The classes of the pictures that are trained on, in the order of the model's scores."""
         return tuple(sorted({label for sample in self.train for label in sample.labels}))
 
 
 def frozen_manifest(context: JobContext, run: Run, on_read: Callable[[int], None]) -> Path:
-    """The run's manifest, read from Label Studio unless an earlier process of the run has.
+    """Return the run's manifest, read from Label Studio unless an earlier process of the run has.
 
     Args: on_read: told now and then how many tasks have been read.
     Raises: DataError where no picture can be learned from; UnreachableError and ImageNotNowError to be tried again.
@@ -82,7 +82,7 @@ def frozen_manifest(context: JobContext, run: Run, on_read: Callable[[int], None
 
 
 def read_pictures(manifest: Path) -> Pictures:
-    """The samples of a manifest; their files are in the manifest's folder."""
+    """Return the samples of a manifest; their files are in the manifest's folder."""
     parts: dict[Part, list[Sample]] = {part: [] for part in Part}
     for text in manifest.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)
@@ -91,7 +91,7 @@ def read_pictures(manifest: Path) -> Pictures:
 
 
 def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str) -> ManifestLine | None:
-    """What a task teaches; None where nobody gave it a class.
+    """Return what a task teaches; None if nobody gave it a class.
 
     A class whose predicted regions a person removed, without drawing others, is not taught: nothing of it is there.
     """
@@ -118,8 +118,8 @@ def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None])
         raise_if_none_for_now(paths)
         for line, path in zip(found, paths, strict=True):
             if isinstance(path, Path):
-                _keep(path, folder / "pictures" / str(line.task))
-                kept = {"task": line.task, "labels": line.labels, "regions": _keep_regions(line, folder)}
+                _link_or_copy(path, folder / "pictures" / str(line.task))
+                kept = {"task": line.task, "labels": line.labels, "regions": _save_regions(line, folder)}
                 lines.append({**kept, "part": line.part.value})
         seen, labelled = seen + len(page), labelled + len(found)
         on_read(seen)
@@ -131,8 +131,8 @@ def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None])
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
 
 
-def _keep_regions(line: ManifestLine, folder: Path) -> list[Json]:
-    """What people drew on the picture, as the manifest has it; masks become files, one a class."""
+def _save_regions(line: ManifestLine, folder: Path) -> list[Json]:
+    """Return what people drew on the picture, as the manifest has it; masks become files, one for each class."""
     if not line.regions:
         return []
     try:
@@ -158,8 +158,8 @@ def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
     return Sample(f"task {line['task']}", folder / "pictures" / str(line["task"]), tuple(line["labels"]), regions)
 
 
-def _keep(picture: Path, kept: Path) -> None:
-    """A second name for a picture of the cache, which forgets; costs no space on the same disk."""
+def _link_or_copy(picture: Path, kept: Path) -> None:
+    """Give a picture of the cache, which evicts, a second name; that costs no space on the same disk."""
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.unlink(missing_ok=True)
     try:

@@ -1,4 +1,4 @@
-"""Models that a worker keeps loaded, least recently used first out."""
+"""A worker's loaded models; the least recently used is evicted first."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from wsol_core.localization.predictor import Predictor
 
 
 class ModelCache:
-    """At most `max_bytes` of weights together; the model asked for last stays, however large it is."""
+    """Keeps at most `max_bytes` of weights; the model asked for last stays, however large it is."""
 
     def __init__(self, max_bytes: int, device: str) -> None:
         self._max_bytes, self._device = max_bytes, device
         self._loaded: OrderedDict[Path, tuple[Predictor, int]] = OrderedDict()
 
     def get(self, folder: Path) -> Predictor:
-        """The predictor of a version's folder, which never changes."""
+        """Return the predictor of a version's folder, whose files never change."""
         if folder not in self._loaded:
             predictor = Predictor.open(folder, self._device)
             size = sum(value.numel() * value.element_size() for value in predictor.method.state_dict().values())

@@ -1,4 +1,4 @@
-"""RQ job: boxes and masks for one chunk of a project's tasks, written into Label Studio in the place of older ones.
+"""RQ job: predict one chunk of a project's tasks and write boxes and masks into Label Studio, replacing older ones.
 
 A task has one prediction of ours then, and never none in between: a new one is imported, or written over the old one,
 before anything is deleted. A chunk that was killed is done again and finds its tasks somewhere on that way.
@@ -33,7 +33,7 @@ Json = dict[str, Any]
 
 @retried
 def preannotate(chunk: Mapping[str, Any]) -> dict[str, Any]:
-    """Predicts the next tasks above `after_id` and says what to do next; doing it twice stores nothing twice.
+    """Predict the next tasks above `after_id` and return what to do next; doing it twice stores nothing twice.
 
     Left alone are tasks that people have worked on, and predictions that others have made.
     Args: chunk: a PreannotationChunk as JSON.
@@ -54,7 +54,7 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     seen, done = _Chunk(context, client, project_id, version, config).write(page, chunk.after_id)
     ended = len(page) < CHUNK and seen == len(page)
     if ended:
-        _arrange(context, client, project_id, version)
+        _update_project(context, client, project_id, version)
     counts = {"seen": chunk.seen + seen, "done": chunk.done + done}
     context.queue.progress.report_preannotation(project_id, PreannotationProgress(version, **counts, ended=ended))
     if ended:
@@ -65,7 +65,7 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
 
 
 class _Chunk:
-    """Tasks that come next, of one project, for one version."""
+    """One chunk of a project's tasks, to be predicted with one version."""
 
     def __init__(
         self, context: JobContext, client: LabelStudioClient, project_id: str, version: str, config: LabelConfig
@@ -75,7 +75,7 @@ class _Chunk:
         self._clustered = context.stores.policies.find(project_id).sampling == Sampling.UNCERTAINTY
 
     def write(self, page: Sequence[Json], after_id: int) -> tuple[int, int]:
-        """How many tasks of the page were looked after, and how many got a new prediction."""
+        """Write the page's predictions; return how many tasks were seen, and how many got a new prediction."""
         plans = [self._plan_replacement(task) for task in page]
         waiting = [task for task, plan in zip(page, plans, strict=True) if plan is not None and plan.current is None]
         predicted = self._predict(waiting)
@@ -85,14 +85,14 @@ class _Chunk:
             [{"task": number, **prediction} for number, prediction in predicted.items() if number in fresh],
         )
         imported = len(fresh & predicted.keys())
-        if not self._clustered and all(plan is None or plan.done or _is_bare(plan) for plan in plans):
+        if not self._clustered and all(plan is None or plan.done or _has_no_older(plan) for plan in plans):
             return len(page), imported
         return self._replace([task["id"] for task in page], after_id, predicted, imported)
 
     def _replace(
         self, numbers: Sequence[int], after_id: int, predicted: Mapping[int, Json], done: int
     ) -> tuple[int, int]:
-        """As `write`, of predictions that are there; ends early where a person waits for this worker."""
+        """Replace the predictions that are there, as `write`; ends early if a person waits for this worker."""
         # Read again: people have gone on while we predicted, and what was imported has numbers now. One after the
         # other, as Label Studio's counts of a project's data columns are not made for two changes at a time.
         now = {task["id"]: task for task in self._client.task_page(self._project_id, after_id, CHUNK)}
@@ -100,14 +100,14 @@ class _Chunk:
             plan = self._plan_replacement(now[number]) if number in now else None
             if plan is None:
                 continue
-            written = self._look_after(now[number], plan, predicted.get(number))
+            written = self._replace_prediction(now[number], plan, predicted.get(number))
             done += written and plan.current is None
             if written and index + 1 < len(numbers) and self._context.queue.is_waited_for():
                 return index + 1, done
         return len(numbers), done
 
-    def _look_after(self, task: Json, plan: ReplacementPlan, prediction: Json | None) -> bool:
-        """Makes the task's predictions one; whether that took a request."""
+    def _replace_prediction(self, task: Json, plan: ReplacementPlan, prediction: Json | None) -> bool:
+        """Leave the task with one prediction of ours; return whether that took a request."""
         shown = prediction if plan.current is None else plan.current
         number = plan.over if plan.current is None else plan.current["id"]
         if shown is None or number is None:
@@ -122,14 +122,14 @@ class _Chunk:
         return bool(changes or deleted)
 
     def _predict(self, tasks: Sequence[Json]) -> dict[int, Json]:
-        """Task -> its prediction; notes on the way where the model doubts a picture's classes."""
+        """Return the prediction of each task, by its id; keep the model's doubts about the pictures' classes."""
         if not tasks:
             return {}
         found = predict_tasks(self._context, self._project_id, self._version, tasks, self._config)
         card = self._context.models.get(self._context.stores.models.folder(self._project_id, self._version)).card
         for task, each in zip(tasks, found, strict=True):
             if each.labels and each.localization is not None:
-                self._context.stores.feedback.note_doubt(self._project_id, int(task["id"]), class_doubt(each, card))
+                self._context.stores.feedback.set_doubt(self._project_id, int(task["id"]), class_doubt(each, card))
         return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
 
     def _plan_replacement(self, task: Json) -> ReplacementPlan | None:
@@ -137,7 +137,7 @@ class _Chunk:
 
 
 def class_doubt(predicted: Predicted, card: ModelCard) -> ClassDoubt | None:
-    """The class that the model is sure to see where people have given others; None where it agrees or is not sure."""
+    """Return the class that the model is sure to see where people gave others; None if it agrees or is not sure."""
     if predicted.localization is None or card.multi_label or len(card.classes) < 2:
         return None
     seen = predicted.localization.label
@@ -147,13 +147,13 @@ def class_doubt(predicted: Predicted, card: ModelCard) -> ClassDoubt | None:
     return ClassDoubt(predicted.labels, seen, round(float(probability), 4))
 
 
-def _is_bare(plan: ReplacementPlan) -> bool:
-    """Whether there was nothing of ours before."""
+def _has_no_older(plan: ReplacementPlan) -> bool:
+    """Return whether the task had no prediction of ours."""
     return plan.current is None and plan.over is None and not plan.superfluous
 
 
-def _arrange(context: JobContext, client: LabelStudioClient, project_id: str, version: str) -> None:
-    """Has the project show the version, and offer its tasks in the order that its policy names."""
+def _update_project(context: JobContext, client: LabelStudioClient, project_id: str, version: str) -> None:
+    """Set the project to show the version, and to offer its tasks in the order that its policy names."""
     sampling = context.stores.policies.find(project_id).sampling
     project = client.project(project_id)
     title = None

@@ -1,4 +1,4 @@
-"""RQ job: predictions for the tasks of one /predict, or the object in a drawn box or at a clicked point."""
+"""RQ job: predict the tasks of one /predict, or the object in a drawn box or at a clicked point."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Json = dict[str, Any]
 
 
 def predict(call: Mapping[str, Any]) -> list[Json]:
-    """One prediction a task, in their order. Args: call: a PredictionRequest as JSON."""
+    """Return one prediction for each task, in their order. Args: call: a PredictionRequest as JSON."""
     context, request = job_context(), PredictionRequest.from_dict(call)
     config = LabelConfig.parse(request.label_config)
     if request.context is not None:
         prompt = newest_prompt(request.context)
-        return [_object_at(context, request, index, config, prompt) for index in range(len(request.tasks))]
+        return [_predict_prompted(context, request, index, config, prompt) for index in range(len(request.tasks))]
     found = predict_tasks(context, request.project_id, request.version, request.tasks, config, request.files)
     return [each.prediction for each in found]
 
@@ -60,10 +60,10 @@ def predict_tasks(
     config: LabelConfig,
     files: Mapping[int, Path] = MappingProxyType({}),
 ) -> list[Predicted]:
-    """One prediction a task; an empty one, and a logged reason, where the picture cannot be used."""
+    """Return one prediction for each task; an empty one, and a logged reason, if the picture cannot be used."""
     predictor = context.models.get(context.stores.models.folder(project_id, version))
     found = fetch_images(context.media, tasks, config, project_id, files)
-    localized = _localized(predictor, tasks, found, config)
+    localized = _localize(predictor, tasks, found, config)
     chosen = context.stores.policies.find(project_id).score_threshold
     threshold = context.settings.score_threshold if chosen is None else chosen
     return [
@@ -72,10 +72,10 @@ def predict_tasks(
     ]
 
 
-def _localized(
+def _localize(
     predictor: Predictor, tasks: Sequence[Mapping[str, Any]], found: Sequence[Path | ImageError], config: LabelConfig
 ) -> list[tuple[Localization | None, tuple[str, ...]]]:
-    """What was found in each task's picture, and the classes that people gave it."""
+    """Return what was found in each task's picture, and the classes that people gave it."""
     labels = [image_labels(task, config, predictor.card.classes) for task in tasks]
     readable = [index for index, path in enumerate(found) if isinstance(path, Path)]
     samples = [Sample(str(index), Path(str(found[index])), labels[index]) for index in readable]
@@ -97,7 +97,7 @@ def _prediction(
     threshold: float,
     labels: Sequence[str] = (),
 ) -> Json:
-    """Checked once more: Label Studio takes what it cannot show without a word."""
+    """Return the checked prediction: Label Studio accepts what it cannot show, without an error."""
     if localization is None:
         return empty_prediction(version)
     prediction = to_prediction(localization, config, version, score_threshold=threshold, chosen=tuple(labels))
@@ -109,10 +109,10 @@ def _prediction(
     return prediction
 
 
-def _object_at(
+def _predict_prompted(
     context: JobContext, request: PredictionRequest, index: int, config: LabelConfig, prompt: Prompt | None
 ) -> Json:
-    """The object in the newest box, or at the newest point, that the person drew; nothing without one."""
+    """Return the object in the newest box, or at the newest point, that the person drew; empty without one."""
     version, project_id, task = request.version, request.project_id, request.tasks[index]
     path = request.files.get(index) or fetch_images(context.media, [task], config, project_id)[0]
     if prompt is None or isinstance(path, ImageError):

@@ -1,4 +1,4 @@
-"""The gate: whether a new version predicts from now on, decided before it is published.
+"""The promotion gate: decide before a new version is published whether it becomes the live one.
 
 New and live version localize the pictures of the holdout, which people corrected and neither learned from, and are
 compared picture by picture (wsol_core.evaluation.comparison). Where too few are corrected, only what the labels say is
@@ -67,7 +67,7 @@ def judge(
 
 
 def _by_holdout(live: Path, new: Path, holdout: Sequence[Sample], device: str) -> _Comparison | None:
-    """None where too few pictures can be compared."""
+    """Compare on the holdout; None where too few of its pictures can be compared."""
     if len(holdout) < FEWEST_PICTURES:
         return None
     before, after = _scores(live, holdout, device), _scores(new, holdout, device)
@@ -79,7 +79,7 @@ def _by_holdout(live: Path, new: Path, holdout: Sequence[Sample], device: str) -
 
 
 def _scores(model: Path, holdout: Sequence[Sample], device: str) -> dict[str, ImageScore]:
-    """Of each readable picture. A class that the model has not learned is not found, which counts against it."""
+    """Score each readable picture. A class that the model has not learned is not found, which counts against it."""
     predictor = Predictor.open(model, device)
     known = set(predictor.card.classes)
     samples = {sample.file: sample for sample in holdout}
@@ -91,7 +91,7 @@ def _scores(model: Path, holdout: Sequence[Sample], device: str) -> dict[str, Im
 
 
 def _by_labels(facts: VersionFacts, card: ModelCard, corrected: int) -> _Comparison:
-    """How well held-out pictures are classified and localized as far as labels alone tell; each on its own pictures."""
+    """Compare what labels alone say of held-out pictures; each version was measured on pictures of its own."""
     old, new = facts.metrics, card.metrics
     measures = {
         name: {"live": old[name], "new": new[name], "difference": new[name] - old[name]}

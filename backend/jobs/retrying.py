@@ -1,4 +1,4 @@
-"""Whether a job that failed is tried again: later where that helps, never otherwise.
+"""Retry failed jobs: later where that helps, never otherwise.
 
 RQ itself repeats a job whose process died; see AFTER_DEATHS_S in queueing/queue.py.
 """
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 
 def retried(job_function: Callable[Arguments, Result]) -> Callable[Arguments, Result | Retry]:
-    """A job that is tried again after errors FOR_NOW; any other error ends it for good."""
+    """Decorate a job function: errors FOR_NOW are retried, any other error ends the job for good."""
 
     @functools.wraps(job_function)
     def attempt(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result | Retry:
@@ -47,7 +47,7 @@ def retried(job_function: Callable[Arguments, Result]) -> Callable[Arguments, Re
 
 
 def wait_turn(interval_s: int) -> Retry:
-    """What a job returns that has to wait for something else; that is no failed attempt."""
+    """Return what a job returns that has to wait for something else; that does not count as a failed attempt."""
     if (job := get_current_job()) is not None:
         job.number_of_retries = 0
     return Retry(max=NO_END, interval=interval_s)

@@ -1,4 +1,4 @@
-"""RQ job: reads what people did in a Label Studio project, and keeps it in the ledger.
+"""RQ job: read what people did in a Label Studio project into the ledger.
 
 Events are hints and get lost, so nothing is taken from them: tasks that changed since the last look are read from the
 API. Of what was deleted no trace is left there, so all tasks are read when that may have happened, when the labeling
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 @retried
 def sync_annotations(project_id: str, full: bool = False) -> Retry | None:
-    """Brings the ledger up to what Label Studio says now; a job that was killed is gone on with.
+    """Bring the ledger up to what Label Studio says now; after a kill the next attempt resumes at the cursor.
 
     Args: full: reads all tasks, whatever the cursor says; JobQueue.sync_annotations asks for that in Redis.
     Raises: UnreachableError when Label Studio is down; RQ tries again.
@@ -70,7 +70,7 @@ def sync_annotations(project_id: str, full: bool = False) -> Retry | None:
 def catch_up(
     context: JobContext, project_id: str, full: bool = False, should_pause: Callable[[], bool] = lambda: False
 ) -> bool:
-    """Reads until nothing that was asked for is left; False where `should_pause`, asked after each page, said so."""
+    """Read until nothing that was asked for is left; return False if `should_pause`, asked after each page, said so."""
     client, ledger = context.label_studio(), context.stores.feedback
     text = str(client.project(project_id).get("label_config", ""))
     try:
@@ -104,7 +104,7 @@ def _needs_everything(cursor: Mapping[str, Any], asked: Mapping[str, int], known
 def _begin(
     client: LabelStudioClient, project_id: str, everything: bool, known_as: str, asked: Mapping[str, int]
 ) -> Json:
-    """A scan from the first task on. What changes while it goes on is newer than `updated_at`, so it is read next."""
+    """Return a scan from the first task on. What changes meanwhile is newer than `updated_at`, so it is read next."""
     newest = client.newest_change(project_id)
     return {
         "full": everything,
@@ -124,7 +124,7 @@ def _read(
     cursor: Json,
     should_pause: Callable[[], bool],
 ) -> bool:
-    """Reads the pages of cursor["scan"] that are left; False where it paused."""
+    """Read the pages of cursor["scan"] that are left; return False if it paused."""
     ledger, scan = context.stores.feedback, cursor["scan"]
     since = None if scan["full"] else datetime.fromisoformat(cursor["updated_at"]) - OVERLAP
     new = 0
@@ -149,7 +149,7 @@ def _read(
 
 
 def _forget(context: JobContext, project_id: str, page: list[Json], kept: set[int], scan: Json, last: bool) -> None:
-    """Removes the rows of tasks that nobody says anything of now, and in a full scan of those that are gone."""
+    """Remove the rows of tasks without any annotation now, and in a full scan of tasks that are gone."""
     ledger = context.stores.feedback
     if scan["full"]:
         ledger.forget(project_id, kept, scan["after_id"], None if last else int(page[-1]["id"]))

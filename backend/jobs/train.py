@@ -1,4 +1,4 @@
-"""RQ job: train a run on the project's pictures, judge the result, and publish it as a version."""
+"""RQ job: train a run on the project's pictures, compare the result with the live version, and publish it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MOST_JUDGEMENTS = 5  # people who activate versions all the time end with a fail
 
 @retried
 def train(run_id: str) -> str | Retry | None:
-    """The version that was published; None where the run was cancelled.
+    """Return the version that was published; None if the run was cancelled.
 
     Only the id crosses the queue, so a retry goes on from the last checkpoint, on any worker. What goes wrong for now
     is tried again; everything else ends the run, and its reason is kept.
@@ -89,10 +89,12 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
 
 
 def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_ends: Callable[[], bool]) -> ModelCard:
-    """The trained model's card; training begins with the live version's weights, or goes on from its checkpoint."""
+    """Return the trained model's card; training begins with the live version's weights, or resumes its checkpoint."""
     context.stores.runs.update(run.id, pictures=len(pictures.train))
     classes, live = pictures.classes, context.stores.models.current(run.project_id)
-    logger.info("run %s: %s with %d pictures of %s", run.id, _step(model), len(pictures.train), ", ".join(classes))
+    logger.info(
+        "run %s: %s with %d pictures of %s", run.id, _starting_point(model), len(pictures.train), ", ".join(classes)
+    )
     return fit(
         TrainConfig.from_dict(run.config),
         pictures.train,
@@ -107,7 +109,7 @@ def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_
 
 
 def _publish(context: JobContext, run: Run, card: ModelCard, pictures: Pictures, manifest: Path) -> str:
-    """The new version, live if the gate lets it; judged anew where another version has become live meanwhile."""
+    """Publish the new version, live if the gate lets it; the gate decides anew if the live version has changed."""
     model = context.stores.runs.folder(run.id) / "model"
     for _ in range(MOST_JUDGEMENTS):
         gate = judge(context, run.project_id, model, card, pictures.holdout)
@@ -122,7 +124,7 @@ def _publish(context: JobContext, run: Run, card: ModelCard, pictures: Pictures,
 
 
 def _begin(context: JobContext, run: Run) -> Run:
-    """The run, begun once more; BackendError where it keeps killing its processes."""
+    """Return the run, begun once more. Raises: BackendError if it keeps killing its processes."""
     runs, now = context.stores.runs, time.time()
     checkpoint = runs.folder(run.id) / "model" / CHECKPOINT
     got_further = run.begun is not None and checkpoint.is_file() and checkpoint.stat().st_mtime > run.begun
@@ -135,7 +137,7 @@ def _begin(context: JobContext, run: Run) -> Run:
     return runs.update(run.id, state=RunState.RUNNING, started=run.started or now, begun=now, starts=starts, reason="")
 
 
-def _step(model: Path) -> str:
+def _starting_point(model: Path) -> str:
     if is_finished(model):
         return "has been trained"
     return "goes on from its checkpoint" if is_started(model) else "starts"
@@ -157,7 +159,7 @@ def _facts(run: Run, card: ModelCard, pictures: Pictures, gate: GateDecision) ->
 
 
 def _reporter(context: JobContext, run_id: str) -> Callable[[Progress], None]:
-    """Tells Redis how far the training is, now and then; a Redis that is away does not stop a training."""
+    """Return a hook that writes progress to Redis twice a second; a Redis that is away does not stop a training."""
     last_s = -EVERY_S
 
     def report(progress: Progress) -> None:
@@ -183,7 +185,7 @@ def _report(context: JobContext, run_id: str, values: Mapping[str, Any]) -> None
 
 
 def _stop_asker(context: JobContext, run_id: str, worker_ends: Callable[[], bool]) -> Callable[[], bool]:
-    """Whether the worker ends or the run was cancelled; that for workers that the command to stop does not reach."""
+    """Return a hook that says whether to stop: the worker ends, or the run's record says that it was cancelled."""
     last_s = time.monotonic()
 
     def should_stop() -> bool:

@@ -1,4 +1,4 @@
-"""What people corrected in Label Studio, as training takes it: boxes, masks, and classes that are not there after all.
+"""Read what people corrected, as training takes it: boxes, masks, and classes that are not there after all.
 
 What the model predicted and a person left as it was is no evidence of anything new, so an annotation counts only once
 a person has changed, added, drawn or removed some region of it; then all of it does. Malformed regions are passed over.
@@ -38,13 +38,13 @@ class DrawnRegion:
     mask: BoolMask | None = None
 
     def box_in(self, size_wh: tuple[int, int]) -> BoxXyxy:
-        """The box in a picture of another size."""
+        """Return the box in a picture of another size."""
         (x0, y0, x1, y1), (w, h) = self.box_xyxy, (new / old for new, old in zip(size_wh, self.size_wh, strict=True))
         return (x0 * w, y0 * h, x1 * w, y1 * h)
 
 
 def drawn_regions(task: Mapping[str, Any], config: LabelConfig) -> tuple[DrawnRegion, ...]:
-    """The objects of the annotation that counts (see reviews.py), if a person had a hand in them."""
+    """Return the objects of the annotation that counts (see reviews.py), if a person changed any of them."""
     found = match_annotation(task, config)
     if found is None or set(found.fates()) <= {RegionFate.ACCEPTED}:
         return ()
@@ -53,7 +53,7 @@ def drawn_regions(task: Mapping[str, Any], config: LabelConfig) -> tuple[DrawnRe
 
 
 def cleared_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...]:
-    """Classes with predicted regions of which a person left none: deleted them all, or called them something else."""
+    """Return classes with predicted regions of which a person left none: deleted them all, or changed their class."""
     found = match_annotation(task, config)
     if found is None:
         return ()
@@ -63,7 +63,7 @@ def cleared_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, .
 
 
 def in_holdout(project_id: str, task_id: int, share: float = HELD_OUT) -> bool:
-    """Whether a task is never trained on, so that versions can be compared on it; the same for ever.
+    """Return whether a task is never trained on, so that versions can be compared on it; always the same answer.
 
     Args: share: of all tasks, in [0, 1].
     """
@@ -72,7 +72,7 @@ def in_holdout(project_id: str, task_id: int, share: float = HELD_OUT) -> bool:
 
 
 def _objects(regions: Sequence[Mapping[str, Any]], config: LabelConfig) -> Iterator[DrawnRegion]:
-    """Boxes, each with the mask of its class where that has something in it; masks without a box get their own."""
+    """Return boxes, each with its class's mask if that has pixels inside; masks without a box get their own."""
     boxes: dict[str, list[BoxXyxy]] = {}
     masks: dict[str, BoolMask] = {}
     size_wh = size_of(regions[0])

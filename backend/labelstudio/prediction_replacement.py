@@ -1,4 +1,4 @@
-"""A task's predictions of ours: which a new version writes over, which go, and which stay because of a person.
+"""Plan which of a task's predictions a new version replaces, which are deleted, and which stay.
 
 Decisions about task JSON alone; what carries them out is the job that pre-annotates.
 """
@@ -30,12 +30,12 @@ class ReplacementPlan:
 
     @property
     def done(self) -> bool:
-        """Whether nothing is left to do."""
+        """Return whether nothing is left to do."""
         return self.current is not None and not self.superfluous
 
 
 def plan_replacement(task: Json, project_id: str, version: str, config: LabelConfig) -> ReplacementPlan | None:
-    """What a task's predictions need; None where people have worked on them: those stay.
+    """Return what a task's predictions need; None if people have worked on them: those stay.
 
     An older prediction is written over, not deleted: whoever has the task open names its number when they submit, and
     Label Studio refuses a number that is gone. One that an annotation names already keeps its content.
@@ -52,7 +52,7 @@ def plan_replacement(task: Json, project_id: str, version: str, config: LabelCon
 
 
 def is_touched(task: Json, config: LabelConfig) -> bool:
-    """Whether people have worked on the predictions: finished the task, keep a draft of it, or have submitted what
+    """Return whether people worked on the predictions: finished the task, keep a draft of it, or have submitted what
     began with a prediction that showed something. A chosen class alone is none of that.
     """
     if task.get("draft_exists") or task.get("drafts") or is_finished(task, config):
@@ -62,12 +62,12 @@ def is_touched(task: Json, config: LabelConfig) -> bool:
 
 
 def is_ours(prediction: Json, project_id: str) -> bool:
-    """Whether a version of the project has made it, or its stand-in before the first one."""
+    """Return whether a version of the project made it, or its stand-in before the first one."""
     return str(prediction.get("model_version")).startswith(f"boxstrap-{project_id}-")
 
 
 def cluster_of(task: Json, prediction: Json, config: LabelConfig) -> int | None:
-    """The number of the picture's class, the same in all versions; None where neither people nor prediction name one.
+    """Return a number for the picture's class, the same in all versions; None if nobody and nothing names one.
 
     Label Studio's uncertainty sampling begins with the cluster of which a person has submitted least. A class's place
     among the classes would change when new ones come, and predictions of several versions are counted together.
@@ -77,7 +77,7 @@ def cluster_of(task: Json, prediction: Json, config: LabelConfig) -> int | None:
 
 
 def _predicted_class(prediction: Json) -> str | None:
-    """The label of its surest result."""
+    """Return the label of the result with the highest score."""
     named = [
         (float(each.get("score") or 0.0), str(names[0]))
         for each in _listed(prediction, "result")

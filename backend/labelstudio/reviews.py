@@ -1,4 +1,4 @@
-"""What people made of a task's prediction: region by region accepted, edited, deleted or added; or the task skipped.
+"""Compare annotations with predictions: regions are accepted, edited, deleted or added, or the task is skipped.
 
 The annotation that counts is the one marked as ground truth, else the newest, among those that were not cancelled and
 say something about regions: they have some, or began from a prediction that had. Classes chosen before there was any
@@ -36,7 +36,7 @@ class MatchedAnnotation:
     pairs: tuple[tuple[Json | None, Json | None], ...]
 
     def fates(self) -> list[RegionFate]:
-        """What became of each pair."""
+        """Return what became of each pair."""
         return [self._fate(*pair) for pair in self.pairs]
 
     def _fate(self, predicted: Json | None, final: Json | None) -> RegionFate:
@@ -53,7 +53,7 @@ class MatchedAnnotation:
 
 
 def review(task: Json, config: LabelConfig) -> LedgerRow | None:
-    """What people said of a task; None where it has neither a label nor an annotation. Raises nothing on bad JSON."""
+    """Return the task's ledger row; None if it has neither a label nor an annotation. Raises nothing on bad JSON."""
     labels = given_labels(task, config)
     annotations = _annotations(task)
     if not labels and not annotations:
@@ -79,7 +79,7 @@ def review(task: Json, config: LabelConfig) -> LedgerRow | None:
 
 
 def match_annotation(task: Json, config: LabelConfig) -> MatchedAnnotation | None:
-    """What people say of the task's regions; None where nobody says anything of them."""
+    """Return the annotation that counts, matched with its prediction; None if nobody says anything of regions."""
     for annotation in sorted(newest_first(task), key=lambda each: not each.get("ground_truth")):
         prediction = _began_from(annotation, task)
         predicted = regions_of(prediction, config) if prediction else []
@@ -90,7 +90,7 @@ def match_annotation(task: Json, config: LabelConfig) -> MatchedAnnotation | Non
 
 
 def _began_from(annotation: Json, task: Json) -> Json | None:
-    """The prediction that an annotation is a copy of: by its number, else the one with the same regions."""
+    """Return the prediction that an annotation is a copy of: by its number, else the one with the same regions."""
     listed = task.get("predictions")
     predictions = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
     parent = annotation.get("parent_prediction")
@@ -104,13 +104,13 @@ def _began_from(annotation: Json, task: Json) -> Json | None:
 
 
 def _written_over(prediction: Json, annotation: Json) -> bool:
-    """Whether the content of a newer version has come in its place since: nothing that was copied is in it."""
+    """Return whether a newer version's content has replaced it since: nothing that was copied is in it."""
     copied = _names(annotation, (UNTOUCHED, CHANGED))
     return bool(copied) and not copied & _names(prediction)
 
 
 def _names(source: Json, origins: Sequence[str] | None = None) -> set[str]:
-    """The ids of all results, choices included; of those with certain `origins` only, if they are named."""
+    """Return the ids of all results, choices included; of those with certain `origins` only, if they are named."""
     results = source.get("result")
     found = [each for each in results if isinstance(each, Mapping)] if isinstance(results, list) else []
     names = [each.get("id") for each in found if origins is None or each.get("origin") in origins]
@@ -118,7 +118,7 @@ def _names(source: Json, origins: Sequence[str] | None = None) -> set[str]:
 
 
 def _pairs(predicted: Sequence[Json], final: Sequence[Json]) -> tuple[tuple[Json | None, Json | None], ...]:
-    """By id, and only regions of the same kind; in the final order, the deleted ones last."""
+    """Pair regions of the same kind by id, in the final order, the deleted ones last."""
     left = {(str(each.get("id")), str(each.get("type"))): each for each in predicted if each.get("id")}
     nameless = [each for each in predicted if not each.get("id")]
     pairs: list[tuple[Json | None, Json | None]] = []
@@ -152,7 +152,7 @@ def _annotations(task: Json) -> list[Json]:
 
 
 def _digest(annotations: Sequence[Json], labels: Sequence[str]) -> str:
-    """Of what people did, whatever the model, the config and the clock say of it; of the classes where that is all."""
+    """Hash what people did, not what model, config or clock make of it; the classes if that is all."""
     said = [
         [each.get(key) for key in ("completed_by", "was_cancelled", "ground_truth", "result")]
         for each in sorted(annotations, key=age_of)

@@ -27,7 +27,7 @@ class PredictionRequest:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PredictionRequest:
-        """What `to_dict` gave, read from JSON."""
+        """Read what `to_dict` gave."""
         return cls(
             project_id=values["project_id"],
             version=values["version"],
@@ -38,7 +38,7 @@ class PredictionRequest:
         )
 
     def to_dict(self) -> Json:
-        """JSON values."""
+        """Return JSON values."""
         return {
             "project_id": self.project_id,
             "version": self.version,
@@ -64,9 +64,9 @@ class PreannotationChunk:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PreannotationChunk:
-        """What `to_dict` gave, read from JSON."""
+        """Read what `to_dict` gave."""
         return cls(values["project_id"], values["version"], values["after_id"], values["seen"], values["done"])
 
     def to_dict(self) -> Json:
-        """JSON values."""
+        """Return JSON values."""
         return asdict(self)

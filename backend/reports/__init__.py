@@ -1,1 +1,1 @@
-"""What pre-annotation brought to a project: figures, plots and the page that shows them."""
+"""Report what pre-annotation brought to a project: figures, plots and the page that shows them."""

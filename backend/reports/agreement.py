@@ -1,4 +1,4 @@
-"""What the ledger's rows say of a model's work: how much of it people kept, and how long their own took.
+"""Count from the ledger's rows how much of a model's work people kept, and how long their own took.
 
 Pure computing. What scores are worth is computed in scores.py; storage/feedback.py keeps the rows.
 """
@@ -74,24 +74,24 @@ class Doubt:
 
 
 def version_of(row: LedgerRow) -> str | None:
-    """The version whose prediction a person began from; the empty ones from before the first training are none."""
+    """Return the version whose prediction a person began from; None for the empty ones before the first training."""
     untrained = row.version is not None and row.version.endswith(f"-{BEFORE_TRAINING}")
     return None if untrained else row.version
 
 
 def is_reviewed(row: LedgerRow) -> bool:
-    """Whether a person has judged a version's prediction."""
+    """Return whether a person has judged a version's prediction."""
     return version_of(row) is not None and row.outcome in (Outcome.ACCEPTED, Outcome.CORRECTED)
 
 
 def agreement(rows: Iterable[LedgerRow]) -> Agreement:
-    """Of those among `rows` that were reviewed."""
+    """Return the agreement over those `rows` that were reviewed."""
     reviewed = [row for row in rows if is_reviewed(row)]
     return _agreement([(row.outcome == Outcome.ACCEPTED, row.regions) for row in reviewed])
 
 
 def by_class(rows: Iterable[LedgerRow]) -> dict[str | None, Agreement]:
-    """Agreement for each class, by name; None: regions without one. A task counts for every class that it shows."""
+    """Return the agreement of each class, by name; None: regions without one. A task counts for all its classes."""
     cases: dict[str | None, list[tuple[bool, Sequence[RegionRow]]]] = {}
     for row in rows:
         if is_reviewed(row):
@@ -103,7 +103,7 @@ def by_class(rows: Iterable[LedgerRow]) -> dict[str | None, Agreement]:
 
 
 def _of_classes(row: LedgerRow) -> dict[str | None, list[RegionRow]]:
-    """The row's regions by class; in a picture of one class, a region without a class is of that one."""
+    """Return the row's regions by class; in a picture of one class, a region without a class is of that one."""
     labels = list(row.labels)
     found: dict[str | None, list[RegionRow]] = {label: [] for label in labels}
     for region in row.regions:
@@ -137,7 +137,7 @@ def _agreement(cases: Sequence[tuple[bool, Sequence[RegionRow]]]) -> Agreement:
 
 
 def labelling_time(rows: Sequence[LedgerRow]) -> LabellingTime:
-    """Of tasks in which people judged a prediction, and of those in which they drew without one."""
+    """Compare tasks in which people judged a prediction with those in which they drew without one."""
     helped = _times([row.lead_time_s for row in rows if is_reviewed(row)])
     unhelped = _times([row.lead_time_s for row in rows if _is_drawn(row)])
     if min(helped.tasks, unhelped.tasks) < LEAST_TIMES or helped.median_s is None or unhelped.median_s is None:
@@ -160,7 +160,7 @@ def labelling_time(rows: Sequence[LedgerRow]) -> LabellingTime:
 
 
 def _is_drawn(row: LedgerRow) -> bool:
-    """Whether a person drew without a prediction; regions of one that is gone since still say what became of them."""
+    """Return whether a person drew without a prediction; regions of a deleted one still say what became of them."""
     fates = {region.fate for region in row.regions}
     return row.outcome == Outcome.CORRECTED and version_of(row) is None and fates == {RegionFate.ADDED}
 
@@ -186,7 +186,7 @@ def _times(lead_times: Iterable[float | None]) -> Times:
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Linear between the two nearest values."""
+    """Interpolate linearly between the two nearest values."""
     place = share * (len(ordered) - 1)
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
@@ -194,7 +194,7 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
 
 
 def doubts(rows: Sequence[LedgerRow]) -> list[Doubt]:
-    """Tasks whose class may be wrong: the model's, most probable first, then those where people deleted a class."""
+    """Return tasks whose class may be wrong: most probable first, then those where people deleted all of a class."""
     said = [
         Doubt(row.task, list(doubt.given), doubt.seen, round(doubt.probability, 4))
         for row in rows
@@ -215,10 +215,10 @@ def _all_deleted(regions: Sequence[RegionRow]) -> bool:
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """`part` of `whole`, to four digits; None of nothing."""
+    """Return the share of `part` in `whole`, to four digits; None if `whole` is 0."""
     return round(part / whole, 4) if whole else None
 
 
-def spoken_share(share: float) -> str:
+def percent_text(share: float) -> str:
     """0.684 -> 68 %."""
     return f"{100 * share:.0f} %"

@@ -1,17 +1,17 @@
-"""A report's values as people read them, on the terminal and on the page."""
+"""Format a report's values for people, on the terminal and on the page."""
 
 from __future__ import annotations
 
 import time
 
-from backend.reports.agreement import spoken_share
+from backend.reports.agreement import percent_text
 
 NOTHING = "-"
 
 
 def percent(share: float | None) -> str:
     """0.684 -> 68 %."""
-    return NOTHING if share is None else spoken_share(share)
+    return NOTHING if share is None else percent_text(share)
 
 
 def number(value: float | None) -> str:

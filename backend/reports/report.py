@@ -1,7 +1,6 @@
-"""What pre-annotation brought to a project: the report, as plain values.
+"""Build a project's report, as plain values, from the ledger, the registry and the runs.
 
-Put together here from the ledger of what people did, the registry and the runs. agreement.py and
-scores.py count.
+agreement.py and scores.py count.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from backend.reports.agreement import (
     doubts,
     is_reviewed,
     labelling_time,
-    spoken_share,
+    percent_text,
     version_of,
 )
 from backend.reports.scores import ScoreReport, score_report
@@ -91,17 +90,17 @@ class Report:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no figure to show: nobody has judged or drawn anything yet."""
+        """Return whether there is no figure to show: nobody has judged or drawn anything yet."""
         return not (self.tasks["accepted"] or self.tasks["corrected"] or self.tasks["skipped"] or self.doubts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return JSON values."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
-    """All that a report is made of. `runs` are the project's, `observed` as in Report."""
+class ReportInput:
+    """All that a report is computed from. `runs` are the project's, `observed` as in Report."""
 
     project: Project
     rows: Sequence[LedgerRow]
@@ -112,13 +111,13 @@ class Material:
 
 
 class ReportService:
-    """Makes reports from what is stored; nothing is asked of Label Studio or Redis."""
+    """Builds reports from what is stored; asks neither Label Studio nor Redis."""
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
 
     def report(self, project_id: str, target_risk: float = TARGET_RISK) -> Report:
-        """The report as of now. Raises: NotFoundError for a project that was never set up and has no version."""
+        """Return the report as of now. Raises: NotFoundError for a project that was never set up and has no version."""
         stores = self._stores
         known = {name: Project(name, "") for name in stores.models.projects()}
         known |= {project.id: project for project in stores.projects.all()}
@@ -130,7 +129,7 @@ class ReportService:
                 else f"Boxstrap knows no project {project_id[:40]!r}, nor any other; connect it in Label Studio first."
             )
         cursor = stores.feedback.cursor(project_id) or {}
-        material = Material(
+        material = ReportInput(
             known[project_id],
             stores.feedback.rows(project_id),
             stores.models.versions(project_id),
@@ -141,7 +140,7 @@ class ReportService:
         return build_report(material, time.time(), target_risk)
 
 
-def build_report(material: Material, made: float, target_risk: float = TARGET_RISK) -> Report:
+def build_report(material: ReportInput, made: float, target_risk: float = TARGET_RISK) -> Report:
     """Args: made: now. target_risk: share of wrong regions that a score threshold may let through."""
     rows, project = material.rows, material.project
     total, live = agreement(rows), material.live
@@ -166,8 +165,8 @@ def build_report(material: Material, made: float, target_risk: float = TARGET_RI
     )
 
 
-def _versions(material: Material) -> list[VersionReport]:
-    """Those that people have judged, and those of the registry; deleted ones first."""
+def _versions(material: ReportInput) -> list[VersionReport]:
+    """Return the versions that people have judged, and those of the registry; deleted ones first."""
     rows_of: dict[str, list[LedgerRow]] = {}
     for row in material.rows:
         if (name := version_of(row)) is not None:
@@ -201,7 +200,7 @@ def _version(
 
 
 def _seconds(run: Run) -> float | None:
-    """From its first start to its end, on whatever it was trained."""
+    """Return the seconds from the run's first start to its end, on whatever it was trained."""
     return None if run.started is None or run.ended is None else round(max(0.0, run.ended - run.started), 1)
 
 
@@ -211,13 +210,13 @@ def _cost(runs: Sequence[Run]) -> Cost:
     return Cost(len(ended), round(sum(seconds for _, seconds in ended), 1), round(fruitless, 1))
 
 
-def _conclusion(material: Material, total: Agreement) -> tuple[str, str]:
-    """What there is in a sentence, and what to do next; "" where the report says enough."""
+def _conclusion(material: ReportInput, total: Agreement) -> tuple[str, str]:
+    """Return a sentence that sums up, and the next step; "" if there is none."""
     if total.task_acceptance is not None:
         corrected = total.tasks - total.accepted_tasks
         return (
             f"People have reviewed the predictions of {total.tasks} tasks: {total.accepted_tasks} "
-            f"({spoken_share(total.task_acceptance)}) were accepted untouched, {corrected} corrected.",
+            f"({percent_text(total.task_acceptance)}) were accepted untouched, {corrected} corrected.",
             "",
         )
     if not material.versions:

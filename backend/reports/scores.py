@@ -1,4 +1,4 @@
-"""What a region's score is worth: the risk and the coverage of every threshold, and whether 0.9 means 90 %.
+"""Measure what a region's score is worth: risk and coverage of every threshold, and calibration.
 
 Pure computing over the ledger's rows; what people made of the regions is counted in agreement.py.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
-from backend.reports.agreement import is_reviewed, ratio, spoken_share
+from backend.reports.agreement import is_reviewed, percent_text, ratio
 from backend.storage.ledger_rows import LedgerRow, RegionFate
 
 LEAST_REGIONS = 20
@@ -71,7 +71,7 @@ class ScoreReport:
 
 
 def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, target_risk: float) -> ScoreReport:
-    """Of the live version if enough of its regions were judged, else of all versions together."""
+    """Report on the live version if enough of its regions were judged, else on all versions together."""
     reviewed = [row for row in rows if is_reviewed(row)]
     own = [row for row in reviewed if row.version == live]
     version = live if len(_judged(own)) >= LEAST_REGIONS else None
@@ -102,7 +102,7 @@ def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, targ
 
 
 def _judged(rows: Iterable[LedgerRow]) -> list[Judged]:
-    """Predicted regions by score, lowest first. Deleted and badly placed ones are wrong."""
+    """Return predicted regions by score, lowest first. Deleted and badly placed ones are wrong."""
     found = []
     for region in (region for row in rows for region in row.regions):
         score, iou = region.score, 0.0 if region.fate == RegionFate.DELETED else region.iou
@@ -112,7 +112,7 @@ def _judged(rows: Iterable[LedgerRow]) -> list[Judged]:
 
 
 def risk_curve(judged: Sequence[Judged]) -> list[RiskPoint]:
-    """A point for every score, lowest first. Args: judged: by score."""
+    """Return a point for every score, lowest first. Args: judged: by score."""
     scores = [score for score, _ in judged]
     wrong_from = [0]  # wrong_from[n]: how many of the n highest are wrong
     for _, right in reversed(judged):
@@ -134,13 +134,13 @@ def risk_curve(judged: Sequence[Judged]) -> list[RiskPoint]:
 
 
 def _floor(score: float) -> float:
-    """To four digits, downwards: a threshold that people type still lets its own region through."""
+    """Round down to four digits: a threshold that people type still lets its own region through."""
     rounded = round(score, 4)
     return rounded if rounded <= score else round(rounded - 1e-4, 4)
 
 
 def wilson(count: int, total: int, z: float = Z_90_ONE_SIDED) -> tuple[float, float]:
-    """Wilson's score interval of the share `count` of `total`, which is not 0; Wilson, JASA 22 (1927).
+    """Return Wilson's score interval of the share `count` of `total`, which is not 0; Wilson, JASA 22 (1927).
 
         centre = (p + z² / 2n) / (1 + z² / n),  half = z √(p (1 - p) / n + z² / 4n²) / (1 + z² / n)
 
@@ -153,16 +153,16 @@ def wilson(count: int, total: int, z: float = Z_90_ONE_SIDED) -> tuple[float, fl
 
 
 def _advice(chosen: RiskPoint | None, project: str, target: float) -> tuple[str, str]:
-    """A sentence, and the command that does what it says; "" where nothing is to be done."""
+    """Return a sentence, and the command that does what it says; "" if nothing is to be done."""
     if chosen is None:
         return f"No threshold brings the risk below {target:g}: wrong regions have high scores, too.", ""
     if chosen.coverage == 1:
         return (
-            f"No threshold is needed: of all predicted regions {spoken_share(chosen.risk)} were wrong "
-            f"(at most {spoken_share(chosen.risk_high)}, at 90 % confidence).",
+            f"No threshold is needed: of all predicted regions {percent_text(chosen.risk)} were wrong "
+            f"(at most {percent_text(chosen.risk_high)}, at 90 % confidence).",
             "",
         )
-    risk, most, coverage = (spoken_share(share) for share in (chosen.risk, chosen.risk_high, chosen.coverage))
+    risk, most, coverage = (percent_text(share) for share in (chosen.risk, chosen.risk_high, chosen.coverage))
     return (
         f"From a score of {chosen.threshold:g} on, {risk} of the regions were wrong (at most {most}, at 90 % "
         f"confidence); {coverage} of all regions have such a score. Below the threshold the model abstains.",
@@ -171,7 +171,7 @@ def _advice(chosen: RiskPoint | None, project: str, target: float) -> tuple[str,
 
 
 def _thinned(curve: Sequence[RiskPoint], chosen: RiskPoint | None) -> list[RiskPoint]:
-    """Few enough to be drawn and sent; both ends and the chosen point stay."""
+    """Return few enough points to draw and send; both ends and the chosen point stay."""
     if len(curve) <= MOST_POINTS:
         return list(curve)
     step = (len(curve) - 1) / (MOST_POINTS - 1)
@@ -180,7 +180,7 @@ def _thinned(curve: Sequence[RiskPoint], chosen: RiskPoint | None) -> list[RiskP
 
 
 def reliability(judged: Sequence[Judged]) -> list[ScoreBin]:
-    """Bins of equal width over [0, 1], those without a region left out."""
+    """Return bins of equal width over [0, 1], without those that have no region."""
     members: dict[int, list[Judged]] = {}
     for score, right in judged:
         members.setdefault(min(BINS - 1, max(0, int(score * BINS))), []).append((score, right))

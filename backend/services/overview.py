@@ -1,4 +1,4 @@
-"""What people and scripts are shown of projects, versions and runs: plain values, ready for JSON.
+"""Show projects, versions and runs to people and scripts: plain values, ready for JSON.
 
 Progress is left out where Redis does not answer; everything else is on disk and shown all the same.
 """
@@ -25,13 +25,13 @@ Json = dict[str, Any]
 
 
 class CircuitBreaker:
-    """Asks Redis until it does not answer once: a page must not wait for every number that is missing."""
+    """Asks Redis until it does not answer once: a page must not wait for every value that is missing."""
 
     def __init__(self) -> None:
         self._answers = True
 
     def ask(self, question: Callable[[], Json | None]) -> Json | None:
-        """None where there is no answer."""
+        """Return the answer; None if Redis does not answer, or has not answered before."""
         try:
             return question() if self._answers else None
         except QueueError:
@@ -40,12 +40,12 @@ class CircuitBreaker:
 
 
 def show_run(run: Run, training: TrainingService) -> Json:
-    """A run, with its progress while it is being trained."""
+    """Return a run, with its progress while it is being trained."""
     return _show_run(run, training, CircuitBreaker())
 
 
 def show_runs(runs: Iterable[Run], training: TrainingService) -> list[Json]:
-    """In their order."""
+    """Return runs, in their order, each as `show_run` does."""
     redis = CircuitBreaker()
     return [_show_run(run, training, redis) for run in runs]
 
@@ -68,7 +68,7 @@ def _show_run(run: Run, training: TrainingService, redis: CircuitBreaker) -> Jso
 
 
 def show_projects(projects: ProjectService, training: TrainingService, retraining: RetrainingService) -> list[Json]:
-    """Every project with its versions, the runs that matter now, and why none or one starts by itself."""
+    """Return every project with its versions, the runs that matter now, and why a training starts by itself or not."""
     runs, redis = training.runs(), CircuitBreaker()
     shown = []
     for project in projects.all():
@@ -91,12 +91,12 @@ def show_projects(projects: ProjectService, training: TrainingService, retrainin
 
 
 def revision(shown: Iterable[Mapping[str, Any]]) -> str:
-    """Changes when anything does but progress: a page can keep its parts while this stays the same."""
+    """Return a checksum of all but progress: a page can keep its parts while it stays the same."""
     return f"{zlib.crc32(json.dumps([_without_progress(value) for value in shown]).encode()):08x}"
 
 
 def is_suggested(version: Version, live: str | None) -> bool:
-    """Whether the gate found it not worse than the version that is still `live`, and left it to a person."""
+    """Return whether the gate found it not worse than the version that is still `live`, and left it to a person."""
     gate = version.facts.gate
     if gate is None or version.name == live:
         return False
@@ -125,7 +125,7 @@ def _show_preannotation(projects: ProjectService, project_id: str) -> Json | Non
 
 
 def _with_share(progress: Json | None) -> Json | None:
-    """As the training reports it, with `share`: how much of the work is done, in [0, 1], and the report's age."""
+    """Return progress as reported, with `share`, the part of the work that is done, in [0, 1], and the report's age."""
     if progress is None:
         return None
     now = time.time()

@@ -1,4 +1,4 @@
-"""Tasks in, predictions out: exactly one a task, in their order, all of one version."""
+"""Predict tasks: exactly one prediction for each, in their order, all of one version."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NEEDED = ("id", "data", "annotations")  # of a task; the rest stays out of Redis
 
 
 class PredictionService:
-    """Asks a worker, and waits for it as long as Label Studio waits for us."""
+    """Asks a worker for predictions, and waits for it nearly as long as Label Studio waits for us."""
 
     def __init__(self, settings: Settings, stores: Stores, queue: JobQueue, media: ImageStore) -> None:
         self._settings, self._stores, self._queue, self._media = settings, stores, queue, media
@@ -36,7 +36,7 @@ class PredictionService:
         tasks: Sequence[Mapping[str, Any]],
         context: Mapping[str, Any] | None = None,
     ) -> list[Json]:
-        """Predictions; empty ones before the first version, and for tasks whose picture cannot be used.
+        """Return predictions; empty ones before the first version, and for tasks whose picture cannot be used.
 
         Raises: BusyError when no worker answers in time. An empty answer would be stored, and never asked for again.
         """
@@ -50,7 +50,7 @@ class PredictionService:
             return [empty_prediction(self._stores.models.label(project_id)) for _ in tasks]
         config = LabelConfig.parse(label_config)
         slim: list[Json] = [{name: task[name] for name in NEEDED if name in task} for task in tasks]
-        files = self._unpacked(project_id, slim, config)
+        files = self._save_inline_images(project_id, slim, config)
         request = PredictionRequest(project_id, version, label_config, slim, files, context)
         found = self._queue.predict(request, self._settings.predict_timeout_s)
         if len(found) != len(tasks):
@@ -59,8 +59,8 @@ class PredictionService:
             )
         return found
 
-    def _unpacked(self, project_id: str, tasks: list[Json], config: LabelConfig) -> dict[int, Path]:
-        """Writes pictures that came inside of tasks into the cache, so that no pixels go through Redis."""
+    def _save_inline_images(self, project_id: str, tasks: list[Json], config: LabelConfig) -> dict[int, Path]:
+        """Write pictures that came inside of tasks into the cache, so that no pixels go through Redis."""
         files = {}
         for index, task in enumerate(tasks):
             try:
@@ -69,14 +69,14 @@ class PredictionService:
                     files[index] = self._media.fetch(reference, project_id, None)
             except ImageError as error:
                 logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
-            tasks[index] = _without_pictures(task)
+            tasks[index] = _without_data_uris(task)
         return files
 
 
-def _without_pictures(value: Any) -> Any:
-    """Every data: URI without its content: no longer needed, and refused if it is."""
+def _without_data_uris(value: Any) -> Any:
+    """Return the value with every data: URI emptied; the worker refuses an empty one if it needs it."""
     if isinstance(value, Mapping):
-        return {key: _without_pictures(part) for key, part in value.items()}
+        return {key: _without_data_uris(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_without_pictures(part) for part in value]
+        return [_without_data_uris(part) for part in value]
     return "data:" if isinstance(value, str) and value.lstrip().startswith("data:") else value

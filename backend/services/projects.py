@@ -1,4 +1,4 @@
-"""What Label Studio says of its projects, and what it is told of their models."""
+"""Remember what Label Studio says of its projects, and tell it the versions of their models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 
 def project_number(text: object) -> str:
-    """Label Studio's number of the project in "7.1795206333", "7" or 7; RequestError where there is none."""
+    """Return the project's number in "7.1795206333", "7" or 7. Raises: RequestError if there is none."""
     number = str(text).partition(".")[0]
     if not _NUMBER.fullmatch(number):
         raise RequestError(
@@ -34,13 +34,13 @@ def project_number(text: object) -> str:
 
 
 class ProjectService:
-    """Projects, their versions, and the name of the version that predicts for them."""
+    """Keeps projects, and knows their versions and which of them predicts."""
 
     def __init__(self, settings: Settings, stores: Stores, queue: JobQueue) -> None:
         self._settings, self._stores, self._queue = settings, stores, queue
 
     def set_up(self, project_id: str, label_config: str, hostname: str, own_url: str) -> str:
-        """Remembers the project; the version that it is served with. Quick: Label Studio asks all the time.
+        """Remember the project; return its live version. Quick: Label Studio asks all the time.
 
         Args: own_url: our address as Label Studio reached it.
         """
@@ -55,14 +55,14 @@ class ProjectService:
         return self._stores.models.label(project_id)
 
     def changed(self, project_id: str, label_config: str, title: str) -> None:
-        """Takes over what an event says of a project that was set up before; "" says nothing."""
+        """Take over what an event says of a project that was set up before; "" says nothing."""
         if (project := self._stores.projects.find(project_id)) is not None:
             self._stores.projects.remember(
                 replace(project, label_config=label_config or project.label_config, title=title or project.title)
             )
 
     def record_event(self, project_id: str, action: str) -> None:
-        """Notes that Label Studio's webhook comes through, and has a worker look what people did; quick."""
+        """Keep the event's name and time, and have a worker read what people did; quick."""
         try:
             self._queue.events.record(project_id, action)
             if action != START_TRAINING and self._stores.projects.find(project_id) is not None:
@@ -71,41 +71,41 @@ class ProjectService:
             logger.warning("project %s: event %r is not noted: %s", project_id, action, error)
 
     def last_event(self, project_id: str) -> dict[str, Any] | None:
-        """The action of the newest event and when it came (`at`, seconds since 1970); None a day after it."""
+        """Return the action of the newest event and when it came (`at`, seconds since 1970); None a day after it."""
         return self._queue.events.last(project_id)
 
     def label_config(self, project_id: str) -> str:
-        """As Label Studio said it last; "" of a project that it never named."""
+        """Return the labeling config as Label Studio said it last; "" of a project that it never named."""
         project = self._stores.projects.find(project_id)
         return project.label_config if project else ""
 
     def all(self) -> list[Project]:
-        """Every project that was set up or has versions, by number."""
+        """Return every project that was set up or has versions, by number."""
         known = {project.id: project for project in self._stores.projects.all()}
         for name in self._stores.models.projects():
             known.setdefault(name, Project(name, ""))
         return sorted(known.values(), key=lambda project: (len(project.id), project.id))
 
     def require(self, project_id: str) -> None:
-        """NotFoundError unless the project was set up or has versions."""
+        """Raise NotFoundError unless the project was set up or has versions."""
         if not any(project.id == project_id for project in self.all()):
             raise NotFoundError(f"Project {project_id} was never set up; connect it in Label Studio first.")
 
     def live(self, project_id: str) -> str | None:
-        """The version that predicts; None before the first."""
+        """Return the version that predicts; None before the first."""
         return self._stores.models.current(project_id)
 
     def published(self, project_id: str) -> list[Version]:
-        """All versions, newest first."""
+        """Return all versions, newest first."""
         return self._stores.models.versions(project_id)[::-1]
 
     def versions(self, project_id: str | None = None) -> list[str]:
-        """Names of all versions, of one project if it is named; newest first."""
+        """Return the names of all versions, of one project if it is named; newest first."""
         projects = [project_id] if project_id else self._stores.models.projects()
         return [version.name for name in projects for version in self.published(name)]
 
     def activate(self, project_id: str, version: str) -> str | None:
-        """Lets another version predict from the next request on, and begins to write its boxes and masks.
+        """Let another version predict from the next request on, and begin to write its boxes and masks.
 
         Returns: why they are not written, a sentence; None where they are.
         Raises: NotFoundError where there is no such version.
@@ -122,7 +122,7 @@ class ProjectService:
         return None
 
     def parent(self, project_id: str) -> str:
-        """The version that was live before the live one was made: where a rollback leads.
+        """Return the version that was live before the live one was made, which a rollback activates.
 
         Raises: RegistryError where there is no such version, or none any more.
         """
@@ -140,5 +140,5 @@ class ProjectService:
         return parent
 
     def preannotation(self, project_id: str) -> PreannotationProgress | None:
-        """How far the newest pre-annotation is."""
+        """Return how far the newest pre-annotation is."""
         return self._queue.progress.of_preannotation(project_id)

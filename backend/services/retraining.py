@@ -45,7 +45,7 @@ class RetrainingStatus:
 
 
 class RetrainingService:
-    """Policies, and what comes of them."""
+    """Reads and changes policies, and starts the trainings that they want."""
 
     def __init__(
         self, settings: Settings, stores: Stores, queue: JobQueue, projects: ProjectService, training: TrainingService
@@ -55,7 +55,7 @@ class RetrainingService:
         self._asked: dict[str, float] = {}
 
     def tick(self, now: float | None = None) -> None:
-        """One round over all projects; what is wrong with one is logged and keeps no other from its training.
+        """Look at all projects once; an error of one is logged and keeps no other from its training.
 
         Raises: QueueError where Redis does not answer.
         """
@@ -71,24 +71,24 @@ class RetrainingService:
                 logger.warning("project %s: %s", project.id, error)
 
     def policy(self, project_id: str) -> Policy:
-        """The project's policy; NotFoundError where it was never set up."""
+        """Return the project's policy. Raises: NotFoundError if it was never set up."""
         self._projects.require(project_id)
         return self._stores.policies.find(project_id)
 
     def change_policy(self, project_id: str, **changes: Any) -> Policy:
-        """The policy with `changes`, kept; RequestError names a value without meaning, NotFoundError the project."""
+        """Change and return the policy. Raises: RequestError for a value, NotFoundError for the project."""
         self._projects.require(project_id)
         changed = self._stores.policies.change(project_id, **changes)
         logger.info("project %s: its policy is %s", project_id, changed)
         return changed
 
     def decision(self, project_id: str, now: float | None = None) -> Decision:
-        """What the policy makes of the project now."""
+        """Return whether the policy wants a training now, and why."""
         policy = self._stores.policies.find(project_id)
         return decide(policy, self._facts(project_id, policy), time.time() if now is None else now)
 
     def status(self, project_id: str, now: float | None = None) -> RetrainingStatus:
-        """The decision, and what it rests on. Needs no Redis; NotFoundError where the project was never set up."""
+        """Return the decision and what it rests on; needs no Redis. Raises: NotFoundError if it was never set up."""
         self._projects.require(project_id)
         policy, feedback = self._stores.policies.find(project_id), self._stores.feedback
         facts = self._facts(project_id, policy)
@@ -120,7 +120,7 @@ class RetrainingService:
         return None if seen is None else float(seen)
 
     def _facts(self, project_id: str, policy: Policy) -> Facts:
-        """What `policy` needs to know."""
+        """Return what `policy` needs to know."""
         feedback, runs = self._stores.feedback, self._stores.runs.of_project(project_id)
         active = [run for run in runs if not run.state.has_ended]
         last = next((run for run in runs if run.state.has_ended), None)
@@ -143,7 +143,7 @@ class RetrainingService:
 
 
 def show_policy(policy: Policy) -> dict[str, Any]:
-    """Plain values, as people choose them."""
+    """Return the policy as plain values, as people choose them."""
     shown = asdict(policy)
     shown.pop("since")
     return shown

@@ -1,4 +1,4 @@
-"""Whether a project's training starts by itself now, and the sentence that says why or why not. Pure."""
+"""Decide whether a project's training starts by itself now, with a sentence that says why. Pure functions."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Decision:
 
 
 def decide(policy: Policy, facts: Facts, now: float) -> Decision:
-    """Whether a training starts `now`, in seconds since 1970. Cron times and quiet hours are this machine's."""
+    """Decide whether a training starts `now`, in seconds since 1970. Cron times and quiet hours are this machine's."""
     if facts.active is not None:
         doing = "is running" if facts.active.state == RunState.RUNNING else "waits for its turn"
         return Decision(False, f"A training {doing}; the next one by itself can start when it has ended.")
@@ -64,7 +64,7 @@ def decide(policy: Policy, facts: Facts, now: float) -> Decision:
 
 
 def last_cron_time(cron: str, now: float) -> float:
-    """The newest time before `now` at which `cron` was true, in seconds since 1970."""
+    """Return the newest time before `now` at which `cron` was true, in seconds since 1970."""
     times = _times(cron, now)
     # An hour that clocks skip in spring counts as the one after it, which may be still to come.
     while (found := times.get_prev(datetime).timestamp()) > now:
@@ -73,13 +73,13 @@ def last_cron_time(cron: str, now: float) -> float:
 
 
 def next_cron_time(cron: str, now: float) -> datetime:
-    """The next time at which `cron` is true, as this machine's clock shows it."""
+    """Return the next time at which `cron` is true, as this machine's clock shows it."""
     found: datetime = _times(cron, now).get_next(datetime)
     return found
 
 
 def quiet_until(quiet: str, now: float) -> str:
-    """When the quiet hours that `now` is in end, as "07:00"; "" outside of them."""
+    """Return when the quiet hours that `now` is in end, as "07:00"; "" outside of them."""
     if not quiet:
         return ""
     begin, end = (time.fromisoformat(clock) for clock in quiet.split("-"))
@@ -95,7 +95,7 @@ def _times(cron: str, now: float) -> Any:
 
 
 def _cause(policy: Policy, facts: Facts, now: float) -> tuple[str, str]:
-    """What starts a training, or "" and the sentence that says what it waits for."""
+    """Return what starts a training, or "" and the sentence that says what it waits for."""
     if facts.first and (lack := _lack(policy, facts)):
         return "", lack
     if _pauses(facts.last, now):
@@ -106,7 +106,7 @@ def _cause(policy: Policy, facts: Facts, now: float) -> tuple[str, str]:
 
 
 def _lack(policy: Policy, facts: Facts) -> str:
-    """What keeps a project from its first training; "" where nothing does."""
+    """Return what keeps a project from its first training; "" if nothing does."""
     if not facts.class_counts:
         return "The first training waits for pictures with a class; none has one yet."
     lacking = {name: count for name, count in facts.class_counts.items() if count < policy.min_per_class}
@@ -121,7 +121,7 @@ def _pauses(last: Run | None, now: float) -> bool:
 
 
 def _cron_trigger(policy: Policy, facts: Facts, now: float) -> str:
-    """Each time of the expression starts one training, also one that was missed; none where nobody said anything."""
+    """Each time of the expression starts one training, also a time that was missed; none if nothing has changed."""
     if not policy.cron or not (facts.changed or facts.first):
         return ""
     before = max(policy.since, facts.last.created if facts.last else 0.0)
@@ -137,7 +137,7 @@ def _count_trigger(policy: Policy, facts: Facts) -> str:
 
 
 def _needed_anew(policy: Policy, facts: Facts) -> int:
-    """What has to be new since the last run ended: else a training that fails would fail again and again.
+    """Return how much has to be new since the last run ended, so that a training that fails is not repeated for ever.
 
     Whoever cancelled one does not want it back with the next click of an annotator.
     """

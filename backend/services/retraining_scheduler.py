@@ -18,7 +18,7 @@ LOCK_S = 60.0  # after which another takes over from one that was killed
 
 
 class RetrainingScheduler(PeriodicThread):
-    """One for each web process; they take turns."""
+    """Runs in each web process; a lock in Redis lets one of them look at a time."""
 
     def __init__(self, queue: JobQueue, retraining: RetrainingService) -> None:
         super().__init__("retraining-scheduler")

@@ -1,4 +1,4 @@
-"""How the queues and workers are doing, for pages and for monitoring."""
+"""Count jobs and workers, for pages and for monitoring."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ class Status:
 
     @property
     def can_train(self) -> bool:
-        """Whether a worker is there for trainings."""
+        """Return whether a worker is there for trainings."""
         return self.workers.get(TRAIN, 0) > 0
 
     @property
     def can_predict(self) -> bool:
-        """Whether a worker is there for what a person waits for."""
+        """Return whether a worker is there for what a person waits for."""
         return self.workers.get(PREDICT, 0) > 0
 
 
 class StatusService:
-    """Asks Redis each time: processes come and go, Redis stays."""
+    """Asks Redis each time, since processes come and go."""
 
     def __init__(self, queue: JobQueue) -> None:
         self._queue = queue
 
     def now(self) -> Status:
-        """As it is now; a Redis that does not answer is an answer too."""
+        """Return the status now; all counts are empty if Redis does not answer."""
         try:
             found = [
                 WorkerFacts(worker.name, worker.hostname or "", str(worker.get_state()), tuple(worker.queue_names()))

@@ -1,4 +1,4 @@
-"""Starting, watching and cancelling trainings: one at a time for each project."""
+"""Start, watch and cancel trainings: one at a time for each project."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ BUTTON, COMMAND_LINE = 'button "Start training"', "command line"  # triggers: wh
 
 
 class TrainingService:
-    """Runs and the jobs that train them."""
+    """Keeps runs and puts the jobs that train them on the queue."""
 
     def __init__(self, settings: Settings, stores: Stores, queue: JobQueue) -> None:
         self._settings, self._stores, self._queue = settings, stores, queue
 
     def start(self, project_id: str, trigger: str = BUTTON) -> Run:
-        """A run of the project that is waiting: the one there is, else a new one.
+        """Return a run of the project that is waiting: the one there is, else a new one.
 
         While one is being trained a further one waits, since labels may have come; more requests change nothing.
         Args: trigger: why, for people; a run that waits already keeps its own.
@@ -36,14 +36,14 @@ class TrainingService:
             return self._create(project_id, trigger)
 
     def start_if_idle(self, project_id: str, trigger: str) -> Run | None:
-        """A new run; None where one waits or is being trained."""
+        """Return a new run; None if one waits or is being trained."""
         with self._queue.lock(f"training-{project_id}"):
             if any(not run.state.has_ended for run in self._stores.runs.of_project(project_id)):
                 return None
             return self._create(project_id, trigger)
 
     def cancel(self, run_id: str) -> Run:
-        """Ends a run within seconds, wherever it is; one that has ended stays as it ended."""
+        """End a run within seconds, wherever it is; one that has ended stays as it ended."""
         run = self._stores.runs.update(
             run_id, state=RunState.CANCELLED, ended=time.time(), reason="cancelled by a person"
         )
@@ -51,20 +51,20 @@ class TrainingService:
         return run
 
     def find(self, run_id: str) -> Run:
-        """The run; NotFoundError where there is none."""
+        """Return the run. Raises: NotFoundError if there is none."""
         return self._stores.runs.read(run_id)
 
     def runs(self, project_id: str | None = None) -> list[Run]:
-        """Newest first."""
+        """Return all runs, of one project if it is named; newest first."""
         runs = self._stores.runs
         return runs.all() if project_id is None else runs.of_project(project_id)
 
     def progress(self, run: Run) -> dict[str, Any] | None:
-        """Stage, epoch, loss, images/s and seconds left of a run being trained; None of all others."""
+        """Return stage, epoch, loss, images/s and seconds left of a run being trained; None of all others."""
         return self._queue.progress.of_run(run.id) if run.state == RunState.RUNNING else None
 
     def preannotate(self, project_id: str) -> None:
-        """Begins to write the live version's predictions into Label Studio."""
+        """Begin to write the live version's predictions into Label Studio."""
         version = self._stores.models.current(project_id)
         if version is None:
             raise NotFoundError(f"Project {project_id} has no version yet; start a training first.")

@@ -1,4 +1,4 @@
-"""The ledger of what people made of predictions: a row a task, and how far Label Studio has been read.
+"""The ledger: a row for each task with what people made of its prediction, and how far Label Studio has been read.
 
 One SQLite file for all projects, which several processes may use; each call is one transaction, kept or not at all
 when its process dies. labelstudio/reviews.py makes the rows; `changed` and `doubt` of a row are added here.
@@ -38,12 +38,12 @@ class FeedbackStore:
         self.path, self._clock = path, clock
 
     def put(self, project_id: str, rows: Iterable[LedgerRow]) -> int:
-        """Keeps rows, in place of those that their tasks have; how many digests are new.
+        """Put rows in place of those that their tasks have; return how many digests are new.
 
         Where the digest is the same, `changed` stays, and so does what is known of a prediction that is gone since.
         """
         new, now = 0, self._clock()
-        with self._changing() as db:
+        with self._transaction() as db:
             for row in rows:
                 known = db.execute(
                     "SELECT digest, changed, row FROM rows WHERE project = ? AND task = ?", (project_id, row.task)
@@ -51,7 +51,7 @@ class FeedbackStore:
                 changed = now
                 if known is not None and known[0] == row.digest:
                     changed = known[1]
-                    row = _remembering(LedgerRow.from_dict(json.loads(known[2])), row)
+                    row = _with_known_prediction(LedgerRow.from_dict(json.loads(known[2])), row)
                 else:
                     new += 1
                 db.execute(
@@ -61,7 +61,7 @@ class FeedbackStore:
         return new
 
     def rows(self, project_id: str) -> list[LedgerRow]:
-        """All rows, by task."""
+        """Return all rows, by task."""
         found = self._all(
             "SELECT row, changed, doubt FROM rows LEFT JOIN doubts USING (project, task) WHERE project = ? "
             "ORDER BY task",
@@ -73,37 +73,37 @@ class FeedbackStore:
         ]
 
     def forget(self, project_id: str, keep: Collection[int], above: int = 0, up_to: int | None = None) -> None:
-        """Removes the rows of all tasks but those to `keep`.
+        """Remove the rows of all tasks but those to `keep`.
 
         Args: above, up_to: only of tasks whose number is greater than the one and not greater than the other.
         """
         most = 2**63 - 1 if up_to is None else up_to
-        with self._changing() as db:
+        with self._transaction() as db:
             for table in ("rows", "doubts"):
                 where = f"FROM {table} WHERE project = ? AND task > ? AND task <= ?"
                 found = db.execute(f"SELECT task {where}", (project_id, above, most)).fetchall()
                 gone = [(project_id, task) for (task,) in found if task not in keep]
                 db.executemany(f"DELETE FROM {table} WHERE project = ? AND task = ?", gone)
 
-    def note_doubt(self, project_id: str, task: int, doubt: ClassDoubt | None) -> None:
-        """Keeps what speaks against the task's class labels, whether it has a row by now or not; None: nothing."""
-        with self._changing() as db:
+    def set_doubt(self, project_id: str, task: int, doubt: ClassDoubt | None) -> None:
+        """Keep the doubt about the task's classes, also if the task has no row yet; None removes it."""
+        with self._transaction() as db:
             db.execute("DELETE FROM doubts WHERE project = ? AND task = ?", (project_id, task))
             if doubt is not None:
                 db.execute("INSERT INTO doubts VALUES (?, ?, ?)", (project_id, task, json.dumps(asdict(doubt))))
 
     def corrected_since(self, project_id: str, since: float) -> int:
-        """How many corrected tasks have changed after `since`, seconds since 1970."""
+        """Count the corrected tasks that have changed after `since`, seconds since 1970."""
         sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ? AND outcome = 'corrected'"
         return int(next(iter(self._all(sql, project_id, since)), (0,))[0])
 
     def changed_since(self, project_id: str, since: float) -> int:
-        """How many tasks have changed after `since`, seconds since 1970, whatever people made of them."""
+        """Count the tasks that have changed after `since`, seconds since 1970, whatever people made of them."""
         sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ?"
         return int(next(iter(self._all(sql, project_id, since)), (0,))[0])
 
     def class_counts(self, project_id: str) -> dict[str, int]:
-        """Class -> how many pictures people gave it, the most frequent first."""
+        """Return how many pictures people gave each class, the most frequent first."""
         sql = (
             "SELECT label.value, count(*) FROM rows, json_each(rows.row, '$.labels') AS label WHERE project = ? "
             "GROUP BY label.value ORDER BY count(*) DESC, label.value"
@@ -111,31 +111,31 @@ class FeedbackStore:
         return {str(label): int(count) for label, count in self._all(sql, project_id)}
 
     def cursor(self, project_id: str) -> Json | None:
-        """How far the project has been read; None before the first time."""
+        """Return how far the project has been read; None before the first time."""
         found = next(iter(self._all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)
         return None if found is None else dict(json.loads(found[0]))
 
     def set_cursor(self, project_id: str, cursor: Mapping[str, Any]) -> None:
-        """What `cursor` gives from now on."""
-        with self._changing() as db:
+        """Keep how far the project has been read."""
+        with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (project_id, json.dumps(dict(cursor))))
 
     def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         if not self.path.is_file():
             return []
-        with self._opened() as db:
+        with self._connection() as db:
             return list(db.execute(sql, values))
 
     @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._opened() as db:
+        with self._connection() as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")  # what raises before is rolled back when the connection closes
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own for each call: neither threads nor forks can share one."""
         try:
             with closing(sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)) as db:
@@ -148,7 +148,7 @@ class FeedbackStore:
             ) from error
 
 
-def _remembering(known: LedgerRow, row: LedgerRow) -> LedgerRow:
+def _with_known_prediction(known: LedgerRow, row: LedgerRow) -> LedgerRow:
     """`row`, with what `known` says of the prediction where that cannot be found any more.
 
     Label Studio takes a deleted prediction's number out of the annotations that began from it.

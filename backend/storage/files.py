@@ -19,24 +19,24 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def is_safe(name: str) -> bool:
-    """Whether it can be a file's name and nothing else."""
+    """Return whether `name` can be a file's name and nothing else."""
     return _NAME.fullmatch(name) is not None
 
 
 def safe_name(name: str, what: str) -> str:
-    """`name` if it is safe; NotFoundError calls it a `what`."""
+    """Return `name`. Raises: NotFoundError, which calls it a `what`, if it is not safe."""
     if not is_safe(name):
         raise NotFoundError(f"{name[:40]!r} is no {what}; it may have letters, digits, '-', '_' and '.'.")
     return name
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Replaces `path` whole or not at all."""
+    """Replace `path` whole or not at all."""
     write_whole(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The object in `path`; None where there is no such file."""
+    """Return the JSON object in `path`; None if there is no such file."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def locked(path: Path, wait: bool = True) -> Iterator[bool]:
-    """Holds the lock file `path` inside; the system lets go of it when the process dies, however it dies.
+    """Hold the lock file `path` inside; the system releases it when the process dies, however it dies.
 
     Yields whether it is held: always with `wait`, otherwise False where another process or thread holds it. The file
     stays. OSError where the file system has no locks: those that filelock has instead outlive a process.

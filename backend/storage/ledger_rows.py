@@ -1,4 +1,4 @@
-"""The rows of the ledger: what people made of a task's prediction, region by region, and the words for it."""
+"""Records of the ledger: what people made of a task's prediction, region by region."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ClassDoubt:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ClassDoubt:
-        """What `asdict` gave, read from JSON."""
+        """Read what `asdict` gave."""
         return cls(tuple(values["given"]), values["seen"], float(values["probability"]))
 
 
@@ -81,7 +81,7 @@ class LedgerRow:
     def from_dict(
         cls, values: Mapping[str, Any], changed: float | None = None, doubt: ClassDoubt | None = None
     ) -> LedgerRow:
-        """What `to_dict` gave, read from JSON; a key that is missing has its default."""
+        """Read what `to_dict` gave; a missing key has its default."""
         return cls(
             task=int(values["task"]),
             outcome=Outcome(values["outcome"]),
@@ -98,7 +98,7 @@ class LedgerRow:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON values, without those that FeedbackStore adds."""
+        """Return JSON values, without those that FeedbackStore adds."""
         values = {key: value for key, value in asdict(self).items() if key not in ("changed", "doubt")}
         return {**values, "labels": list(self.labels), "regions": list(values["regions"])}
 

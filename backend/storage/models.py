@@ -57,7 +57,7 @@ class ModelRegistry:
         live: bool = True,
         over: str | None = ANY,
     ) -> str:
-        """Copies the finished model of a run into a new version, and makes it the live one; its name.
+        """Copy the finished model of a run into a new version, make it the live one, and return its name.
 
         The same `facts.run` is published once: a second call gives the version of the first.
         Args: over: the version that it was judged against, which has to be live still.
@@ -67,7 +67,7 @@ class ModelRegistry:
         project = self._project(project_id)
         if missing := [name for name in NEEDED_FILES if not (model / name).is_file()]:
             raise RegistryError(f"{model} cannot be published, it has no {missing[0]}; finish its training first.")
-        with _explaining(project), locked(project / ".lock"):
+        with _disk_errors(project), locked(project / ".lock"):
             known, current = self.of_run(project_id, facts.run), self.current(project_id)
             if known is None and over not in (ANY, current):
                 raise LiveVersionChangedError(f"{current} has become live, not {over}; judge the model again.")
@@ -85,27 +85,27 @@ class ModelRegistry:
         return version
 
     def ensure_live(self, project_id: str, version: str, over: str | None = ANY) -> None:
-        """Repairs what a process leaves that died between publishing `version` and making it the live one.
+        """Make `version` live if the process that published it died before it did.
 
         Nothing where it is live, or where another version than `over` is: then somebody has chosen that meanwhile.
         """
         project = self.folder(project_id, version).parent
-        with _explaining(project), locked(project / ".lock"):
+        with _disk_errors(project), locked(project / ".lock"):
             self._ensure_live(project_id, version, over)
 
     def current(self, project_id: str) -> str | None:
-        """The live version; None before the first."""
+        """Return the live version; None before the first."""
         try:
             return (self._project(project_id) / "CURRENT").read_text(encoding="utf-8").strip() or None
         except FileNotFoundError:
             return None
 
     def label(self, project_id: str) -> str:
-        """What Label Studio is told: the live version, or a name that says that there is none."""
+        """Return the version that Label Studio is told: the live one, or a name that says that there is none."""
         return self.current(project_id) or f"boxstrap-{safe_name(project_id, 'project')}-{BEFORE_TRAINING}"
 
     def folder(self, project_id: str, version: str) -> Path:
-        """The version's folder; NotFoundError where there is no such version."""
+        """Return the version's folder. Raises: NotFoundError if there is no such version."""
         folder = self._project(project_id) / safe_name(version, "version")
         if not (folder / FACTS).is_file():
             known = ", ".join(found.name for found in self.versions(project_id)) or "none"
@@ -113,16 +113,16 @@ class ModelRegistry:
         return folder
 
     def facts(self, project_id: str, version: str) -> VersionFacts:
-        """What its training said of a version; NotFoundError where there is no such version."""
+        """Return where the version comes from. Raises: NotFoundError if there is no such version."""
         return VersionFacts.from_dict(read_json(self.folder(project_id, version) / FACTS) or {})
 
     def of_run(self, project_id: str, run: str | None) -> str | None:
-        """The version that a run has published; None where it has not."""
+        """Return the version that a run has published; None if it has not."""
         same = [found.name for found in self.versions(project_id) if run is not None and found.facts.run == run]
         return same[0] if same else None
 
     def versions(self, project_id: str) -> list[Version]:
-        """All versions, oldest first."""
+        """Return all versions, oldest first."""
         project = self._project(project_id)
         found = [
             Version(folder.name, folder, VersionFacts.from_dict(facts))
@@ -132,18 +132,18 @@ class ModelRegistry:
         return sorted(found, key=lambda version: _number(version.name))
 
     def projects(self) -> list[str]:
-        """Projects that have a folder here."""
+        """Return the projects that have a folder here."""
         return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
 
     def activate(self, project_id: str, version: str) -> None:
-        """Makes an existing version the live one: the way back, too. NotFoundError where there is no such version."""
+        """Make an existing version live, an older one too. Raises: NotFoundError if there is no such version."""
         self.folder(project_id, version)  # before the lock makes a folder for a project that does not exist
         with locked(self._project(project_id) / ".lock"):
             self.folder(project_id, version)  # it may have been deleted while we waited
             write_whole(self._project(project_id) / "CURRENT", version.encode())
 
     def delete(self, project_id: str, version: str) -> None:
-        """Removes a version that is not live; its name is not given again. NotFoundError where there is no such."""
+        """Remove a version that is not live; its name is not used again. Raises: NotFoundError if there is none."""
         project = self.folder(project_id, version).parent  # before the lock, as in `activate`
         with locked(project / ".lock"):
             folder = self.folder(project_id, version)
@@ -194,7 +194,7 @@ def _remove(project: Path, version: str) -> None:
 
 
 @contextmanager
-def _explaining(project: Path) -> Iterator[None]:
+def _disk_errors(project: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -205,7 +205,7 @@ def _explaining(project: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
-    """Onto the disk, so that a power cut leaves no version with empty files."""
+    """Flush to the disk, so that a power cut leaves no version with empty files."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""When each project is trained, and how its new versions go live; what nobody chose is as the settings say.
+"""Keep each project's policy: when it is trained, and how new versions go live; the settings have the defaults.
 
 <root>/<project>.json   what was chosen for the project
 <root>/.default.json    the settings' cron expression, and when it was first seen
@@ -66,7 +66,7 @@ class Policy:
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
-        """That of projects for which nothing was chosen."""
+        """Return the policy of projects for which nothing was chosen."""
         return cls(
             every=settings.train_every,
             cron=settings.train_cron,
@@ -83,13 +83,13 @@ class PolicyStore:
         self.root, self._default = root, default
 
     def find(self, project_id: str) -> Policy:
-        """The project's policy; ConfigError where somebody wrote nonsense into its file."""
+        """Return the project's policy. Raises: ConfigError if its file has a value that is not allowed."""
         chosen = self._chosen(project_id)
         default = replace(self._default, since=self._default_since()) if "cron" not in chosen else self._default
         return replace(default, **chosen)
 
     def change(self, project_id: str, **changes: Any) -> Policy:
-        """The policy with `changes`, kept; RequestError where one has no meaning, and nothing is changed then."""
+        """Change and return the policy. Raises: RequestError if a value is not allowed; then nothing is changed."""
         path = self._path(project_id)
         with locked(self.root / ".lock"):
             before = self.find(project_id)
@@ -104,7 +104,7 @@ class PolicyStore:
         return self.find(project_id)
 
     def note_default(self) -> None:
-        """Notes since when the settings have their cron expression; until then it starts nothing."""
+        """Keep since when the settings have their cron expression; times before that start nothing."""
         cron = self._default.cron
         if cron and self._noted().get("cron") != cron:
             write_json(self.root / ".default.json", {"cron": cron, "since": time.time()})

@@ -1,4 +1,4 @@
-"""What the service knows of each Label Studio project, as /setup last said it. No tokens."""
+"""Keep what /setup and events say of each Label Studio project. No tokens."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class ProjectStore:
         self.root = root
 
     def remember(self, project: Project) -> None:
-        """Writes what has changed, and nothing otherwise, since Label Studio says the same all the time."""
+        """Write the project if it has changed; Label Studio says the same all the time."""
         if self.find(project.id) != project:
             write_json(self._path(project.id), asdict(project))
 
     def find(self, project_id: str) -> Project | None:
-        """The project, if it was ever set up."""
+        """Return the project, if it was ever set up."""
         values = read_json(self._path(project_id))
         known = {part.name for part in fields(Project)}
         return None if values is None else Project(**{key: value for key, value in values.items() if key in known})
 
     def all(self) -> list[Project]:
-        """Every project, by number."""
+        """Return every project, by number."""
         names = [path.stem for path in self.root.glob("*.json") if is_safe(path.stem)] if self.root.is_dir() else []
         found = [project for name in names if (project := self.find(name)) is not None]
         return sorted(found, key=lambda project: (len(project.id), project.id))

@@ -36,7 +36,7 @@ class RunState(StrEnum):
 
     @property
     def has_ended(self) -> bool:
-        """Whether it stays as it is for ever."""
+        """Whether the state is final."""
         return self in (RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED)
 
 
@@ -66,7 +66,7 @@ class Run:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Run:
-        """What run.json holds; keys of other versions of Boxstrap are left out."""
+        """Read what run.json holds; keys of other versions of Boxstrap are left out."""
         known = {name: values[name] for name in (part.name for part in fields(cls)) if name in values}
         state = RunState(known.get("state", RunState.QUEUED))
         return cls(**{**known, "state": state, "gate": GateDecision.from_dict(known.get("gate"))})
@@ -79,7 +79,7 @@ class RunStore:
         self.root = root
 
     def create(self, project_id: str, config: dict[str, Any], trigger: str = "") -> Run:
-        """A new run, queued."""
+        """Create a queued run."""
         now = time.time()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now))
         name = f"{safe_name(project_id, 'project')}-{stamp}-{secrets.token_hex(3)}"
@@ -88,14 +88,14 @@ class RunStore:
         return run
 
     def read(self, run_id: str) -> Run:
-        """The record; NotFoundError where there is none."""
+        """Return the run. Raises: NotFoundError if there is none."""
         values = read_json(self.folder(run_id) / "run.json")
         if values is None:
             raise NotFoundError(f"There is no run {run_id!r}; `boxstrap jobs list` shows the runs there are.")
         return Run.from_dict(values)
 
     def update(self, run_id: str, **changes: Any) -> Run:
-        """The record with `changes`; what has ended stays as it ended."""
+        """Change and return the run; one that has ended stays as it ended."""
         self.read(run_id)  # no folder for a run that never was
         with locked(self.folder(run_id) / ".record-lock"):
             run = self.read(run_id)
@@ -105,25 +105,25 @@ class RunStore:
         return run
 
     def of_project(self, project_id: str) -> list[Run]:
-        """The project's runs, newest first."""
+        """Return the project's runs, newest first."""
         names = self.names(f"{project_id}-") if is_safe(project_id) else []
         return [run for run in self._read_all(names) if run.project_id == project_id]
 
     def all(self) -> list[Run]:
-        """All runs, newest first."""
+        """Return all runs, newest first."""
         return self._read_all(self.names())
 
     def names(self, begin: str = "") -> list[str]:
-        """Names of all runs, of those that begin so if it is given, without reading one; in no order."""
+        """Return the names of all runs, or of those that start with `begin`, without reading one; in no order."""
         found = self.root.glob(f"{begin}*/run.json") if self.root.is_dir() else ()
         return [path.parent.name for path in found if is_safe(path.parent.name)]
 
     def folder(self, run_id: str) -> Path:
-        """Where the run's files are."""
+        """Return the folder of the run's files."""
         return self.root / safe_name(run_id, "run")
 
     def clear(self, run_id: str, everything: bool = True) -> None:
-        """Removes the pictures of an ended run, and with `everything` checkpoint and model; its record stays."""
+        """Remove the pictures of an ended run, and with `everything` checkpoint and model; its record stays."""
         for name in ("pictures", "masks", "model") if everything else ("pictures", "masks"):
             shutil.rmtree(self.folder(run_id) / name, ignore_errors=True)
 

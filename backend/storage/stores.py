@@ -1,4 +1,4 @@
-"""All stores of one installation, opened from its settings."""
+"""Open all stores of one installation from its settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backend.storage.runs import RunStore
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where versions, runs, projects, their policies and what people said are kept."""
+    """The stores of versions, runs, projects, their policies and the ledger."""
 
     models: ModelRegistry
     runs: RunStore
@@ -24,7 +24,7 @@ class Stores:
 
 
 def open_stores(settings: Settings) -> Stores:
-    """Nothing is made on disk before something is kept."""
+    """Open the stores; nothing is made on disk before something is kept."""
     return Stores(
         ModelRegistry(settings.models),
         RunStore(settings.home / "runs"),

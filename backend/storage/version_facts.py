@@ -1,4 +1,4 @@
-"""What is known of a published version: how it was trained, and how the gate compared it with the one that was live."""
+"""Records of a published version: how it was trained, and how the gate compared it with the live version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 class GateCriterion(StrEnum):
-    """By what a version was compared with the live one."""
+    """What a version was compared with the live one by."""
 
     FIRST_VERSION = "first version"
     HOLDOUT = "holdout"
@@ -38,7 +38,7 @@ class GateDecision:
 
     @classmethod
     def from_dict(cls, values: object) -> GateDecision | None:
-        """What `to_dict` gave, read from JSON; a key that is missing has its default. None of everything else."""
+        """Read what `to_dict` gave; a missing key has its default. None for anything that is no such record."""
         if not isinstance(values, Mapping) or not values:
             return None
         try:
@@ -58,7 +58,7 @@ class GateDecision:
         )
 
     def to_dict(self) -> Json:
-        """Plain JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
 
@@ -86,7 +86,7 @@ class VersionFacts:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VersionFacts:
-        """What version.json holds; keys of other versions of Boxstrap are left out, missing ones have defaults."""
+        """Read version.json; keys of other versions of Boxstrap are left out, missing ones have defaults."""
         return cls(
             run=values.get("run"),
             trigger=values.get("trigger") or "",
@@ -104,5 +104,5 @@ class VersionFacts:
         )
 
     def to_dict(self) -> Json:
-        """Plain JSON values."""
+        """Return JSON values."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""The web application: its routes, its errors, its guard. It never loads torch and never works in a request."""
+"""The web application: routes, error handlers, middleware. It never loads torch; workers do the work."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from starlette.staticfiles import StaticFiles
 
 from backend.settings import Settings
 from backend.web import api, dashboard, label_studio
-from backend.web.answers import answer_errors
+from backend.web.error_handlers import add_error_handlers
 from backend.web.security import Guard
 from backend.web.services import Services
-from backend.web.waiting import WaitingRoom
+from backend.web.thread_limiter import ThreadLimiter
 from wsol_core import __version__
 
 
@@ -39,12 +39,12 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.services = services
-    app.state.waiting_room = WaitingRoom()
+    app.state.thread_limiter = ThreadLimiter()
     app.include_router(label_studio.router)
     app.include_router(api.router)
     app.include_router(dashboard.router)
     app.mount("/static", StaticFiles(directory=dashboard.STATIC))
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.add_middleware(Guard, settings=settings)
-    answer_errors(app)
+    add_error_handlers(app)
     return app

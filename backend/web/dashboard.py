@@ -1,4 +1,4 @@
-"""The page at /: what Boxstrap does now, for people. To everything that is no browser, / says that it is up.
+"""The page at /: what Boxstrap does now, for people. Programs get a line of JSON that says that it is up.
 
 Rendered here once; static/dashboard.js then keeps it fresh through /api.
 """
@@ -41,7 +41,7 @@ HEADERS: Final = {
 
 @router.get("/")
 async def start(request: Request, all_services: TheServices) -> Response:
-    """The page for browsers, a line of JSON for programs."""
+    """Return the page to browsers, a line of JSON to programs."""
     if not prefers_html(request.headers.get("accept", "")):
         return JSONResponse(UP, headers={"Vary": "Accept"})
     own_url = str(request.base_url).rstrip("/")
@@ -49,7 +49,7 @@ async def start(request: Request, all_services: TheServices) -> Response:
 
 
 def page(all_services: Services, own_url: str) -> str:
-    """The page's HTML. Args: own_url: the address that the browser knows us by."""
+    """Return the page's HTML. Args: own_url: the address that the browser knows us by."""
     projects = show_projects(all_services.projects, all_services.training, all_services.retraining)
     status = show_status(all_services.status.now())
     return _template().render(
@@ -58,7 +58,7 @@ def page(all_services: Services, own_url: str) -> str:
 
 
 def prefers_html(accept: str) -> bool:
-    """Whether an Accept header wants text/html more than JSON."""
+    """Return whether an Accept header prefers text/html to JSON."""
     wanted = {"text/html": 0.0, "application/json": 0.0}
     anything = 0.0
     for part in accept.split(","):
@@ -89,12 +89,12 @@ def _template() -> Template:
 
 
 def moment(seconds: float | None) -> str:
-    """A time as 2026-11-21 13:05, in UTC; the page's script shows the reader's own."""
+    """Return a time as 2026-11-21 13:05, in UTC; the page's script shows the reader's own."""
     return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def figure(value: Any) -> str:
-    """A number as people read it: 3 digits, or all of a whole one."""
+    """Return a number with 3 digits, or all of a whole one."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return str(value)
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"
@@ -106,5 +106,5 @@ def words(name: str) -> str:
 
 
 def is_link(address: str) -> bool:
-    """Whether an address may be a link: others could be scripts."""
+    """Return whether an address may be a link: others could be scripts."""
     return address.startswith(("http://", "https://"))

@@ -16,7 +16,7 @@ from backend.services.projects import project_number
 from backend.storage.runs import RunState
 from backend.web.schemas import Event, JobCall, PredictCall, SetupCall, TrainCall
 from backend.web.services import TheServices
-from backend.web.waiting import WaitingRoom
+from backend.web.thread_limiter import ThreadLimiter
 
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["Label Studio"])
@@ -25,9 +25,9 @@ UP = {"status": "UP", "model_class": "Boxstrap"}
 Json = dict[str, Any]
 
 
-async def waiting_room(request: Request) -> WaitingRoom:
-    """That of the app that the request came to."""
-    found: WaitingRoom = request.app.state.waiting_room
+async def thread_limiter(request: Request) -> ThreadLimiter:
+    """Return the limiter of the app that the request came to."""
+    found: ThreadLimiter = request.app.state.thread_limiter
     return found
 
 
@@ -47,7 +47,7 @@ def setup(call: SetupCall, request: Request, all_services: TheServices) -> Json:
 
 @router.post("/predict", response_model=dict[str, list[Json]])
 async def predict(
-    call: PredictCall, all_services: TheServices, room: Annotated[WaitingRoom, Depends(waiting_room)]
+    call: PredictCall, all_services: TheServices, limiter: Annotated[ThreadLimiter, Depends(thread_limiter)]
 ) -> JSONResponse:
     """One prediction a task, in their order; with a context, the object that the person points at."""
     project_id = call.project_id
@@ -62,7 +62,7 @@ async def predict(
         return all_services.predictions.predict(project_id, label_config, call.tasks, context)
 
     # Written as it is: FastAPI would look at every byte of every mask.
-    return JSONResponse({"results": await room.run(work)})
+    return JSONResponse({"results": await limiter.run(work)})
 
 
 @router.post("/webhook", status_code=201)

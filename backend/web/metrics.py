@@ -34,7 +34,7 @@ class StatusCollector(Collector):
 
 
 def metrics_page(status: StatusService) -> Callable[[], Response]:
-    """What answers GET /metrics."""
+    """Return the handler of GET /metrics."""
     registry = CollectorRegistry()
     registry.register(StatusCollector(status))
 

@@ -11,12 +11,12 @@ from backend.services.projects import project_number
 Json = dict[str, Any]
 
 
-def _whole(text: str) -> str:
-    """JSON can carry half of a surrogate pair, which no file can."""
+def _without_lone_surrogates(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can carry and no file can."""
     return text.encode("utf-8", "replace").decode()
 
 
-Text = Annotated[str, AfterValidator(_whole)]
+Text = Annotated[str, AfterValidator(_without_lone_surrogates)]
 
 
 class _Call(BaseModel):
@@ -47,7 +47,7 @@ class PredictCall(_Call):
 
     @property
     def project_id(self) -> str:
-        """From the call, else from its first task."""
+        """Return the project of the call, else of its first task."""
         known = self.project if self.project is not None else self.tasks[0].get("project") if self.tasks else None
         return project_number(known)
 

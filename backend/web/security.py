@@ -1,4 +1,4 @@
-"""Who may call (basic_auth.py decides), and how much they may send.
+"""Limit who may call (basic_auth.py decides), and how much they may send.
 
 Label Studio's token is never read, so it cannot be lost here.
 """
@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from backend.basic_auth import refuse
 from backend.errors import BackendError, NotJsonError, TooLargeError
 from backend.settings import Settings
-from backend.web.answers import error_response
+from backend.web.error_handlers import error_response
 
 READING: Final = ("GET", "HEAD", "OPTIONS")
 

@@ -1,4 +1,4 @@
-"""What the pages and endpoints call, in one place."""
+"""The services that pages and endpoints call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backend.services.training import TrainingService
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Made by wiring, kept in the app's state."""
+    """Built by wiring.py, kept in the app's state."""
 
     projects: ProjectService
     training: TrainingService
@@ -28,7 +28,7 @@ class Services:
 
 
 async def services(request: Request) -> Services:  # async: FastAPI would give anything else a thread
-    """Those of the app that the request came to."""
+    """Return the services of the app that the request came to."""
     found: Services = request.app.state.services
     return found
 

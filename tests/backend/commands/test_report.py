@@ -130,7 +130,7 @@ def test_text_from_projects_is_text_on_the_page(stores: Stores, tmp_path: Path) 
     stores.projects.remember(Project("7", "<View/>", title=NASTY))
     doubt = ClassDoubt((NASTY,), NASTY + "?", 0.5)
     stores.feedback.put("7", [row(1, region("accepted", label=NASTY), labels=(NASTY,), version=NASTY)])
-    stores.feedback.note_doubt("7", 1, doubt)
+    stores.feedback.set_doubt("7", 1, doubt)
     page = page_of(tmp_path)
     assert "script" not in Tags(page).names and "{{ 7 * 7 }}" in page
     assert page.count("<script>") == 0 and page.count("&lt;script&gt;") >= 5

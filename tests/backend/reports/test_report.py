@@ -96,7 +96,7 @@ def test_versions_have_what_people_made_of_them_and_what_they_cost(stores: Store
 def test_fifty_doubts_are_listed_and_all_are_counted(stores: Stores) -> None:
     stores.feedback.put("7", [row(task, region("accepted")) for task in range(52)])
     for task in range(52):
-        stores.feedback.note_doubt("7", task, ClassDoubt(("fish",), "crab", task / 100))
+        stores.feedback.set_doubt("7", task, ClassDoubt(("fish",), "crab", task / 100))
     found = report(stores)
     assert (found.doubts_found, len(found.doubts), found.doubts[0].task) == (52, 50, 51)
 

@@ -108,17 +108,17 @@ def test_rows_of_tasks_that_are_gone_are_forgotten(store: FeedbackStore) -> None
 
 def test_a_doubt_stays_with_its_task_whatever_comes_first(store: FeedbackStore) -> None:
     doubt = ClassDoubt(("crab",), "fish", 0.9)
-    store.note_doubt("7", 1, doubt)
+    store.set_doubt("7", 1, doubt)
     store.put("7", [row(1), row(2)])
     store.put("7", [row(1, digest="b")])
     assert [each.doubt for each in store.rows("7")] == [doubt, None]
-    store.note_doubt("7", 1, None)
+    store.set_doubt("7", 1, None)
     assert store.rows("7")[0].doubt is None
 
 
 def test_a_doubt_goes_with_its_task(store: FeedbackStore) -> None:
     store.put("7", [row(1)])
-    store.note_doubt("7", 1, ClassDoubt(("crab",), "fish", 0.9))
+    store.set_doubt("7", 1, ClassDoubt(("crab",), "fish", 0.9))
     store.forget("7", set())
     store.put("7", [row(1)])
     assert store.rows("7")[0].doubt is None

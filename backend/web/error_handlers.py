@@ -1,4 +1,4 @@
-"""The shape of every error's answer: {"error": {"code", "message"}}, never a traceback."""
+"""Turn errors into responses of one shape: {"error": {"code", "message"}}, never a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CODES = {400: "bad_request", 404: "not_found", 405: "no_such_method", 413: "too_
 
 
 def error_response(error: BackendError) -> JSONResponse:
-    """As the error's class says."""
+    """Return the response that the error's class asks for."""
     headers = {}
     if isinstance(error, NotAllowedError):
         headers["WWW-Authenticate"] = 'Basic realm="Boxstrap", charset="UTF-8"'
@@ -29,16 +29,16 @@ def error_response(error: BackendError) -> JSONResponse:
     return _answer(error.status, error.code, str(error), headers)
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Makes every error of `app` an answer of that shape."""
+def add_error_handlers(app: FastAPI) -> None:
+    """Give every error of `app` a response of that shape."""
 
     async def expected(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, BackendError)
-        logger.log(logging.WARNING if error.status >= 500 else logging.INFO, "%s: %s", _place(request), error)
+        logger.log(logging.WARNING if error.status >= 500 else logging.INFO, "%s: %s", _method_and_path(request), error)
         return error_response(error)
 
     async def learner(request: Request, error: Exception) -> JSONResponse:
-        logger.warning("%s: %s", _place(request), error)
+        logger.warning("%s: %s", _method_and_path(request), error)
         return _answer(500, "learner", str(error))
 
     async def unreadable(_request: Request, error: Exception) -> JSONResponse:
@@ -49,11 +49,13 @@ def answer_errors(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        message = f"{_place(request)}: {error.detail}" if error.status_code in (404, 405) else str(error.detail)
+        message = (
+            f"{_method_and_path(request)}: {error.detail}" if error.status_code in (404, 405) else str(error.detail)
+        )
         return _answer(error.status_code, CODES.get(error.status_code, "http"), message, error.headers)
 
     async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        logger.error("%s: unexpected", _place(request), exc_info=error)
+        logger.error("%s: unexpected", _method_and_path(request), exc_info=error)
         return _answer(500, "internal", "This is a fault of the program; its log says where it happened.")
 
     app.add_exception_handler(BackendError, expected)
@@ -68,6 +70,6 @@ def _answer(status: int, code: str, message: str, headers: Mapping[str, str] | N
     return JSONResponse({"error": {"code": code, "message": sendable}}, status, headers)
 
 
-def _place(request: Request) -> str:
-    """On one line of a log, whatever the caller wrote."""
+def _method_and_path(request: Request) -> str:
+    """Return method and path on one line of a log, whatever the caller wrote."""
     return f"{request.method[:10]} {quote(request.url.path[:100])}"

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from backend.errors import RegistryError
-from backend.web.answers import answer_errors
+from backend.web.error_handlers import add_error_handlers
 from tests.backend.web.serving import Site, code_of
 from wsol_core.errors import StorageError
 
@@ -71,13 +71,13 @@ async def test_exceptions_are_answered_by_their_class(
     caplog.set_level(logging.INFO)
     app = FastAPI()
     app.add_api_route("/broken", raising(error))
-    answer_errors(app)
+    add_error_handlers(app)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
         answer = await client.get("/broken")
     assert (answer.status_code, code_of(answer)) == (status, code)
     assert ("secret" in answer.text) is False
-    assert [record.levelno for record in caplog.records if record.name == "backend.web.answers"] == [
+    assert [record.levelno for record in caplog.records if record.name == "backend.web.error_handlers"] == [
         logging.ERROR if code == "internal" else logging.WARNING if status >= 500 else logging.INFO
     ]
 
