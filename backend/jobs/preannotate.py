@@ -16,10 +16,11 @@ from backend.jobs.retrying import retried
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
-from backend.labelstudio.task_order import is_one_version, project_changes
+from backend.labelstudio.task_order import project_changes
 from backend.queueing.messages import PreannotationChunk
 from backend.queueing.progress import PreannotationProgress
 from backend.storage.ledger_rows import ClassDoubt
+from backend.storage.models import is_version_of
 from backend.storage.policies import Sampling
 from wsol_core.localization.model_card import ModelCard
 
@@ -160,7 +161,7 @@ def _update_project(context: JobContext, client: LabelStudioClient, project_id: 
     # Asking for backends makes Label Studio call them all.
     if sampling not in (Sampling.AS_IT_IS, Sampling.UNCERTAINTY):
         backends = client.backends(project_id)
-        ours = [each for each in backends if is_one_version(str(each.get("model_version")), project_id)]
+        ours = [each for each in backends if is_version_of(each.get("model_version"), project_id)]
         title = str(ours[0]["title"]) if ours else None
     changes = project_changes(project, project_id, version, sampling, title)
     if changes.get("model_version") == version and version not in client.model_versions(project_id):

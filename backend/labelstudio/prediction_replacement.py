@@ -12,6 +12,7 @@ from typing import Any
 
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import given_labels, is_finished
+from backend.storage.models import is_version_of
 
 Json = Mapping[str, Any]
 
@@ -42,7 +43,8 @@ def plan_replacement(task: Json, project_id: str, version: str, config: LabelCon
     """
     if is_touched(task, config):
         return None
-    ours = sorted((each for each in _listed(task, "predictions") if is_ours(each, project_id)), key=_number)
+    predictions = _listed(task, "predictions")
+    ours = sorted((each for each in predictions if is_version_of(each.get("model_version"), project_id)), key=_number)
     named = {annotation.get("parent_prediction") for annotation in _listed(task, "annotations")}
     current = next((each for each in ours if each.get("model_version") == version), None)
     free = [_number(each) for each in ours if each.get("id") not in named]
@@ -59,11 +61,6 @@ def is_touched(task: Json, config: LabelConfig) -> bool:
         return True
     showed = {each.get("id") for each in _listed(task, "predictions") if each.get("result")}
     return any(annotation.get("parent_prediction") in showed for annotation in _listed(task, "annotations"))
-
-
-def is_ours(prediction: Json, project_id: str) -> bool:
-    """Return whether a version of the project made it, or its stand-in before the first one."""
-    return str(prediction.get("model_version")).startswith(f"boxstrap-{project_id}-")
 
 
 def cluster_of(task: Json, prediction: Json, config: LabelConfig) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from backend.storage.models import is_version_of
 from backend.storage.policies import Sampling
 
 IN_LABEL_STUDIO = {
@@ -32,11 +33,6 @@ def project_changes(
     wanted = {"sampling": IN_LABEL_STUDIO[sampling]} if sampling else {}
     if sampling == Sampling.UNCERTAINTY:
         wanted["model_version"] = version
-    elif is_one_version(shown, project_id):
+    elif is_version_of(shown, project_id):
         wanted["model_version"] = title if sampling and title else version
     return {name: value for name, value in wanted.items() if project.get(name) != value}
-
-
-def is_one_version(model_version: str, project_id: str) -> bool:
-    """Whether a project's `model_version` names one of our versions."""
-    return model_version.startswith(f"boxstrap-{project_id}-")

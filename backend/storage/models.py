@@ -165,6 +165,11 @@ class ModelRegistry:
         return 1 + max((_number(name) for name in [*known, *_retired(project)]), default=0)
 
 
+def is_version_of(name: object, project_id: str) -> bool:
+    """Return whether `name` names a version of the project, or stands for the lack of one before the first."""
+    return isinstance(name, str) and name.startswith(f"boxstrap-{project_id}-")
+
+
 def _write_version(project: Path, version: str, model: Path, facts: VersionFacts, manifest: Path | None) -> None:
     for left in (path for pattern in RUBBISH for path in project.glob(pattern)):  # the lock says that nobody is at work
         shutil.rmtree(left) if left.is_dir() else left.unlink()
