@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import inspect
 import subprocess
 import sys
@@ -45,3 +47,10 @@ def test_every_public_class_and_function_has_a_docstring(name: str) -> None:
     doc = inspect.getdoc(value)
     assert doc
     assert not doc.startswith(f"{name}(")  # what a dataclass writes for itself
+
+
+@pytest.mark.parametrize("module", ["config", "methods.base", "networks.backbones"])
+def test_examples_that_need_no_files_give_what_their_docstrings_say(module: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"wsol_core.{module}"))
+    assert result.attempted > 0
+    assert result.failed == 0

@@ -1,1 +1,1 @@
-"""One file a method, all behind the interface of base.py; registry.py knows them by name."""
+"""One file a method, all behind the interface of base.py; build.py builds them by name."""

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 FEWEST, CHANCE = 4, 0.5  # cells of half a window; of an image being erased
-SCALE, SHIFT = 0.6, 0.2  # the resize_to_square that every map goes through
+SCALE, SHIFT = 0.6, 0.2  # every map becomes SCALE * map + SHIFT
 
 
 def attentive_erasing(maps: Tensor, largest_share: float = 0.5) -> Tensor:
-    """Maps (B, h, w) in [0, 1] resized to q = 0.6 p + 0.2, with hot pixels near the peak dropped at random.
+    """Maps (B, h, w) in [0, 1] rescaled to q = 0.6 p + 0.2, with hot pixels near the peak dropped at random.
 
     ORNet, Xie et al., ICCV 2021, attentive erasing. Per batch, f ~ U(0, largest_share); per image, with probability
     0.5: among the pixels hotter than max - f (max - min), inside a random window around the peak of at most their
@@ -29,9 +29,9 @@ def attentive_erasing(maps: Tensor, largest_share: float = 0.5) -> Tensor:
     columns, column_fits = _window(hot.any(1), peak % w)
     erased = (torch.rand(b, device=p.device) < CHANCE) & row_fits & column_fits
     candidates = hot & rows[:, :, None] & columns[:, None, :] & erased[:, None, None]
-    resized = SCALE * maps + SHIFT
-    dropped = candidates & (torch.rand_like(p) < resized.detach())
-    return resized * (~dropped)
+    rescaled = SCALE * maps + SHIFT
+    dropped = candidates & (torch.rand_like(p) < rescaled.detach())
+    return rescaled * (~dropped)
 
 
 def _window(hot: Tensor, peak: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The one interface that training and prediction know."""
+"""The interface through which training and prediction use every method."""
 
 from __future__ import annotations
 
@@ -12,12 +12,23 @@ from torch import Tensor, nn
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
 
-LossTerms = dict[str, Tensor]  # name -> weighted scalar; the trainer minimises their sum and logs each
+LossTerms = dict[str, Tensor]
+"""Name -> weighted scalar. The training minimises their sum and logs each by its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """logits: (B, C). maps: (B, C, h, w) in [0, 1], or (B, 1, h, w) where one map serves every class."""
+    """What a method predicts for a batch of B images and C classes.
+
+    Args:
+        logits: (B, C) class scores before sigmoid or softmax, float32.
+        maps: (B, C, h, w) activation maps in [0, 1], or (B, 1, h, w) where one map serves every class. They may be
+            smaller than the images.
+
+    Example:
+        >>> Prediction(torch.zeros(2, 3), torch.rand(2, 1, 14, 14)).maps_of(torch.tensor([0, 2])).shape
+        torch.Size([2, 14, 14])
+    """
 
     logits: Tensor
     maps: Tensor
@@ -29,22 +40,43 @@ class Prediction:
 
 
 class WsolMethod(nn.Module, ABC):
-    """A localizer that learns from image-level labels.
+    """A localizer that learns from image-level labels; the base class of every method.
 
-    Subclasses name their `stages` in order; "classify" comes before "localize" where both exist. Class scores of
-    several classes at once are independent (sigmoid) when `multi_label`, else they compete (softmax).
+    A subclass has three class attributes and implements `begin_stage`, `parameter_groups`, `training_step` and
+    `forward`. `register_method` says how it becomes known by a name, examples/add_a_method.py is a whole one.
+
+    Its constructor takes the `Backbone`, the number of classes, and the two flags below; it keeps the parts of the
+    backbone that it uses as attributes, and passes the rest on to this class. Everything that prediction needs has to
+    be in `state_dict()`, flags as buffers.
+
+    Args:
+        num_classes: C, 1 or more.
+        multi_label: whether an image may have several classes. Their scores are then independent (sigmoid), else they
+            compete (softmax).
+        pretrained: whether the features began as ImageNet's. Such features learn more slowly, and their BatchNorm
+            layers usually keep their statistics.
+
+    Example:
+        >>> class Mine(WsolMethod):
+        ...     stages = ("classify",)
+        ...     default_epochs = {"classify": 12}
+        ...     strides = (4, 8, 16, 16)
+        ...
+        ...     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
+        ...         super().__init__(num_classes, multi_label, pretrained)
+        ...         self.backbone = backbone
+        ...         self.head = nn.Conv2d(backbone.channels[3], num_classes, 1)
     """
 
-    stages: ClassVar[tuple[str, ...]]
+    stages: ClassVar[tuple[str, ...]]  # in their order; "classify" comes before "localize" where both exist
     default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of images
-    strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages
+    strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages, see `build_backbone`
     centred: ClassVar[bool] = False  # True: the backbone's cells lie where they are drawn, as in `OddPixels`
     augmentation: ClassVar[Augmentation] = Augmentation()  # how its training images are varied
     refine_edges: ClassVar[bool] = False  # True: maps are refined at the image's edges, as in `refinement`
     wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background images to every batch
 
     def __init__(self, num_classes: int, multi_label: bool, pretrained: bool = False) -> None:
-        """Args: pretrained: whether the features began as ImageNet's."""
         super().__init__()
         self.num_classes = num_classes
         self.multi_label = multi_label
@@ -65,7 +97,10 @@ class WsolMethod(nn.Module, ABC):
 
     @abstractmethod
     def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
-        """Optimiser groups: {"params": [...], "lr": float, "weight_decay": float}; lr is where the schedule starts."""
+        """Optimiser groups for `stage`: {"params": [...], "lr": float, "weight_decay": float}.
+
+        They hold exactly the parameters that `begin_stage` left trainable; the schedule scales each group's `lr`.
+        """
 
     def optimizer(self, stage: str) -> str:
         """ "sgd" (Nesterov momentum 0.9) or "adam": the optimiser that `stage` is trained with."""
@@ -80,11 +115,21 @@ class WsolMethod(nn.Module, ABC):
 
     @abstractmethod
     def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
-        """Loss terms of one step; `progress` in [0, 1) is how far the stage has come (for ramps)."""
+        """The loss terms of one step, float32 scalars whose sum is minimised.
+
+        Args:
+            batch: images and labels of the step, on the device; see `Batch` for the shapes.
+            stage: one of `stages`.
+            progress: how far the stage has come, in [0, 1), for ramps.
+        """
 
     @abstractmethod
     def forward(self, images: Tensor) -> Prediction:
-        """Class logits and activation maps of (B, 3, S, S) images, in one pass; used under no_grad."""
+        """Class logits and activation maps of (B, 3, S, S) images, in one pass; used under no_grad.
+
+        The images have ImageNet's mean and standard deviation removed; S is a multiple of 32 and need not be the side
+        of the training.
+        """
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Of class logits (B, C, ...). One class alone would always have probability 1 among the classes."""

@@ -1,6 +1,7 @@
-"""Every loss term as a pure function of tensors, with its equation and source. Weights and routing are the methods'.
+"""Every loss term as a pure function of tensors, with its equation and source.
 
-All are computed in float32, whatever precision the network runs in, and are 0 of an empty batch.
+The methods weight the terms and decide where their gradients go. All terms are computed in float32, whatever precision
+the network runs in, and are 0 of an empty batch.
 """
 
 from __future__ import annotations

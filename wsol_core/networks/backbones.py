@@ -26,9 +26,18 @@ class OddPixels(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Four stages of a classification network.
+    """Four stages of a classification network, without its head.
 
-    stages: modules that follow each other; their outputs have `channels` channels and the strides asked for.
+    A method gets one with the strides that it asks for (`WsolMethod.strides`), and puts heads of its own on it.
+
+    Args:
+        stages: four modules that follow each other.
+        channels: of the features that each stage returns.
+
+    Example:
+        >>> backbone = build_backbone("tiny", strides=(4, 8, 16, 16))
+        >>> [tuple(features.shape) for features in backbone(torch.zeros(1, 3, 224, 224))]
+        [(1, 24, 56, 56), (1, 48, 28, 28), (1, 96, 14, 14), (1, 128, 14, 14)]
     """
 
     def __init__(self, stages: Sequence[nn.Module], channels: tuple[int, int, int, int]) -> None:

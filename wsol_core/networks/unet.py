@@ -1,4 +1,4 @@
-"""ORNet's activation map generator, a small U-Net on low-level features. Boxstrap's own are fusion_generators.py's."""
+"""ORNet's activation map generator, a small U-Net on low-level features. Boxstrap's own are in feature_pyramid.py."""
 
 from __future__ import annotations
 

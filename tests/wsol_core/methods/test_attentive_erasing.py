@@ -12,7 +12,7 @@ def hill(batch: int = 64, side: int = 56) -> torch.Tensor:
     return torch.exp(-(axis[:, None] ** 2 + axis[None] ** 2)).expand(batch, side, side).clone()
 
 
-def test_what_is_kept_is_squashed_to_0_6_p_plus_0_2() -> None:
+def test_what_is_kept_is_rescaled_to_0_6_p_plus_0_2() -> None:
     torch.manual_seed(0)
     maps = hill()
     erased = attentive_erasing(maps)
