@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from statistics import NormalDist
 
@@ -12,50 +11,35 @@ from backend.reports.agreement import EDITS, LabellingTime
 from backend.reports.formatting import lasting, number, percent
 from backend.reports.report import VersionReport
 from backend.reports.scores import RiskPoint, ScoreReport, wilson
+from wsol_core.evaluation.svg import Axes, path, svg
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 520, 250, 44, 14, 14, 40
 SERIES: dict[str, str] = dict(zip(EDITS, "abc", strict=True))
+WIDTH = 520
 MOST_TICKS = 12  # names below an axis
 Z_95 = NormalDist().inv_cdf(0.975)
-
-
-@dataclass(frozen=True, slots=True)
-class Scale:
-    """Values from 0 to `x_most` and `y_most` -> pixels."""
-
-    x_most: float = 1.0
-    y_most: float = 1.0
-
-    def x(self, value: float) -> float:
-        """From the left."""
-        return LEFT + (WIDTH - LEFT - RIGHT) * value / self.x_most
-
-    def y(self, value: float) -> float:
-        """From the top."""
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / self.y_most
 
 
 def acceptance_plot(versions: Sequence[VersionReport]) -> str:
     """Shares of tasks and of regions that people accepted untouched, with 95 % intervals, version by version."""
     judged = [version for version in versions if version.agreement.tasks]
-    scale = Scale(max(1, len(judged)))
+    axes = Axes(max(1, len(judged)))
     series = (
         ("a", "tasks", -5, [(each.agreement.accepted_tasks, each.agreement.tasks) for each in judged]),
         ("b", "regions", 5, [(each.agreement.accepted_regions, each.agreement.regions) for each in judged]),
     )
-    parts = [*_share_grid(scale), *_names(judged, scale)]
+    parts = [*_share_grid(axes), *_names(judged, axes)]
     for kind, what, aside, counts in series:
         points = []
         for place, (accepted, total) in enumerate(counts):
             if total:
-                at, share = scale.x(place + 0.5) + aside, accepted / total
-                points.append((at, scale.y(share)))
+                at, share = axes.x(place + 0.5) + aside, accepted / total
+                points.append((at, axes.y(share)))
                 title = f"{judged[place].name}: {accepted} of {total} {what}, {percent(share)}"
                 low, high = wilson(accepted, total, Z_95)
-                parts.append(_range(at, scale.y(low), scale.y(high), kind))
-                parts.append(_dot(at, scale.y(share), kind, title))
+                parts.append(_range(at, axes.y(low), axes.y(high), kind))
+                parts.append(_dot(at, axes.y(share), kind, title))
         parts.append(_line(points, kind))
-    return _plot("Accepted untouched, by version", parts)
+    return axes.picture("Accepted untouched, by version", parts)
 
 
 def edits_plot(versions: Sequence[VersionReport]) -> str:
@@ -63,21 +47,21 @@ def edits_plot(versions: Sequence[VersionReport]) -> str:
     judged = [version for version in versions if version.agreement.tasks]
     edits = [{fate: value or 0.0 for fate, value in each.agreement.edits_per_task.items()} for each in judged]
     most = _round_up(max((sum(each.values()) for each in edits), default=0.0))
-    scale = Scale(max(1, len(judged)), most)
-    parts = [*_grid(scale, [most * part / 4 for part in range(5)], number), *_names(judged, scale)]
-    wide = min(54.0, 0.6 * (scale.x(1) - scale.x(0)))
+    axes = Axes(max(1, len(judged)), most)
+    parts = [*axes.grid([most * part / 4 for part in range(5)], number), *_names(judged, axes)]
+    wide = min(54.0, 0.6 * (axes.x(1) - axes.x(0)))
     for place, (version, each) in enumerate(zip(judged, edits, strict=True)):
         below = 0.0
         for fate, value in each.items():
             if value:
-                top, bottom = scale.y(below + value), scale.y(below)
+                top, bottom = axes.y(below + value), axes.y(below)
                 parts.append(
-                    f'<rect class="fill {SERIES[fate]}" x="{scale.x(place + 0.5) - wide / 2:.1f}" y="{top:.1f}" '
+                    f'<rect class="fill {SERIES[fate]}" x="{axes.x(place + 0.5) - wide / 2:.1f}" y="{top:.1f}" '
                     f'width="{wide:.1f}" height="{max(0.5, bottom - top - 1):.1f}">'
                     f"<title>{escape(version.name)}: {value:.2f} {fate} per task</title></rect>"
                 )
             below += value
-    return _plot("Edits per task, by version", parts)
+    return axes.picture("Edits per task, by version", parts)
 
 
 def time_plot(found: LabellingTime) -> str:
@@ -104,82 +88,72 @@ def time_plot(found: LabellingTime) -> str:
         f"{lasting(part * most / 4) if part else '0'}</text>"
         for part in range(5)
     ]
-    return _plot("Labelling time", parts, height)
+    return svg("Labelling time", parts, WIDTH, height)
 
 
 def risk_plot(found: ScoreReport) -> str:
     """Risk against coverage, with the upper end of its interval, the target, and the threshold that meets it."""
-    scale = Scale(1.0, _round_share_up(1.15 * max(found.target_risk, *(point.risk for point in found.curve))))
-    y_of = [min(point.risk_high, scale.y_most) for point in found.curve]
-    risk = [(scale.x(point.coverage), scale.y(point.risk)) for point in found.curve]
-    upper = [(scale.x(point.coverage), scale.y(y)) for point, y in zip(found.curve, y_of, strict=True)]
-    target = scale.y(found.target_risk)
+    axes = Axes(1.0, _round_share_up(1.15 * max(found.target_risk, *(point.risk for point in found.curve))))
+    y_of = [min(point.risk_high, axes.y_most) for point in found.curve]
+    risk = [(axes.x(point.coverage), axes.y(point.risk)) for point in found.curve]
+    upper = [(axes.x(point.coverage), axes.y(y)) for point, y in zip(found.curve, y_of, strict=True)]
+    target = axes.y(found.target_risk)
     parts = [
-        *_grid(scale, [scale.y_most * part / 4 for part in range(5)], percent),
-        *_share_ticks(scale, "share of the regions that are kept"),
-        f'<path class="fill a pale" d="M{_path([*risk, *upper[::-1]])}Z"/>' if len(risk) > 1 else "",
+        *axes.grid([axes.y_most * part / 4 for part in range(5)], percent),
+        *_share_ticks(axes, "share of the regions that are kept"),
+        f'<path class="fill a pale" d="M{path([*risk, *upper[::-1]])}Z"/>' if len(risk) > 1 else "",
         _line(risk, "a"),
-        f'<path class="line b" stroke-dasharray="5 4" d="M{LEFT} {target:.1f}H{WIDTH - RIGHT}"/>',
-        f'<text class="b" x="{LEFT + 6}" y="{target - 5:.1f}">target {percent(found.target_risk)}</text>',
+        f'<path class="line b" stroke-dasharray="5 4" d="M{axes.left} {target:.1f}H{axes.width - axes.right}"/>',
+        f'<text class="b" x="{axes.left + 6}" y="{target - 5:.1f}">target {percent(found.target_risk)}</text>',
         *(_dot(x, y, "a tiny", _risk_title(p)) for (x, y), p in zip(risk, found.curve, strict=True)),
     ]
     if found.threshold is not None and found.command:
-        x, y = scale.x(found.threshold.coverage), scale.y(found.threshold.risk)
+        x, y = axes.x(found.threshold.coverage), axes.y(found.threshold.risk)
         anchor = "end" if found.threshold.coverage > 0.5 else "start"
         parts.append(_dot(x, y, "c big", _risk_title(found.threshold)))
         parts.append(
             f'<text class="strong" x="{x + (-10 if anchor == "end" else 10):.1f}" y="{y + 18:.1f}" '
             f'text-anchor="{anchor}">score {found.threshold.threshold:g}</text>'
         )
-    return _plot("Coverage against risk", parts)
+    return axes.picture("Coverage against risk", parts)
 
 
 def reliability_plot(found: ScoreReport) -> str:
     """Share of right regions against the mean score of each bin, with 80 % intervals, and the line where both agree."""
-    scale = Scale()
-    parts = [*_share_grid(scale), *_share_ticks(scale, "mean score")]
+    axes = Axes()
+    parts = [*_share_grid(axes), *_share_ticks(axes, "mean score")]
     parts.append(
-        f'<path class="line muted" stroke-dasharray="5 4" d="M{LEFT} {scale.y(0)}L{scale.x(1)} {scale.y(1)}"/>'
+        f'<path class="line muted" stroke-dasharray="5 4" d="M{axes.left} {axes.y(0)}L{axes.x(1)} {axes.y(1)}"/>'
     )
     for each in found.bins:
-        at = scale.x(min(1.0, max(0.0, each.mean_score)))
-        parts.append(_range(at, scale.y(each.right_low), scale.y(each.right_high), "a"))
+        at = axes.x(min(1.0, max(0.0, each.mean_score)))
+        parts.append(_range(at, axes.y(each.right_low), axes.y(each.right_high), "a"))
         title = f"{_count(each.regions, 'region')}, mean score {number(each.mean_score)}: {percent(each.right)} right"
-        parts.append(_dot(at, scale.y(each.right), "a big", title))
-    return _plot("Calibration of the scores", parts)
+        parts.append(_dot(at, axes.y(each.right), "a big", title))
+    return axes.picture("Calibration of the scores", parts)
 
 
-def _plot(title: str, parts: Sequence[str], height: int = HEIGHT) -> str:
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+def _share_grid(axes: Axes) -> list[str]:
+    return axes.grid((0.0, 0.25, 0.5, 0.75, 1.0), percent)
 
 
-def _grid(scale: Scale, values: Sequence[float], shown: object) -> list[str]:
-    assert callable(shown)
-    return [
-        f'<path class="grid" d="M{LEFT} {scale.y(value):.1f}H{WIDTH - RIGHT}"/>'
-        f'<text class="tick" x="{LEFT - 6}" y="{scale.y(value) + 4:.1f}" text-anchor="end">{shown(value)}</text>'
-        for value in values
-    ]
-
-
-def _share_grid(scale: Scale) -> list[str]:
-    return _grid(scale, (0.0, 0.25, 0.5, 0.75, 1.0), percent)
-
-
-def _share_ticks(scale: Scale, name: str) -> list[str]:
-    middle = (LEFT + WIDTH - RIGHT) / 2
+def _share_ticks(axes: Axes, name: str) -> list[str]:
+    middle, below = (axes.left + axes.width - axes.right) / 2, axes.height - axes.bottom + 16
     ticks = [
-        f'<text class="tick" x="{scale.x(value):.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{value:g}</text>'
+        f'<text class="tick" x="{axes.x(value):.1f}" y="{below}" text-anchor="middle">{value:g}</text>'
         for value in (0, 0.25, 0.5, 0.75, 1)
     ]
-    return [*ticks, f'<text class="tick" x="{middle:.0f}" y="{HEIGHT - 6}" text-anchor="middle">{escape(name)}</text>']
+    return [
+        *ticks,
+        f'<text class="tick" x="{middle:.0f}" y="{axes.height - 6}" text-anchor="middle">{escape(name)}</text>',
+    ]
 
 
-def _names(versions: Sequence[VersionReport], scale: Scale) -> list[str]:
+def _names(versions: Sequence[VersionReport], axes: Axes) -> list[str]:
     """Below the axis: the versions' numbers, some of them where there are many."""
     every = -(-len(versions) // MOST_TICKS) if versions else 1
     return [
-        f'<text class="tick" x="{scale.x(place + 0.5):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">'
+        f'<text class="tick" x="{axes.x(place + 0.5):.1f}" y="{axes.height - axes.bottom + 18}" text-anchor="middle">'
         f"{escape(version.name.rpartition('-')[2][:8])}{' live' if version.live else ''}</text>"
         for place, version in enumerate(versions)
         if place % every == 0 or version.live
@@ -187,11 +161,7 @@ def _names(versions: Sequence[VersionReport], scale: Scale) -> list[str]:
 
 
 def _line(points: Sequence[tuple[float, float]], kind: str) -> str:
-    return f'<path class="line {kind}" d="M{_path(points)}"/>' if len(points) > 1 else ""
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    return f'<path class="line {kind}" d="M{path(points)}"/>' if len(points) > 1 else ""
 
 
 def _dot(x: float, y: float, kind: str, title: str) -> str:

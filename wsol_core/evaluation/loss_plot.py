@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-WIDTH, HEIGHT, LEFT, BOTTOM = 560, 260, 44, 24
+from wsol_core.evaluation.svg import Axes
+
 COLOURS = ("#3b82f6", "#d6336c", "#2f9e77", "#f08c00", "#7c3aed", "#0ca5b8", "#888888", "#a16207")
 SMOOTHING = 0.8
+
+Curve = list[tuple[float, float]]  # (logged step, value)
 
 
 def loss_curves(history: Sequence[Mapping[str, Any]]) -> str:
@@ -17,51 +20,42 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> str:
 
     Each line of `history` needs `stage` and `losses`, a name -> value mapping; stages follow each other.
     """
-    points: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    borders: list[tuple[int, str]] = []
-    for place, line in enumerate(line for line in history if isinstance(line.get("losses"), Mapping)):
-        if not borders or borders[-1][1] != line["stage"]:
-            borders.append((place, line["stage"]))
+    logged = [line for line in history if isinstance(line.get("losses"), Mapping)]
+    curves: dict[str, Curve] = defaultdict(list)
+    for step, line in enumerate(logged):
         for name, value in line["losses"].items():
-            points[name].append((place, float(value)))
-    if not points:
+            curves[name].append((step, float(value)))
+    if not curves:
         return "<p>No losses were logged.</p>"
-    last = max(place for curve in points.values() for place, _ in curve) or 1
-    smooth = {name: _smoothed(curve) for name, curve in points.items()}
+    smooth = {name: _smoothed(curve) for name, curve in curves.items()}
     top = max(value for curve in smooth.values() for _, value in curve) or 1.0
-
-    def x(place: int) -> float:
-        return LEFT + (WIDTH - LEFT - 8) * place / last
-
-    def y(value: float) -> float:
-        return (HEIGHT - BOTTOM) - (HEIGHT - BOTTOM - 10) * value / top
-
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="training losses">']
-    parts += [
-        f'<text x="{LEFT - 6}" y="{y(value) + 4:.0f}" text-anchor="end" font-size="11" fill="currentColor">'
-        f"{value:.2g}</text>"
-        f'<path d="M{LEFT} {y(value):.1f}H{WIDTH - 8}" stroke="currentColor" opacity=".15"/>'
-        for value in (0.0, top / 2, top)
-    ]
-    parts += [
-        f'<path d="M{x(place):.1f} 10V{HEIGHT - BOTTOM}" stroke="currentColor" opacity=".3" stroke-dasharray="3 3"/>'
-        f'<text x="{x(place) + 4:.1f}" y="{HEIGHT - 8}" font-size="11" fill="currentColor">{escape(stage)}</text>'
-        for place, stage in borders
-    ]
-    for index, (_, curve) in enumerate(smooth.items()):
-        path = "L".join(f"{x(place):.1f} {y(value):.1f}" for place, value in curve)
-        parts.append(f'<path d="M{path}" fill="none" stroke="{COLOURS[index % len(COLOURS)]}" stroke-width="1.6"/>')
-    legend = " ".join(
-        f'<i style="background:{COLOURS[index % len(COLOURS)]}"></i>&nbsp;{escape(name)}'
-        for index, name in enumerate(smooth)
-    )
-    return "".join(parts) + f"</svg><p>{legend}</p>"
+    axes = Axes(max(1, len(logged) - 1), top, width=560, height=260, right=8, top=10, bottom=24)
+    parts = axes.grid((0.0, top / 2, top), lambda value: f"{value:.2g}") + _stages(logged, axes)
+    legend = []
+    for index, (name, curve) in enumerate(smooth.items()):
+        colour = COLOURS[index % len(COLOURS)]
+        parts.append(f'<path d="M{axes.points(curve)}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
+        legend.append(f'<i style="background:{colour}"></i>&nbsp;{escape(name)}')
+    return f"{axes.picture('training losses', parts)}<p>{' '.join(legend)}</p>"
 
 
-def _smoothed(curve: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
+def _stages(logged: Sequence[Mapping[str, Any]], axes: Axes) -> list[str]:
+    """A dashed line where each stage begins, with its name."""
+    parts, before = [], None
+    for step, line in enumerate(logged):
+        if line["stage"] != before:
+            before, x = line["stage"], axes.x(step)
+            parts.append(
+                f'<path class="border" d="M{x:.1f} {axes.top}V{axes.height - axes.bottom}"/>'
+                f'<text class="tick" x="{x + 4:.1f}" y="{axes.height - 8}">{escape(before)}</text>'
+            )
+    return parts
+
+
+def _smoothed(curve: Curve) -> Curve:
     """An exponential moving average, so that single batches do not hide the course."""
-    result: list[tuple[int, float]] = []
-    for place, value in curve:
+    result: Curve = []
+    for step, value in curve:
         before = result[-1][1] if result else value
-        result.append((place, SMOOTHING * before + (1 - SMOOTHING) * value))
+        result.append((step, SMOOTHING * before + (1 - SMOOTHING) * value))
     return result

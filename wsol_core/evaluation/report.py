@@ -177,7 +177,9 @@ font-variant-numeric:tabular-nums}th,td{padding:.3rem .9rem .3rem 0;text-align:l
 font-weight:400;white-space:nowrap}td{text-align:right}dl{display:grid;grid-template-columns:max-content 1fr;
 gap:.2rem 1rem;font-size:.9rem}dt{font-weight:600}dd{margin:0;color:var(--soft)}.top{display:grid;
 grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:1rem 3rem}svg{width:100%;height:auto;max-width:560px}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:1rem}
+.grid{stroke:currentColor;opacity:.15}.border{stroke:currentColor;opacity:.3;stroke-dasharray:3 3}
+.tick{font-size:11px;fill:currentColor}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:1rem}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-top:3px solid var(--good);border-radius:6px;
 overflow:hidden}figure.bad{border-top-color:var(--bad)}figure div{display:grid;grid-template-columns:1fr 1fr;gap:2px}
 img{width:100%;display:block;aspect-ratio:4/3;object-fit:contain;background:#000}figcaption{padding:.5rem .8rem .7rem;
@@ -196,7 +198,7 @@ _PAGE = """<!doctype html>
 <h2>Images, worst first</h2>
 <p><i style="background:#ffd60a"></i> predicted box &ensp;<i style="background:#fff"></i> true box &ensp;
 <i style="background:#ff40a0"></i> predicted mask &ensp; right: activation map</p>
-<div class="grid">$cards</div>$skipped
+<div class="cards">$cards</div>$skipped
 <h2>Protocol</h2><dl>$protocol</dl>
 </body></html>
 """
