@@ -11,9 +11,11 @@ import pytest
 
 from backend.jobs.context import job_context
 from backend.processes.worker import make_worker
+from backend.queueing.messages import PreannotationChunk
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.queueing.rq_adapter import QueuedJob, open_queue
 from backend.settings import Settings
+from backend.storage.ledger_rows import ClassDoubt, RegionFate
 from backend.storage.runs import RunState
 from backend.storage.stores import Stores, open_stores
 from tests.backend.support.embedded_redis import redis_in, short_home
@@ -90,12 +92,14 @@ def test_versions_projects_and_policies_are_read(stores: Stores) -> None:
 
 def test_the_feedback_ledger_is_read(stores: Stores) -> None:
     rows = stores.feedback.rows(PROJECT)
-    assert [(row["task"], row["outcome"], row["version"]) for row in rows] == [
+    assert [(row.task, row.outcome, row.version) for row in rows] == [
         (1, "accepted", FIRST),
         (2, "corrected", FIRST),
         (3, "corrected", None),
     ]
-    assert rows[1]["doubt"] == {"given": ["crab"], "seen": "snail", "probability": 0.93}
+    assert rows[1].doubt == ClassDoubt(given=("crab",), seen="snail", probability=0.93)
+    [region] = rows[1].regions
+    assert (region.label, region.fate, region.iou) == ("crab", RegionFate.EDITED, 2 / 3)
     assert stores.feedback.corrected_since(PROJECT, 0) == 2
     assert (stores.feedback.cursor(PROJECT) or {})["updated_at"] == "2026-11-03T10:00:00+00:00"
 
@@ -109,6 +113,8 @@ def test_queued_jobs_find_their_functions_and_callbacks(queue: JobQueue) -> None
     assert [job.func.__name__ for job in jobs] == ["train", "authorize_webhook", "sync_annotations", "preannotate"]
     callbacks = [found for job in jobs for found in (job.failure_callback, job.success_callback) if found is not None]
     assert [callback.__name__ for callback in callbacks] == ["training_failed", "chunk_done"]
+    assert jobs[0].args == [CUT_OFF]
+    assert PreannotationChunk.from_dict(jobs[-1].args[0]) == PreannotationChunk(PROJECT, FIRST)
     assert queue.requested_syncs(PROJECT) == {"changes": 1, "full": 1}
 
 

@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 
 from backend.queueing.janitor import Janitor
 from backend.queueing.messages import PreannotationChunk
-from backend.queueing.queue import BULK, TRAIN, JobQueue
+from backend.queueing.queue import TRAIN, JobQueue
 from backend.storage.runs import Run, RunState, RunStore
 from backend.storage.stores import Stores
 from tests.backend.support.real_services import Workers, wait_for
@@ -72,28 +72,6 @@ def test_a_run_whose_job_ended_without_a_word_has_failed(
     assert runs.read(run.id).reason.startswith(f"Its job is {status.value}, and did not say why")
 
 
-def test_a_job_that_a_dying_worker_had_just_taken_goes_back_at_the_second_look(
-    queue: JobQueue, janitor: Janitor, runs: RunStore
-) -> None:
-    run = runs.create("7", {})
-    queue.train(run.id)
-    queue.preannotate(CHUNK)
-    queue.connection.lmove(f"rq:queue:{TRAIN}", f"rq:queue:{TRAIN}:intermediate")
-    queue.connection.lpop(f"rq:queue:{BULK}")
-    janitor.run_once(thorough=True)
-    assert [queue.counts()[name]["queued"] for name in (TRAIN, BULK)] == [0, 0]
-    for _ in range(3):
-        janitor.run_once(thorough=True)
-    assert [queue.counts()[name]["queued"] for name in (TRAIN, BULK)] == [1, 1]
-    assert queue.connection.llen(f"rq:queue:{TRAIN}:intermediate") == 0
-
-
-def test_what_was_begun_is_forgotten_as_taken(queue: JobQueue, janitor: Janitor) -> None:
-    queue.connection.rpush(f"rq:queue:{TRAIN}:intermediate", "gone")
-    janitor.run_once(thorough=True)
-    assert queue.connection.llen(f"rq:queue:{TRAIN}:intermediate") == 0
-
-
 def test_files_of_ended_runs_are_removed(janitor: Janitor, runs: RunStore) -> None:
     folders = {}
     for state in (RunState.FAILED, RunState.CANCELLED, RunState.RUNNING):
@@ -135,26 +113,6 @@ def test_a_run_that_was_tidied_is_not_read_again(
     for _ in range(2):
         janitor.run_once(thorough=True)
     assert (seen.count(ended.id), seen.count(waits.id)) == (1, 2)
-
-
-def test_a_dead_run_without_a_record_does_not_keep_others_from_being_recovered(
-    queue: JobQueue, janitor: Janitor, runs: RunStore, caplog: pytest.LogCaptureFixture
-) -> None:
-    run = runs.create("7", {})
-    for run_id in ("7-never", run.id):
-        queue.train(run_id)
-        abandon(queue, run_id)
-    janitor.run_once()
-    assert "run 7-never: its record could not be changed" in caplog.text
-    assert runs.read(run.id).reason == "Its worker died; another one goes on from the last checkpoint."
-    assert [queue.status(run_id) for run_id in ("7-never", run.id)] == ["queued", "queued"]
-
-
-def abandon(queue: JobQueue, run_id: str) -> None:
-    """As if a worker had died long ago while it ran the job."""
-    Job.fetch(run_id, connection=queue.connection, serializer=JSONSerializer).set_status(JobStatus.STARTED)
-    queue.connection.lrem(f"rq:queue:{TRAIN}", 0, run_id)
-    queue.connection.zadd(f"rq:wip:{TRAIN}", {f"{run_id}:execution": 1})
 
 
 def test_a_run_can_be_cancelled_when_its_worker_has_just_died(

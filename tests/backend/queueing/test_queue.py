@@ -11,23 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis import Redis
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from backend.errors import BackendError, BusyError, QueueError
+from backend.errors import BusyError, QueueError
 from backend.jobs.context import job_context
-from backend.processes.redis_server import server_command
 from backend.processes.worker import make_worker
-from backend.queueing.connection import connect, where
+from backend.queueing.connection import connect
 from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores
 from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import CONFIG, PROJECT, FakeLabelStudio
-from tests.backend.support.real_services import Workers, bulk_jobs, wait_for
+from tests.backend.support.real_services import bulk_jobs, wait_for
 
 NOTHING = {"queued": 0, "started": 0, "scheduled": 0, "failed": 0}
 CHUNK = PreannotationChunk(PROJECT, "v")
@@ -138,35 +136,6 @@ def test_a_busy_worker_is_named_as_busy(queue: JobQueue, settings: Settings) -> 
     worker.register_death()
 
 
-def test_workers_are_listed_by_what_they_work_on(queue: JobQueue, workers: Workers) -> None:
-    assert queue.workers() == []
-    pids = {workers.start("train"), workers.start("predict")}
-    wait_for(lambda: len(queue.workers()) == 2)
-    assert {worker.pid for worker in queue.workers()} == pids
-    assert [len(queue.workers(name)) for name in (TRAIN, PREDICT, BULK)] == [1, 1, 1]
-
-
-def test_an_idle_worker_is_listed_again_by_a_redis_that_forgot_it(queue: JobQueue, workers: Workers) -> None:
-    workers.start("train")
-    wait_for(lambda: queue.workers(TRAIN))
-    queue.connection.flushall()
-    wait_for(lambda: queue.workers(TRAIN), 10)
-
-
-def test_no_argument_of_a_job_is_logged(
-    queue: JobQueue, version: str, workers: Workers, environment: dict[str, str]
-) -> None:
-    environment["LOG_LEVEL"] = "DEBUG"
-    workers.start("predict")
-    signed = {"id": 1, "data": {"image": "https://127.0.0.1:9/a.png?signature=SECRET"}, "annotations": []}
-    assert queue.predict(call_for([signed], version), 30)[0]["result"] == []
-    with pytest.raises(BusyError):
-        queue.predict(call_for([signed], "SECRETLY-missing"), 30)
-    assert "predict 1 tasks of project 7" in wait_for(workers.log)
-    assert "signature" not in workers.log()
-    assert f"{PROJECT}/{1}" not in workers.log()
-
-
 def test_inside_of_a_lock_there_is_only_one(queue: JobQueue) -> None:
     inside, most = [], []
 
@@ -246,24 +215,3 @@ def test_a_webhook_is_signed_once_a_minute_at_most(queue: JobQueue) -> None:
         queue.authorize_webhook(PROJECT, "http://us:9090")
     queue.authorize_webhook("8", "http://us:9090")
     assert queue.counts()[PREDICT]["queued"] == 2
-
-
-def test_the_password_of_redis_is_not_shown() -> None:
-    assert where(Settings(redis_url="redis://:secret@host:6379/0")) == "redis://host:6379/0"
-
-
-def test_an_address_without_meaning_is_named() -> None:
-    with pytest.raises(BackendError, match="REDIS_URL cannot be used"):
-        connect(Settings(redis_url="http://host"))
-
-
-def test_a_home_too_long_for_a_socket_is_named(tmp_path: Path) -> None:
-    with pytest.raises(QueueError, match="too long for a socket; set BOXSTRAP_HOME to a shorter path, or REDIS_URL"):
-        server_command(tmp_path / ("x" * 100))
-
-
-def test_only_this_user_can_reach_the_embedded_server(queue: JobQueue) -> None:
-    path = Path(queue.connection.connection_pool.connection_kwargs["path"])
-    assert (path.parent.stat().st_mode & 0o777, path.stat().st_mode & 0o777) == (0o700, 0o700)
-    assert isinstance(queue.connection, Redis)
-    assert queue.connection.config_get("port") == {"port": "0"}
