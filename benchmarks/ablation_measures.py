@@ -13,7 +13,7 @@ from wsol_core.evaluation.evaluate import evaluate
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.predictor import Predictor
 from wsol_core.ops.boxes import box_iou
-from wsol_core.ops.masks import mask_iou
+from wsol_core.ops.masks import inside_box, mask_iou
 from wsol_core.records import BoolMask, CorrectedRegion, Localization, Sample
 
 NAMES = {
@@ -33,19 +33,16 @@ def measure(model: Path, held: Sequence[Sample]) -> dict[str, float]:
     errors: list[float] = []
 
     def hear(sample: Sample, found: Localization) -> None:
-        truth = [region.box_xyxy for region in sample.truth]
-        errors.extend((region.score - right(region.box_xyxy, truth)) ** 2 for region in found.regions)
+        truth = np.array([region.box_xyxy for region in sample.truth])
+        for region in found.regions:
+            meets = box_iou(np.array([region.box_xyxy]), truth, inclusive=False).max() >= 0.5
+            errors.append((region.score - meets) ** 2)
 
     metrics = evaluate(Predictor.open(model), held, hear).metrics
     found = {name: metrics[key] for name, key in NAMES.items()}
     return {name: np.nan if value is None else value for name, value in found.items()} | {
         "Brier score": float(np.mean(errors)) if errors else np.nan
     }
-
-
-def right(box: Sequence[float], truth: Sequence[Sequence[float]]) -> bool:
-    """Whether the box meets one of the true ones at IoU 0.5."""
-    return bool((box_iou(np.array([box]), np.array(truth), inclusive=False) >= 0.5).any())
 
 
 def measure_prompts(model: Path, held: Sequence[Sample]) -> dict[str, float]:
@@ -68,9 +65,7 @@ def masked_regions(held: Sequence[Sample]) -> Iterator[tuple[Sample, CorrectedRe
     known = [(sample, sample.truth[0]) for sample in held if sample.truth[0].mask_path is not None]
     for sample, region in known[:: max(1, len(known) // MOST_PROMPTS)]:
         assert region.mask_path is not None
-        mask = np.zeros_like(whole := open_mask(region.mask_path) > 0)
-        x0, y0, x1, y1 = (round(value) for value in region.box_xyxy)
-        mask[y0:y1, x0:x1] = whole[y0:y1, x0:x1]
+        mask = inside_box(open_mask(region.mask_path) > 0, region.box_xyxy)
         if mask.any():
             yield sample, region, mask
 
