@@ -106,7 +106,7 @@ def load_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """The training is over; its state is not needed any more."""
+    """Removes the checkpoint of a training that has finished."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
 
 

@@ -1,8 +1,8 @@
 """Training in several processes: they see different images and average gradients and buffers after every backward.
 
 Averaging after backward, and not by wrapping the model, because a method's training step is not one forward pass;
-it is exact, and every process holds the same weights and buffers after every step. Starting the processes is
-torchrun's job, reading its variables the caller's.
+it is exact, and every process holds the same weights and buffers after every step. torchrun starts the processes, and
+whoever calls `fit` passes on which of them it is.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def process_group(distributed: Distributed, device: torch.device) -> Iterator[No
 
 
 class Peers:
-    """What the training asks of the other processes; with one process every answer is its own."""
+    """Collective operations of the training's processes; with one process they return what they are given."""
 
     def __init__(self, distributed: Distributed, device: torch.device) -> None:
         self.world_size = distributed.world_size
@@ -62,7 +62,7 @@ class Peers:
         self._device = device
 
     def any(self, flag: bool) -> bool:
-        """Whether one of the processes says True."""
+        """Whether `flag` is True on any process."""
         if self.world_size == 1:
             return flag
         said = torch.tensor(float(flag), device=self._device)
@@ -78,7 +78,7 @@ class Peers:
         return box[0]
 
     def broadcast_weights(self, module: nn.Module) -> None:
-        """Parameters and buffers become the main process's."""
+        """Every process gets the parameters and buffers of the main one."""
         if self.world_size > 1:
             for tensor in module.state_dict().values():
                 dist.broadcast(tensor, src=0)

@@ -11,7 +11,7 @@ from wsol_core.errors import StorageError
 
 
 class History:
-    """Appends to `path`; `lines` of it count so far.
+    """Appends to `path`, of which the first `lines` are kept.
 
     Lines beyond those, written after the checkpoint that a training resumes from, are dropped before the next is
     written, since the steps they tell of are repeated.

@@ -1,4 +1,4 @@
-"""Which epoch to export, judged without boxes on images held out of the training.
+"""Choose the epoch to export, without boxes, on images held out of the training.
 
 The criterion, for a held-out image I of class y with the model's own map M, min-max normalised in [0, 1]:
 
@@ -65,7 +65,7 @@ def _holdout_rank(sample: Sample) -> tuple[bool, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Images (N, 3, S, S), normalised as for training, and the class (N,) long whose map is judged."""
+    """Images (N, 3, S, S), normalised as for training, and the class (N,) long whose map is scored."""
 
     images: Tensor
     target: Tensor
@@ -92,7 +92,7 @@ def localization_scores(
 
 
 def top1_accuracy(method: WsolMethod, held_out: HeldOut, device: torch.device, dtype: torch.dtype) -> float:
-    """The share of held-out images whose judged class has the highest score of all."""
+    """The share of held-out images whose class has the highest score of all."""
     right = 0
     with torch.no_grad(), evaluating(method):
         for images, target in zip(torch.split(held_out.images, 32), torch.split(held_out.target, 32), strict=True):
@@ -125,7 +125,7 @@ def evaluating(method: nn.Module) -> Iterator[None]:
 
 
 class EpochChoice:
-    """The weights to export, so far. `weights` is None until the first epoch was judged."""
+    """The weights to export, so far. `weights` is None before the first update."""
 
     def __init__(self) -> None:
         self.weights: dict[str, Tensor] | None = None

@@ -1,4 +1,4 @@
-"""A stage's optimiser: parameter groups, learning rates, gradient clipping. The schedule is schedule.py's."""
+"""A stage's optimiser: parameter groups, learning rates, gradient clipping. The schedule is in schedule.py."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ LONGEST_MEASURING = 0.05  # of the whole time
 
 
 class StagePlanner:
-    """Writes `state.plans` and `state.costs`; every process has the main one's."""
+    """Writes `state.plans` and `state.costs`, which the main process decides for all."""
 
     def __init__(self, context: TrainingContext, state: TrainingState, budget: TimeBudget) -> None:
         self._context = context

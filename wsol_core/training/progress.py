@@ -1,4 +1,4 @@
-"""What a running training tells its caller, and how the caller stops it. Torch-free; printing is the caller's."""
+"""What a running training tells its caller, and how the caller stops it. Torch-free."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Progress:
     """One optimiser step is done.
 
     `stage_index` counts from 0 of `stages`; `epoch` and `step` count from 1 within the stage, up to `epochs` and
-    `steps`. `losses` are the weighted terms of the step; `seconds_left` is for the whole training, all stages and
-    the choice of the threshold included.
+    `steps`. `losses` are the weighted terms of the step; `seconds_left` is for the whole training: all stages, and
+    choosing thresholds after them.
     """
 
     stage: str
@@ -43,8 +43,8 @@ class Progress:
         }
 
 
-def _say_nothing(progress: Progress) -> None:
-    """Progress nobody asked for."""
+def _ignore(progress: Progress) -> None:
+    """The default of `on_progress`."""
 
 
 def _never() -> bool:
@@ -53,8 +53,14 @@ def _never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class TrainingHooks:
-    """`on_progress` is called after every step. `should_stop` is asked before every step; True saves a checkpoint
-    and ends the training with TrainingCancelled. Both run in the training's own thread, so they have to be quick."""
+    """What `fit` calls around every step, in its own thread, so that both have to be quick.
 
-    on_progress: Callable[[Progress], None] = _say_nothing
+    on_progress: called after every step.
+    should_stop: called before every step; where it returns True, `fit` saves a checkpoint and raises TrainingCancelled.
+
+    Example:
+        >>> hooks = TrainingHooks(on_progress=lambda progress: print(progress.stage, progress.step, progress.steps))
+    """
+
+    on_progress: Callable[[Progress], None] = _ignore
     should_stop: Callable[[], bool] = _never

@@ -1,4 +1,4 @@
-"""How many optimiser steps each stage gets, and how its learning rate runs. Arithmetic only: torch-free, no clock."""
+"""The number of optimiser steps of each stage, and its learning rate. Arithmetic only: torch-free, no clock."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StagePlan:
     anchor_progress: float = 0.0
 
     def progress(self, step: int) -> float:
-        """How far the stage has come before `step` (from 0): 0 at its start, 1 at its end."""
+        """The share of the stage that is done before `step` (from 0): 0 at its start, 1 at its end."""
         done = (step - self.anchor_step) / max(1, self.steps - self.anchor_step)
         return self.anchor_progress + (1 - self.anchor_progress) * done
 

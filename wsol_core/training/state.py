@@ -1,4 +1,4 @@
-"""What a training works with (`TrainingContext`), and where it stands between two steps (`TrainingState`)."""
+"""What a training works with (`TrainingContext`), and its progress between two steps (`TrainingState`)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class BatchSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TrainingContext:
-    """What to train, on what, for whom.
+    """What is trained, on what, and who is told.
 
     clock: seconds from any zero; `started` is its value when the caller began.
     validate: per-image scores (N,) of the method as it is, in the given precision; None where nothing is held out.
@@ -92,7 +92,7 @@ class TrainingContext:
 
 @dataclass(slots=True)
 class TrainingState:
-    """Where a training stands, but for weights and optimiser.
+    """All of a training between two steps, but for weights and optimiser.
 
     `step` steps of stage `stage_index` (from 0) are done, with `batch` batches in all stages together. `plans` are
     those of the stages planned so far.

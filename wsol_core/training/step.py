@@ -66,7 +66,7 @@ class StepState:
 
 @dataclass(frozen=True, slots=True)
 class StepPlace:
-    """Which step: `progress` in [0, 1) of the stage, `lr_factor` the schedule's."""
+    """Which step: `progress` in [0, 1) of the stage, and the factor of its learning rate."""
 
     stage: str
     stage_index: int

@@ -1,4 +1,4 @@
-"""The clock of a training: plans each stage from epochs or from minutes, and corrects plans that time proves wrong.
+"""The time and steps that a training may take, planned from epochs or from minutes, and corrected on the way.
 
 With epochs all stages are planned before the first. With minutes a stage is planned when it begins, from measured
 steps: the stages share what is left of the time after the final work, in proportion to the method's own epochs.
@@ -45,11 +45,11 @@ class Costs:
 
 
 class TimeBudget:
-    """Knows how long this training has taken, and how long steps take.
+    """Measures how long this training and its steps take, and plans stages by it.
 
-    `used_s` is what it had taken before it was interrupted; `clock` gives seconds from any zero, `started` is its
-    value when this run began. `share` of the config's minutes or epochs is what it takes. What a stage does not need,
-    since it has `most_steps`, is left for those after it.
+    `clock` gives seconds from any zero; `started` is its value when this process began the training, which had taken
+    `used_s` before it was interrupted. The training takes `share` of the config's minutes or epochs. What a stage with
+    `most_steps` does not need is left for those after it.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class TimeBudget:
         self._clock = clock
         self._zero = started - used_s
         self._mark_s = self.now_s()
-        self._window_start_s, self._window_steps, self._window_apart_s = self.now_s(), 0, 0.0
+        self._window_start_s, self._window_steps, self._window_excluded_s = self.now_s(), 0, 0.0
 
     def now_s(self) -> float:
         """Seconds this training has taken, interruptions not counted."""
@@ -109,7 +109,7 @@ class TimeBudget:
         return StagePlan(steps, every, deadline_s=self.now_s() + budget_s)
 
     def is_due(self, plan: StagePlan, step: int) -> bool:
-        """Whether after `step` steps the plan is to be held against the clock."""
+        """Whether the plan is compared with the clock after `step` steps."""
         return self.total_s is not None and step % max(1, plan.steps // RECHECKS) == 0
 
     def corrected(self, plan: StagePlan, step: int, validation_s: float) -> StagePlan:
@@ -117,8 +117,8 @@ class TimeBudget:
         if self.total_s is None or not self._window_steps or not self.is_due(plan, step):
             return plan
         now_s = self.now_s()
-        step_s = (now_s - self._window_start_s - self._window_apart_s) / self._window_steps
-        self._window_start_s, self._window_steps, self._window_apart_s = now_s, 0, 0.0
+        step_s = (now_s - self._window_start_s - self._window_excluded_s) / self._window_steps
+        self._window_start_s, self._window_steps, self._window_excluded_s = now_s, 0, 0.0
         steps = corrected_steps(plan, step, now_s, step_s, validation_s, self.total_s)
         return plan if steps is None else plan.with_steps(step, steps)
 
@@ -127,19 +127,19 @@ class TimeBudget:
         self._mark_s = self.now_s()
 
     def end_step(self) -> None:
-        """Stops it."""
+        """Stops the clock of the step."""
         step_s = self.now_s() - self._mark_s
         self.smoothed_step_s += (step_s - self.smoothed_step_s) * (RECENT if self.smoothed_step_s else 1.0)
         self._window_steps += 1
 
     def exclude(self, seconds: float) -> None:
-        """These seconds belong to no step."""
-        self._window_apart_s += seconds
+        """Leaves these seconds, which belong to no step, out of the speed."""
+        self._window_excluded_s += seconds
 
     def begin_stage(self) -> None:
         """Forgets how long the steps of another stage took."""
         self.smoothed_step_s = 0.0
-        self._window_start_s, self._window_steps, self._window_apart_s = self.now_s(), 0, 0.0
+        self._window_start_s, self._window_steps, self._window_excluded_s = self.now_s(), 0, 0.0
 
     def left_s(self, plans: Sequence[StagePlan], step: int) -> float:
         """Seconds left of the whole training, after `step` steps of the first of `plans`, those not yet done."""

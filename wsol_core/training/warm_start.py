@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -85,6 +86,7 @@ def _class_dimensions(config: TrainConfig, classes: int) -> dict[str, list[bool]
     return {name: [a != b for a, b in zip(shape, larger[name], strict=True)] for name, shape in shapes.items()}
 
 
+@lru_cache(maxsize=4)  # as many as one warm start asks for, which mostly has the same classes before and after
 def _shapes(config: TrainConfig, classes: int) -> Shapes:
     with torch.device("meta"):  # shapes without memory or arithmetic
         method = build_method(config.method, config.backbone, classes, multi_label=False)
