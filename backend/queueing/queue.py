@@ -61,7 +61,7 @@ class JobQueue:
             self.connection.ping()
 
     def train(self, run_id: str) -> None:
-        """Puts a run on the queue, once: again is nothing."""
+        """Put a run on the queue; nothing happens where Redis knows its job."""
         with redis_errors():
             if self._job(run_id) is None:
                 self._queues[TRAIN].enqueue(
@@ -105,11 +105,11 @@ class JobQueue:
         return list(result.return_value or ())
 
     def begin_preannotation(self, project_id: str, version: str) -> None:
-        """Puts the first chunk of a whole project's pre-annotation on the queue; the others follow by themselves."""
+        """Put the first chunk of a whole project's pre-annotation on the queue; each chunk puts the next one there."""
         self.preannotate(PreannotationChunk(project_id, version))
 
     def preannotate(self, chunk: PreannotationChunk) -> None:
-        """Puts a chunk of a project's pre-annotation on the queue, once: again is nothing while it waits or runs."""
+        """Put a chunk of a project's pre-annotation on the queue; nothing happens while it waits or runs."""
         job_id = f"bulk-{chunk.project_id}-{chunk.version}-{chunk.after_id}"
         with redis_errors():
             known = self._job(job_id)
@@ -127,7 +127,7 @@ class JobQueue:
             return self._queues[PREDICT].count > 0
 
     def sync_annotations(self, project_id: str, full: bool = False) -> None:
-        """Has a worker read what people did in the project since it was last read; again is nothing while one waits.
+        """Have a worker read what people did in the project since it was last read; one job waits for that at most.
 
         Args: full: all of the project, since of what was deleted no trace is left.
         """
@@ -151,7 +151,7 @@ class JobQueue:
         return {name: int(count) for name, count in zip(("changes", "full"), found, strict=True) if count is not None}
 
     def authorize_webhook(self, project_id: str, own_url: str) -> None:
-        """Has a worker add our password to the webhook that Label Studio made; asked for once a minute at most."""
+        """Have a worker add our password to the webhook that Label Studio made, once a minute at most."""
         with redis_errors():
             if self.connection.set(f"boxstrap:signed:{project_id}", "1", nx=True, ex=60):
                 self._queues[PREDICT].enqueue(
@@ -165,13 +165,13 @@ class JobQueue:
                 )
 
     def status(self, job_id: str) -> str | None:
-        """RQ's word for how the job stands; None where Redis does not know it."""
+        """RQ's status of the job; None where Redis does not know it."""
         with redis_errors():
             job = self._job(job_id)
             return None if job is None else job.get_status().value
 
     def cancel(self, job_id: str) -> None:
-        """Takes a job off its queue, or kills its process if a worker has one for it; nothing where it has ended."""
+        """Take a job off its queue, or kill the process that a worker has for it; one that has ended stays."""
         with redis_errors():
             job = self._job(job_id)
             if job is None:
@@ -241,9 +241,9 @@ class JobQueue:
             "sync_annotations.sync_annotations", project_id, job_id, f"read what people did in project {project_id}"
         )
 
-    def _enqueue_bulk(self, task: str, argument: Any, job_id: str, description: str, **more: Any) -> None:
+    def _enqueue_bulk(self, function: str, argument: Any, job_id: str, description: str, **more: Any) -> None:
         self._queues[BULK].enqueue(
-            f"{JOBS}.{task}",
+            f"{JOBS}.{function}",
             argument,
             job_id=job_id,
             description=description,

@@ -19,8 +19,10 @@ from rq.worker import BaseWorker
 from backend.queueing import rq_adapter
 from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.queueing.rq_adapter import DueJobs, ForkingWorker, InlineWorker, PatientWorker, QueuedJob, open_queue
+from tests.test_architecture import imports_of, sources
 
 KNOWN = ("2.", "3.")
+DOCUMENTED = {"rq", "rq.command", "rq.exceptions", "rq.job", "rq.results", "rq.serializers", "rq.worker"}
 seen: list[str] = []
 
 
@@ -64,6 +66,18 @@ def worker(queue: JobQueue) -> PatientWorker:
 
 def test_this_version_of_rq_is_known() -> None:
     assert rq.__version__.startswith(KNOWN), "read RQ's changelog, and then rq_adapter.py"
+
+
+def test_no_other_module_imports_what_rq_does_not_document() -> None:
+    used = {
+        found.module.rpartition(".")[0]
+        for module in sources()
+        if module != rq_adapter.__name__
+        for found in imports_of(module)
+        if found.module.startswith("rq.")
+    }
+    assert "rq.job" in used
+    assert used <= DOCUMENTED
 
 
 @pytest.mark.parametrize(
