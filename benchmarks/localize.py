@@ -55,7 +55,7 @@ def main() -> None:
     print(f"{machine()}, {arguments.backbone}, {len(samples)} pictures, {dtype}")
     print("| what | images/s | ratio |\n|---|---|---|")
     print(f"| stock backbone, forward at batch {BATCH} | {bare:.0f} | 1.00 |")
-    print(f"| localize, files to files | {rate:.0f} | {rate / bare:.2f} |")
+    print(f"| localize, files to files | {rate:.0f} | {rate / bare:.3f} |")
 
 
 def open_predictor(model: Path | None, backbone: str) -> Predictor:

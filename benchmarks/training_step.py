@@ -54,7 +54,7 @@ def main() -> None:
         own = seconds(lambda method=method: plain_step(method, batch, device, dtype))  # type: ignore[misc]
         for stage in method.stages:
             spent = seconds(stage_step(method, stage, batch, device, dtype))
-            print(f"| {name}, {stage} | {arguments.batch / spent:.0f} | {base / spent:.2f} | {own / spent:.2f} |")
+            print(f"| {name}, {stage} | {arguments.batch / spent:.0f} | {base / spent:.3f} | {own / spent:.3f} |")
 
 
 def plain_step(method: WsolMethod, batch: Batch, device: torch.device, dtype: torch.dtype) -> None:
