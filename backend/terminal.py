@@ -48,11 +48,19 @@ class _StderrHandler(logging.Handler):
         say(self.format(record), record.levelname.capitalize(), style)
 
 
+def _name_variable(record: logging.LogRecord) -> bool:
+    """The learner's warning of missing weights names its argument; who reads our log sets the variable."""
+    if record.name == "wsol_core.networks.pretrained":
+        record.msg = str(record.msg).replace("weights_dir", "WSOL_WEIGHTS_DIR")
+    return True
+
+
 @contextmanager
 def logs_on_stderr(debug: bool) -> Iterator[None]:
     """Inside, warnings of our code are sentences on stderr; with `debug` everything that anyone logs or warns of."""
     handler, root, python_warnings = _StderrHandler(), logging.getLogger(), logging.getLogger("py.warnings")
     before, propagated = root.level, python_warnings.propagate
+    handler.addFilter(_name_variable)
     root.addHandler(handler)
     root.setLevel(logging.INFO if debug else logging.WARNING)
     # Libraries warn programmers; users can do nothing about a deprecation.
@@ -70,6 +78,7 @@ def logs_on_stderr(debug: bool) -> Iterator[None]:
 def log_to_stderr(level: str) -> None:
     """Logs of a service: one line a record, with its time. The libraries' own INFO is noise, and httpx's has URLs."""
     logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr, force=True)
+    logging.getLogger().handlers[0].addFilter(_name_variable)
     for name in ("httpx", "httpcore", "uvicorn.access", "urllib3", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -40,7 +40,19 @@ BACKBONES: Mapping[str, BackboneInfo] = {
 
 
 class _Methods(Mapping[str, "type[WsolMethod]"]):
-    """Name -> class of every method that is built in, registered in this process, or named by an installed package."""
+    """Every method by its name: built in, registered in this process, or named by an installed package.
+
+    Names are known without importing anything; `METHODS[name]` imports the method and with it torch. The first name is
+    the default's.
+
+    Raises:
+        KeyError: no method has the name.
+        ConfigError: the package that names the method cannot be imported, or does not register it.
+
+    Example:
+        >>> "cam" in METHODS
+        True
+    """
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys((*BUILT_IN, *_registered, *_plugins())))
@@ -63,18 +75,6 @@ class _Methods(Mapping[str, "type[WsolMethod]"]):
 
 
 METHODS: Mapping[str, type[WsolMethod]] = _Methods()
-"""Every method by its name, the default first: built in, registered in this process, or of an installed package.
-
-Names are known without importing anything; `METHODS[name]` imports the method and with it torch.
-
-Raises:
-    KeyError: no method has the name.
-    ConfigError: the package that names the method cannot be imported, or does not register it.
-
-Example:
-    >>> "cam" in METHODS
-    True
-"""
 
 
 def register_method(name: str) -> Callable[[MethodClass], MethodClass]:

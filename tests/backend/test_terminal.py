@@ -1,4 +1,4 @@
-"""What a service writes into its log."""
+"""What people read on stderr and in a service's log."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from backend.terminal import logs_on_stderr
+from wsol_core.networks.pretrained import pretrained_state
 
 CODE = """
 import logging
@@ -26,3 +31,9 @@ def test_a_services_log_has_a_line_a_record_and_no_requests_of_libraries() -> No
     first, second = done.stderr.splitlines()
     assert re.fullmatch(r"[\d-]+ [\d:,]+ INFO backend\.x: hello", first)
     assert second.endswith(" WARNING urllib3: slow")
+
+
+def test_a_warning_of_missing_weights_names_the_variable_to_set(capsys: pytest.CaptureFixture[str]) -> None:
+    with logs_on_stderr(debug=False):
+        pretrained_state("resnet18", None, allow_download=False)
+    assert "put resnet18.pt into a folder and give that folder as WSOL_WEIGHTS_DIR." in capsys.readouterr().err

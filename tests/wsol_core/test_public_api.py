@@ -12,6 +12,20 @@ import pytest
 
 import wsol_core
 
+FUNCTIONS = [name for name in wsol_core.__all__ if inspect.isfunction(getattr(wsol_core, name))]
+FOR_USERS_TO_MAKE = (
+    "Augmentation",
+    "Backbone",
+    "BoxPrompt",
+    "CorrectedRegion",
+    "PointPrompt",
+    "Prediction",
+    "Predictor",
+    "Sample",
+    "TrainConfig",
+    "TrainingHooks",
+    "WsolMethod",
+)
 TORCH_FREE = "TrainConfig, Sample, Region, Localization, CorrectedRegion, METHODS, register_method, WsolError, Progress"
 
 
@@ -47,6 +61,17 @@ def test_every_public_class_and_function_has_a_docstring(name: str) -> None:
     doc = inspect.getdoc(value)
     assert doc
     assert not doc.startswith(f"{name}(")  # what a dataclass writes for itself
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("section", ["Args:", "Returns:", "Raises:", "Example:"])
+def test_every_public_function_says_what_it_takes_returns_and_raises_with_an_example(name: str, section: str) -> None:
+    assert f"\n{section}\n" in inspect.getdoc(getattr(wsol_core, name))
+
+
+@pytest.mark.parametrize("name", FOR_USERS_TO_MAKE)
+def test_every_class_that_users_make_has_an_example(name: str) -> None:
+    assert "\nExample:\n" in inspect.getdoc(getattr(wsol_core, name))
 
 
 @pytest.mark.parametrize("module", ["config", "methods.base", "networks.backbones"])

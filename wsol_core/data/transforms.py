@@ -17,11 +17,18 @@ GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601 luma
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How strong views are. `margin_px`: images are resized to so many pixels more than the crop's side.
+    """How strongly the views of training images vary.
 
-    zoom: (least, largest) enlargement of the crop, 1.0 is a plain crop; never shows more than the whole image.
-    jitter: brightness, contrast and saturation are multiplied by a number in [1 - jitter, 1 + jitter] each.
     The margin, the plain crop and the mirroring are those of BAS's and ORNet's code; the jitter is ours.
+
+    Args:
+        margin_px: images are resized to so many pixels more than the crop's side.
+        zoom: (least, largest) enlargement of the crop, 1.0 is a plain crop; never shows more than the whole image.
+        mirror: probability of a mirrored view.
+        jitter: brightness, contrast and saturation are multiplied by a number in [1 - jitter, 1 + jitter] each.
+
+    Example:
+        >>> augmentation = Augmentation(zoom=(0.875, 1.15))  # a class attribute of a method
     """
 
     margin_px: int = 32

@@ -39,14 +39,22 @@ _Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels, x1 and y1
 
 @dataclass(frozen=True, slots=True)
 class BoxPrompt:
-    """A box around one object: (x0, y0, x1, y1) in pixels of the upright image, x1 and y1 exclusive."""
+    """A box around one object: (x0, y0, x1, y1) in pixels of the upright image, x1 and y1 exclusive.
+
+    Example:
+        >>> prompt = BoxPrompt((40, 30, 200, 180))
+    """
 
     box_xyxy: BoxXyxy
 
 
 @dataclass(frozen=True, slots=True)
 class PointPrompt:
-    """A point on one object, in pixels of the upright image."""
+    """A point on one object, in pixels of the upright image.
+
+    Example:
+        >>> prompt = PointPrompt(120, 95)
+    """
 
     x: float
     y: float

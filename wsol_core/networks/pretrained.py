@@ -57,7 +57,7 @@ def pretrained_state(backbone: str, weights_dir: Path | None, allow_download: bo
             logger.warning("ImageNet weights of %s could not be downloaded (%s).", backbone, error)
     logger.warning(
         "Training %s from scratch, which needs far more images: to start from ImageNet weights, put %s.pt into a "
-        "folder and name it as weights_dir.",
+        "folder and give that folder as weights_dir.",
         backbone,
         backbone,
     )

@@ -156,10 +156,27 @@ def draw_folder(
     sides_px: tuple[int, int] = (256, 400),
     on_image: Callable[[int], None] | None = None,
 ) -> None:
-    """Write `images` images of `classes` classes: images/<class>/, masks/<class>/, and last annotations.jsonl.
+    """Draw a data set into a folder: images/<class>/, masks/<class>/, and last annotations.jsonl for `read_folder`.
 
-    Of each class about `test_share` of the images go to the test split, spread evenly. `on_image` hears how many
-    are written. Raises ConfigError for numbers that have no meaning, DataError for a folder in use, StorageError.
+    Args:
+        out: a folder that is new or empty.
+        classes: how many classes, at most 24.
+        images: how many images, all classes together.
+        seed: decides what is drawn; the same numbers give the same files.
+        test_share: share of each class's images, in [0, 1), that goes to the split "test", spread evenly.
+        sides_px: shortest and longest side of an image, in pixels.
+        on_image: called after every image with how many are written.
+
+    Returns:
+        Nothing; `read_folder(out)` reads what was drawn, with true boxes and masks.
+
+    Raises:
+        ConfigError: a number has no meaning.
+        DataError: the folder is in use.
+        StorageError: a file could not be written.
+
+    Example:
+        >>> draw_folder(Path("images"), classes=3, images=60, seed=0)
     """
     _check_request(classes, images, seed, test_share, sides_px)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

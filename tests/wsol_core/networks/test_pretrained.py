@@ -49,7 +49,7 @@ def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
 def test_without_file_and_download_a_warning_says_where_to_put_one(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert pretrained_state("resnet18", None, allow_download=False) is None
-    assert "put resnet18.pt into a folder and name it as weights_dir" in caplog.text
+    assert "put resnet18.pt into a folder and give that folder as weights_dir" in caplog.text
 
 
 def test_a_failed_download_falls_back_with_a_warning_in_a_faked_network(
