@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -104,3 +106,13 @@ def stores(tmp_path: Path, label_studio: PictureServer) -> MakeStore:
 
 def files(store_folder: Path) -> list[Path]:
     return [path for path in store_folder.rglob("*") if path.is_file()]
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG of a few bytes that declares a giant size."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")

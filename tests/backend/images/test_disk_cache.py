@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 import time
-import zlib
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +14,7 @@ from PIL import Image
 
 from backend.errors import ImageError, ImageNotNowError
 from backend.images.disk_cache import DiskCache, check_picture
+from tests.backend.images.media_servers import bomb
 
 
 def noise(image_format: str, side_px: int = 64) -> bytes:
@@ -23,16 +22,6 @@ def noise(image_format: str, side_px: int = 64) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, image_format)
     return file.getvalue()
-
-
-def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes that declares a giant size."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 def written(folder: Path, content: bytes) -> Path:

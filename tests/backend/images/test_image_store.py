@@ -9,10 +9,13 @@ import pytest
 
 from backend.errors import ImageError, ImageNotNowError
 from backend.images.image_store import ImageRules, ImageStore
+from backend.settings import Settings
 from tests.backend.images.media_servers import (
     TOKEN,
     MakeStore,
     PictureServer,
+    bomb,
+    data_uri,
     png,
     redirects,
     run_server,
@@ -174,6 +177,13 @@ def test_without_label_studio_its_paths_say_what_to_set(tmp_path: Path) -> None:
     store = ImageStore(tmp_path, ImageRules(1000, 1000, 1.0), 1000, None)
     with pytest.raises(ImageError, match="LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY"):
         store.fetch("/data/upload/7/a.png", "7", 1)
+
+
+@pytest.mark.parametrize(("megapixels", "limit"), [(1, "1,000,000"), (1000, "178,956,970")])
+def test_a_setting_lowers_the_limit_of_pixels_and_never_raises_it(tmp_path: Path, megapixels: int, limit: str) -> None:
+    store = ImageStore.from_settings(Settings(home=tmp_path, image_max_megapixels=megapixels), None)
+    with pytest.raises(ImageError, match=rf"more than {limit} pixels \(IMAGE_MAX_MEGAPIXELS\)"):
+        store.fetch(data_uri(bomb(18_000, 10_000)), "7", 1)
 
 
 def test_environment_proxies_are_not_used(

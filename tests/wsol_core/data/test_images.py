@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.data import images as images
 from wsol_core.data.images import open_image, open_image_small, open_mask, resize_to_square
 from wsol_core.errors import DataError
@@ -138,6 +139,11 @@ def test_a_torn_jpeg_is_unreadable(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg is not there"):
         open_image(tmp_path / "gone.jpg")
+
+
+def test_the_limit_of_pixels_is_pillows() -> None:
+    assert Image.MAX_IMAGE_PIXELS is not None
+    assert MAX_IMAGE_PIXELS == 2 * Image.MAX_IMAGE_PIXELS  # from here on it raises instead of warning
 
 
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
