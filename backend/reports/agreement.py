@@ -174,23 +174,16 @@ def _times(lead_times: Iterable[float | None]) -> Times:
     if not found:
         return Times(0)
     median = statistics.median(found)
+    low, _, high = statistics.quantiles(found, n=4, method="inclusive") if len(found) > 1 else found * 3
     believed = [time for time in found if time <= OUTLIER * median]
     return Times(
         tasks=len(found),
         median_s=round(median, 1),
         mean_s=round(statistics.fmean(believed), 1),
         left_out=len(found) - len(believed),
-        low_s=round(_quantile(found, 0.25), 1),
-        high_s=round(_quantile(found, 0.75), 1),
+        low_s=round(low, 1),
+        high_s=round(high, 1),
     )
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Interpolate linearly between the two nearest values."""
-    place = share * (len(ordered) - 1)
-    below = math.floor(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
 
 
 def doubts(rows: Sequence[LedgerRow]) -> list[Doubt]:

@@ -30,11 +30,11 @@ def acceptance_plot(versions: Sequence[VersionReport]) -> str:
     parts = [*_share_grid(axes), *_names(judged, axes)]
     for kind, what, aside, counts in series:
         points = []
-        for place, (accepted, total) in enumerate(counts):
+        for index, (accepted, total) in enumerate(counts):
             if total:
-                at, share = axes.x(place + 0.5) + aside, accepted / total
+                at, share = axes.x(index + 0.5) + aside, accepted / total
                 points.append((at, axes.y(share)))
-                title = f"{judged[place].name}: {accepted} of {total} {what}, {percent(share)}"
+                title = f"{judged[index].name}: {accepted} of {total} {what}, {percent(share)}"
                 low, high = wilson(accepted, total, Z_95)
                 parts.append(_range(at, axes.y(low), axes.y(high), kind))
                 parts.append(_dot(at, axes.y(share), kind, title))
@@ -50,13 +50,13 @@ def edits_plot(versions: Sequence[VersionReport]) -> str:
     axes = Axes(max(1, len(judged)), most)
     parts = [*axes.grid([most * part / 4 for part in range(5)], number), *_names(judged, axes)]
     wide = min(54.0, 0.6 * (axes.x(1) - axes.x(0)))
-    for place, (version, each) in enumerate(zip(judged, edits, strict=True)):
+    for index, (version, each) in enumerate(zip(judged, edits, strict=True)):
         below = 0.0
         for fate, value in each.items():
             if value:
                 top, bottom = axes.y(below + value), axes.y(below)
                 parts.append(
-                    f'<rect class="fill {SERIES[fate]}" x="{axes.x(place + 0.5) - wide / 2:.1f}" y="{top:.1f}" '
+                    f'<rect class="fill {SERIES[fate]}" x="{axes.x(index + 0.5) - wide / 2:.1f}" y="{top:.1f}" '
                     f'width="{wide:.1f}" height="{max(0.5, bottom - top - 1):.1f}">'
                     f"<title>{escape(version.name)}: {value:.2f} {fate} per task</title></rect>"
                 )
@@ -72,9 +72,9 @@ def time_plot(found: LabellingTime) -> str:
     height, left = 28 + 62 * len(groups), 12
     scale = (WIDTH - 2 * left - 30) / most
     parts = []
-    for place, (name, times, kind) in enumerate(groups):
+    for index, (name, times, kind) in enumerate(groups):
         low, median, high = (left + (value or 0.0) * scale for value in (times.low_s, times.median_s, times.high_s))
-        y = 34 + 62 * place
+        y = 34 + 62 * index
         parts.append(
             f'<text x="{left}" y="{y - 12}">{name}, {_count(times.tasks, "task")}: median '
             f'<tspan class="strong">{lasting(times.median_s)}</tspan></text>'
@@ -153,10 +153,10 @@ def _names(versions: Sequence[VersionReport], axes: Axes) -> list[str]:
     """Below the axis: the versions' numbers, some of them where there are many."""
     every = -(-len(versions) // MOST_TICKS) if versions else 1
     return [
-        f'<text class="tick" x="{axes.x(place + 0.5):.1f}" y="{axes.height - axes.bottom + 18}" text-anchor="middle">'
+        f'<text class="tick" x="{axes.x(index + 0.5):.1f}" y="{axes.height - axes.bottom + 18}" text-anchor="middle">'
         f"{escape(version.name.rpartition('-')[2][:8])}{' live' if version.live else ''}</text>"
-        for place, version in enumerate(versions)
-        if place % every == 0 or version.live
+        for index, version in enumerate(versions)
+        if index % every == 0 or version.live
     ]
 
 

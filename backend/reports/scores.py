@@ -176,7 +176,7 @@ def _thinned(curve: Sequence[RiskPoint], chosen: RiskPoint | None) -> list[RiskP
         return list(curve)
     step = (len(curve) - 1) / (MOST_POINTS - 1)
     kept = {round(number * step) for number in range(MOST_POINTS)}
-    return [point for place, point in enumerate(curve) if place in kept or point is chosen]
+    return [point for index, point in enumerate(curve) if index in kept or point is chosen]
 
 
 def reliability(judged: Sequence[Judged]) -> list[ScoreBin]:
@@ -185,14 +185,14 @@ def reliability(judged: Sequence[Judged]) -> list[ScoreBin]:
     for score, right in judged:
         members.setdefault(min(BINS - 1, max(0, int(score * BINS))), []).append((score, right))
     found = []
-    for place in sorted(members):
-        own = members[place]
+    for index in sorted(members):
+        own = members[index]
         count = sum(right for _, right in own)
         low, high = wilson(count, len(own))
         found.append(
             ScoreBin(
-                low=place / BINS,
-                high=(place + 1) / BINS,
+                low=index / BINS,
+                high=(index + 1) / BINS,
                 regions=len(own),
                 mean_score=round(sum(score for score, _ in own) / len(own), 4),
                 right=round(count / len(own), 4),
