@@ -2,13 +2,7 @@
 
 Events are hints and get lost, so nothing is taken from them: tasks that changed since the last look are read from the
 API. Of what was deleted no trace is left there, so all tasks are read when that may have happened, when the labeling
-config has changed, and each six hours. The ledger's cursor says how far it is, page by page:
-
-    updated_at   Label Studio's time of the newest change that has been read; changes after it are read next
-    config       digest of the labeling config that rows were reviewed under
-    full_scan    when all tasks were last read; `observed`: when this last ended; seconds since 1970 by our clock
-    answered     how often it had been asked for by then
-    scan         of what is being read just now: full, after_id, and what becomes of the values above when it ends
+config has changed, and each six hours. The ledger's cursor says how far it is, page by page.
 """
 
 from __future__ import annotations
@@ -17,6 +11,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,6 +25,7 @@ from backend.labelstudio.client import PAGE, LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.reviews import review
 from backend.storage.files import locked
+from backend.storage.sync_cursor import Scan, SyncCursor
 
 logger = logging.getLogger(__name__)
 
@@ -80,40 +76,34 @@ def catch_up(
         return True
     known_as = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
     while True:
-        asked, cursor = context.queue.requested_syncs(project_id), ledger.cursor(project_id) or {}
-        scan = cursor.get("scan")
+        asked, cursor = context.queue.requested_syncs(project_id), ledger.cursor(project_id) or SyncCursor()
+        scan = cursor.scan
         everything = full or _needs_everything(cursor, asked, known_as)
-        if scan is None or full or scan["config"] != known_as or (everything and not scan["full"]):
+        if scan is None or full or scan.config != known_as or (everything and not scan.full):
             scan = _begin(client, project_id, everything, known_as, asked)
-        if not _read(context, client, project_id, config, {**cursor, "scan": scan}, should_pause):
+        if not _read(context, client, project_id, config, cursor, scan, should_pause):
             return False
-        if scan["answered"] == context.queue.requested_syncs(project_id):
+        if scan.answered == context.queue.requested_syncs(project_id):
             return True
         full = False
 
 
-def _needs_everything(cursor: Mapping[str, Any], asked: Mapping[str, int], known_as: str) -> bool:
+def _needs_everything(cursor: SyncCursor, asked: Mapping[str, int], known_as: str) -> bool:
     return (
-        not cursor.get("updated_at")
-        or cursor.get("config") != known_as
-        or cursor.get("answered", {}).get("full") != asked.get("full")
-        or not 0 <= time.time() - cursor.get("full_scan", 0.0) < FULL_EVERY_S
+        not cursor.updated_at
+        or cursor.config != known_as
+        or cursor.answered.get("full") != asked.get("full")
+        or not 0 <= time.time() - cursor.full_scan < FULL_EVERY_S
     )
 
 
 def _begin(
     client: LabelStudioClient, project_id: str, everything: bool, known_as: str, asked: Mapping[str, int]
-) -> Json:
+) -> Scan:
     """Return a scan from the first task on. What changes meanwhile is newer than `updated_at`, so it is read next."""
     newest = client.newest_change(project_id)
-    return {
-        "full": everything,
-        "after_id": 0,
-        "began": time.time(),
-        "updated_at": newest.isoformat() if newest else "",
-        "config": known_as,
-        "answered": dict(asked),
-    }
+    updated_at = newest.isoformat() if newest else ""
+    return Scan(everything, 0, time.time(), updated_at, known_as, dict(asked))
 
 
 def _read(
@@ -121,38 +111,37 @@ def _read(
     client: LabelStudioClient,
     project_id: str,
     config: LabelConfig,
-    cursor: Json,
+    cursor: SyncCursor,
+    scan: Scan,
     should_pause: Callable[[], bool],
 ) -> bool:
-    """Read the pages of cursor["scan"] that are left; return False if it paused."""
-    ledger, scan = context.stores.feedback, cursor["scan"]
-    since = None if scan["full"] else datetime.fromisoformat(cursor["updated_at"]) - OVERLAP
-    new = 0
+    """Read the pages of the scan that are left; return False if it paused."""
+    ledger, new = context.stores.feedback, 0
+    since = None if scan.full else datetime.fromisoformat(cursor.updated_at) - OVERLAP
     while True:
-        page = client.task_page(project_id, scan["after_id"], PAGE, since)
+        page = client.task_page(project_id, scan.after_id, PAGE, since)
         last = len(page) < PAGE
         rows = [row for task in page if (row := review(task, config))]
         new += ledger.put(project_id, rows)
         _forget(context, project_id, page, {row.task for row in rows}, scan, last)
         if last:
             break
-        scan["after_id"] = int(page[-1]["id"])
-        ledger.set_cursor(project_id, cursor)
+        scan = replace(scan, after_id=int(page[-1]["id"]))
+        ledger.set_cursor(project_id, replace(cursor, scan=scan))
         if should_pause():
             return False
-    kept = {key: scan[key] for key in ("updated_at", "config", "answered")}
-    full_scan = scan["began"] if scan["full"] else cursor["full_scan"]
-    ledger.set_cursor(project_id, {**kept, "full_scan": full_scan, "observed": time.time()})
+    full_scan = scan.began if scan.full else cursor.full_scan
+    ledger.set_cursor(project_id, SyncCursor(scan.updated_at, scan.config, scan.answered, full_scan, time.time()))
     if new:
         logger.info("project %s: people said something new of %d tasks", project_id, new)
     return True
 
 
-def _forget(context: JobContext, project_id: str, page: list[Json], kept: set[int], scan: Json, last: bool) -> None:
+def _forget(context: JobContext, project_id: str, page: list[Json], kept: set[int], scan: Scan, last: bool) -> None:
     """Remove the rows of tasks without any annotation now, and in a full scan of tasks that are gone."""
     ledger = context.stores.feedback
-    if scan["full"]:
-        ledger.forget(project_id, kept, scan["after_id"], None if last else int(page[-1]["id"]))
+    if scan.full:
+        ledger.forget(project_id, kept, scan.after_id, None if last else int(page[-1]["id"]))
         return
     for number in {int(task["id"]) for task in page} - kept:
         ledger.forget(project_id, (), number - 1, number)

@@ -128,14 +128,14 @@ class ReportService:
                 if names
                 else f"Boxstrap knows no project {project_id[:40]!r}, nor any other; connect it in Label Studio first."
             )
-        cursor = stores.feedback.cursor(project_id) or {}
+        cursor = stores.feedback.cursor(project_id)
         material = ReportInput(
             known[project_id],
             stores.feedback.rows(project_id),
             stores.models.versions(project_id),
             stores.models.current(project_id),
             stores.runs.of_project(project_id),
-            cursor.get("observed"),
+            cursor.synced if cursor else None,
         )
         return build_report(material, time.time(), target_risk)
 

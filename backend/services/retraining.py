@@ -116,8 +116,8 @@ class RetrainingService:
             logger.info("project %s: run %s is queued: %s", project_id, run.id, found.trigger)
 
     def _synced(self, project_id: str) -> float | None:
-        seen = (self._stores.feedback.cursor(project_id) or {}).get("observed")
-        return None if seen is None else float(seen)
+        cursor = self._stores.feedback.cursor(project_id)
+        return None if cursor is None else cursor.synced
 
     def _facts(self, project_id: str, policy: Policy) -> Facts:
         """Return what `policy` needs to know."""

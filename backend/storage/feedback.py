@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from backend.errors import BackendError
 from backend.storage.ledger_rows import ClassDoubt, LedgerRow
+from backend.storage.sync_cursor import SyncCursor
 
 WAIT_S = 30.0  # for another process's transaction, which takes milliseconds
 LAYOUT = """
@@ -110,15 +111,15 @@ class FeedbackStore:
         )
         return {str(label): int(count) for label, count in self._all(sql, project_id)}
 
-    def cursor(self, project_id: str) -> Json | None:
+    def cursor(self, project_id: str) -> SyncCursor | None:
         """Return how far the project has been read; None before the first time."""
         found = next(iter(self._all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)
-        return None if found is None else dict(json.loads(found[0]))
+        return None if found is None else SyncCursor.from_dict(json.loads(found[0]))
 
-    def set_cursor(self, project_id: str, cursor: Mapping[str, Any]) -> None:
+    def set_cursor(self, project_id: str, cursor: SyncCursor) -> None:
         """Keep how far the project has been read."""
         with self._transaction() as db:
-            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (project_id, json.dumps(dict(cursor))))
+            db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (project_id, json.dumps(cursor.to_dict())))
 
     def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         if not self.path.is_file():

@@ -101,7 +101,8 @@ def test_the_feedback_ledger_is_read(stores: Stores) -> None:
     [region] = rows[1].regions
     assert (region.label, region.fate, region.iou) == ("crab", RegionFate.EDITED, 2 / 3)
     assert stores.feedback.corrected_since(PROJECT, 0) == 2
-    assert (stores.feedback.cursor(PROJECT) or {})["updated_at"] == "2026-11-03T10:00:00+00:00"
+    cursor = stores.feedback.cursor(PROJECT)
+    assert cursor is not None and cursor.updated_at == "2026-11-03T10:00:00+00:00"
 
 
 def test_queued_jobs_find_their_functions_and_callbacks(queue: JobQueue) -> None:

@@ -146,11 +146,11 @@ def test_everything_is_read_again_after_six_hours(
     catch_up(context, PROJECT)
     label_studio.delete_task(label_studio.tasks[0])
     cursor = stores.feedback.cursor(PROJECT)
-    assert cursor is not None and time.time() - cursor["observed"] < 60
-    stores.feedback.set_cursor(PROJECT, {**cursor, "full_scan": time.time() - 6 * 3600 + 60})
+    assert cursor is not None and time.time() - (cursor.synced or 0) < 60
+    stores.feedback.set_cursor(PROJECT, replace(cursor, full_scan=time.time() - 6 * 3600 + 60))
     catch_up(context, PROJECT)
     assert outcomes(stores) == {1: "accepted"}
-    stores.feedback.set_cursor(PROJECT, {**cursor, "full_scan": time.time() - 6 * 3600 - 1})
+    stores.feedback.set_cursor(PROJECT, replace(cursor, full_scan=time.time() - 6 * 3600 - 1))
     catch_up(context, PROJECT)
     assert outcomes(stores) == {}
 
@@ -200,7 +200,8 @@ def test_a_look_that_paused_goes_on_where_it_was(
     assert catch_up(context, PROJECT)
     assert list(outcomes(stores)) == [1, 3, 5, 7, 9, 11]
     assert all(count == 1 for count in label_studio.read.values())
-    assert "scan" not in (stores.feedback.cursor(PROJECT) or {})
+    cursor = stores.feedback.cursor(PROJECT)
+    assert cursor is not None and cursor.scan is None
 
 
 def test_it_goes_on_after_its_worker_was_killed(

@@ -14,6 +14,7 @@ from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.projects import Project
 from backend.storage.runs import RunState
 from backend.storage.stores import Stores, open_stores
+from backend.storage.sync_cursor import SyncCursor
 from backend.storage.version_facts import VersionFacts
 from tests.backend.support.ledger import FIRST, SECOND, region, row, scored
 
@@ -77,7 +78,7 @@ def test_versions_have_what_people_made_of_them_and_what_they_cost(stores: Store
         row(5, region("accepted"), version="boxstrap-7-0000"),
     ]
     stores.feedback.put("7", rows)
-    stores.feedback.set_cursor("7", {"updated_at": "", "full_scan": 1.0, "observed": 1234.5})
+    stores.feedback.set_cursor("7", SyncCursor(full_scan=1.0, synced=1234.5))
     found = report(stores)
     assert found.sentence == (
         "People have reviewed the predictions of 4 tasks: 2 (50 %) were accepted untouched, 2 corrected."

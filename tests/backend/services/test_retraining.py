@@ -13,6 +13,7 @@ from backend.services.retraining import POLL_S, RetrainingService
 from backend.settings import Settings
 from backend.storage.projects import Project
 from backend.storage.runs import Run, RunState
+from backend.storage.sync_cursor import SyncCursor
 from backend.wiring import Parts, build
 from tests.backend.services.conftest import Say
 
@@ -42,7 +43,7 @@ def test_label_studio_is_asked_once_a_minute_and_after_a_restart_not_sooner(
     assert parts.queue.counts()[BULK]["queued"] == 1
     retraining.tick(now + POLL_S)
     assert parts.queue.requested_syncs("7") == {"changes": 2}
-    parts.stores.feedback.set_cursor("7", {"observed": now + POLL_S})
+    parts.stores.feedback.set_cursor("7", SyncCursor(synced=now + POLL_S))
     again = build(settings).services.retraining
     again.tick(now + POLL_S + 59)
     assert parts.queue.requested_syncs("7") == {"changes": 2}
@@ -160,7 +161,7 @@ def test_a_cron_time_without_anything_new_starts_nothing(parts: Parts, retrainin
     retraining.change_policy("7", cron="* * * * *")
     say(1)
     trained(parts)
-    parts.stores.feedback.set_cursor("7", {"observed": time.time()})
+    parts.stores.feedback.set_cursor("7", SyncCursor(synced=time.time()))
     retraining.tick(time.time() + 61)
     assert len(runs(parts)) == 1
     say(2, outcome="open")
@@ -202,7 +203,7 @@ def test_the_status_counts_tasks_and_says_when_label_studio_was_asked(
     assert (found.project, found.starts, found.corrected, found.observed) == ("7", False, 2, None)
     assert (found.class_counts, found.outcomes) == ({"fish": 2, "crab": 1}, {"corrected": 2, "accepted": 1})
     assert found.reason.startswith("No training starts by itself")
-    parts.stores.feedback.set_cursor("7", {"observed": 12.5})
+    parts.stores.feedback.set_cursor("7", SyncCursor(synced=12.5))
     assert retraining.status("7").observed == 12.5
 
 

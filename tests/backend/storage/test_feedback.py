@@ -21,6 +21,7 @@ from backend.settings import Settings
 from backend.storage.feedback import FeedbackStore
 from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Outcome, RegionFate, RegionRow
 from backend.storage.stores import open_stores
+from backend.storage.sync_cursor import SyncCursor
 from tests.backend.support.real_services import ROOT
 
 
@@ -126,8 +127,8 @@ def test_a_doubt_goes_with_its_task(store: FeedbackStore) -> None:
 
 def test_the_cursor_is_one_for_each_project(store: FeedbackStore) -> None:
     assert store.cursor("7") is None
-    store.set_cursor("7", {"updated_at": "2026-01-01", "full_scan": 1.5})
-    assert (store.cursor("7"), store.cursor("8")) == ({"updated_at": "2026-01-01", "full_scan": 1.5}, None)
+    store.set_cursor("7", SyncCursor("2026-01-01", full_scan=1.5))
+    assert (store.cursor("7"), store.cursor("8")) == (SyncCursor("2026-01-01", full_scan=1.5), None)
 
 
 def test_nothing_is_made_on_disk_by_looking(tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_many_may_write_at_the_same_time(store: FeedbackStore) -> None:
     def write(first: int) -> None:
         for number in range(first, first + 10):
             store.put("7", [row(number)])
-            store.set_cursor("7", {"last": number})
+            store.set_cursor("7", SyncCursor(synced=number))
 
     threads = [threading.Thread(target=write, args=(10 * index,)) for index in range(4)]
     for thread in threads:

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from backend.storage.ledger_rows import LedgerRow, Outcome
+from backend.storage.sync_cursor import SyncCursor
 from tests.backend.web.serving import Site, code_of
 
 DEFAULT = {
@@ -78,7 +79,7 @@ def test_the_loop_says_why_nothing_starts_and_counts_tasks(site: Site) -> None:
     site.set_up()
     patch(site, {"every": 20})
     site.stores.feedback.put("7", [LedgerRow(task, Outcome.CORRECTED, ("fish",)) for task in (1, 2)])
-    site.stores.feedback.set_cursor("7", {"observed": time.time()})
+    site.stores.feedback.set_cursor("7", SyncCursor(synced=time.time()))
     found = site.client.get("/api/projects/7/loop").json()
     assert found["reason"] == "The first training waits until every class has 5 pictures: fish has 2."
     assert (found["project"], found["starts"], found["corrected"]) == ("7", False, 2)
