@@ -16,11 +16,13 @@ import pytest
 
 from backend.cli import main
 from demo.label_studio_server import LabelStudioServer
+from tests.backend.support.real_services import Nursery
 from tests.label_studio.person import Person
 from tests.label_studio.servers import ROOT, boxstrap, label_studio, personal_token
 from tests.local_http import web_server
 
 USER, PASSWORD = "label-studio", "a-passw0rd"
+QUICK = {"BOXSTRAP_BACKBONE": "tiny", "TRAIN_EPOCHS": "2"}  # whoever starts a training settles both
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ def label_studio_program() -> Path:
             pytest.fail(sentence)
         pytest.skip(sentence)
     return program
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    nursery = Nursery()
+    yield nursery
+    nursery.end()
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +86,9 @@ def place(
             "LABEL_STUDIO_API_KEY": token,
             "BASIC_AUTH_USER": USER,
             "BASIC_AUTH_PASS": PASSWORD,
-            "BOXSTRAP_BACKBONE": "tiny",
-            "TRAIN_EPOCHS": "2",
             "IMAGE_HOSTS": "127.0.0.1",
             "LOG_LEVEL": "DEBUG",
+            **QUICK,
         }
         with boxstrap(Path(home), log, environment) as url:
             person = Person(server.url)

@@ -28,7 +28,7 @@ class Workshop:
 
 
 @contextmanager
-def workshop(place: Place) -> Iterator[Workshop]:
+def workshop(place: Place, nursery: Nursery) -> Iterator[Workshop]:
     """Ends everything it has started, and shows the workers' log where a test fails."""
     with tempfile.TemporaryDirectory(prefix="bx") as folder:
         home = Path(folder)
@@ -43,7 +43,7 @@ def workshop(place: Place) -> Iterator[Workshop]:
             "DEVICE": "cpu",
             "IMAGE_HOSTS": "127.0.0.1",
         }
-        settings, nursery = Settings.from_env(environment), Nursery()
+        settings = Settings.from_env(environment)
         workers, stores = Workers(nursery, environment, home / "workers.log"), open_stores(settings)
         with queue_of(settings) as queue, Janitor(queue, stores.runs):
             try:
@@ -51,5 +51,4 @@ def workshop(place: Place) -> Iterator[Workshop]:
             finally:
                 sys.stderr.write(workers.log()[-20000:])
                 workers.end()
-                nursery.end()
                 redis.kill()

@@ -14,7 +14,7 @@ import pytest
 from backend.services.training import TrainingService
 from backend.storage.runs import RunState
 from demo.project import label_config
-from tests.backend.support.real_services import is_running, wait_for
+from tests.backend.support.real_services import Nursery, is_running, wait_for
 from tests.label_studio.conftest import Place
 from tests.label_studio.own_workers import Workshop, workshop
 
@@ -111,8 +111,8 @@ class Loop:
 
 
 @pytest.fixture(scope="module")
-def loop(place: Place) -> Iterator[Loop]:
-    with workshop(place) as at:
+def loop(place: Place, nursery: Nursery) -> Iterator[Loop]:
+    with workshop(place, nursery) as at:
         yield Loop(place, at)
 
 

@@ -14,7 +14,7 @@ from label_studio_sdk.label_interface import LabelInterface
 
 from backend.labelstudio.brush_rle import decode_mask
 from backend.labelstudio.client import LabelStudioClient
-from tests.label_studio.conftest import PASSWORD, USER, Place
+from tests.label_studio.conftest import PASSWORD, QUICK, USER, Place
 from tests.label_studio.person import CONFIG
 from tests.label_studio.servers import LOGIN, boxstrap, eventually
 
@@ -183,7 +183,7 @@ def test_both_kinds_of_tokens_read_the_project(place: Place, trained: Trained, k
 
 def test_the_server_of_label_studio_ml_does_the_same(place: Place) -> None:
     program = str(Path(sys.executable).with_name("label-studio-ml"))
-    shared = {"BASIC_AUTH_USER": USER, "BASIC_AUTH_PASS": PASSWORD}  # Redis and workers are those of the same home
+    shared = {"BASIC_AUTH_USER": USER, "BASIC_AUTH_PASS": PASSWORD, **QUICK}  # Redis and workers are the home's
     with boxstrap(place.home, place.home / "stock-log", shared, program, "start", "backend", "-p") as url:
         project, backend = make_project(place, "stock", url)
         place.person.start_training(backend)

@@ -16,7 +16,7 @@ from backend.services.training import TrainingService
 from backend.storage.version_facts import VersionFacts
 from demo.project import label_config
 from tests.backend.support.command_line import SMALL
-from tests.backend.support.real_services import bulk_jobs, wait_for
+from tests.backend.support.real_services import Nursery, bulk_jobs, wait_for
 from tests.label_studio.conftest import PASSWORD, USER, Place
 from tests.label_studio.own_workers import Workshop, workshop
 
@@ -110,8 +110,8 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def at(place: Place) -> Iterator[Workshop]:
-    with workshop(place) as found:
+def at(place: Place, nursery: Nursery) -> Iterator[Workshop]:
+    with workshop(place, nursery) as found:
         yield found
 
 
