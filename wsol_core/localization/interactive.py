@@ -15,9 +15,11 @@ import numpy as np
 
 from wsol_core.data.images import RgbPixels, open_image, resize_to_square
 from wsol_core.errors import DataError
-from wsol_core.localization.predictor import Predictor
+from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.predictor import Predictor, RawMap
 from wsol_core.localization.refinement import SIDE_PX, final_map
 from wsol_core.localization.regions import Calibration, extract_regions
+from wsol_core.localization.window import Window
 from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
 from wsol_core.ops.maps import min_max, resize
 from wsol_core.records import BoxXyxy, FloatMap, Region
@@ -33,8 +35,6 @@ LEAST_EXTENT = 0.15  # who draws a box does not mean a speck in it
 COLOUR_ITERATIONS = 5  # of a cut by colours alone, which starts from the whole box
 COLOUR_LEVEL = 0.6  # how sure a region is that the map says nothing of
 POINT_REACHES = (1.0, 0.25, 0.125)  # of the image's sides, each way: where a clicked object is looked for, in turn
-
-_Window = tuple[int, int, int, int]  # x0, y0, x1, y1 in whole pixels, x1 and y1 exclusive
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,55 +104,49 @@ def _clipped(box: BoxXyxy, pixels: RgbPixels, name: str) -> BoxXyxy:
 
 
 def _in_box(predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | None) -> Region:
-    height, width = pixels.shape[:2]
-    inner = _window(box, width, height)
-    along_x, along_y = MARGIN * (inner[2] - inner[0]), MARGIN * (inner[3] - inner[1])
-    around = (inner[0] - along_x, inner[1] - along_y, inner[2] + along_x, inner[3] + along_y)
-    outer = _window(around, width, height)
-    crop = _pixels_of(pixels, outer)
+    inner = Window.touched_by(box, (pixels.shape[1], pixels.shape[0]))
+    outer = inner.grown(MARGIN)
+    crop = outer.crop(pixels)
     seen = predictor.class_activation_map(crop, label)
-    shift_x, shift_y = outer[:2]
-    window = (inner[0] - shift_x, inner[1] - shift_y, inner[2] - shift_x, inner[3] - shift_y)
-    maps, size_wh = _box_maps(crop, seen.values, window), (inner[2] - inner[0], inner[3] - inner[1])
-    region = _best_filling(maps, size_wh, seen.label, seen.presence, _calibration(predictor))
-    placed = _placed(region, inner, (width, height))
+    maps = _box_maps(crop, seen.values, inner.seen_from(outer))
+    placed = inner.place(_best_filling(maps, inner, seen, predictor.card.calibration))
     tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
     inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
     return replace(placed, box_xyxy=inside)
 
 
-def _best_filling(
-    maps: Iterable[FloatMap], size_wh: tuple[int, int], label: str, presence: float, calibration: Calibration
-) -> Region:
-    """The region of the first map that fills the box of that size well, else of the one that fills most of it."""
-    whole = np.full((size_wh[1], size_wh[0]), COLOUR_LEVEL, np.float32)
+def _best_filling(maps: Iterable[FloatMap], box: Window, seen: RawMap, calibration: Calibration) -> Region:
+    """The region of the first map that fills the box well, else of the one that fills most of it, else all of it."""
     best: list[Region] = []
     extent = LEAST_EXTENT
     for box_map in maps:
-        found = extract_regions(box_map, size_wh, label, 0.5, presence, calibration=calibration, max_regions=1)
-        if found and (filled := _area(found[0].box_xyxy) / (size_wh[0] * size_wh[1])) >= extent:
+        found = extract_regions(
+            box_map, box.size_wh, seen.label, 0.5, seen.presence, calibration=calibration, max_regions=1
+        )
+        if found and (filled := _area(found[0].box_xyxy) / box.area) >= extent:
             best, extent = found, filled
         if extent >= GOOD_EXTENT:
             break
-    return (best or extract_regions(whole, size_wh, label, 0.5, presence, calibration=calibration))[0]
+    whole = np.full(box.size_wh[::-1], COLOUR_LEVEL, np.float32)
+    return (best or extract_regions(whole, box.size_wh, seen.label, 0.5, seen.presence, calibration=calibration))[0]
 
 
-def _box_maps(crop: RgbPixels, raw: FloatMap, box: _Window) -> Iterator[FloatMap]:
+def _box_maps(crop: RgbPixels, raw: FloatMap, box: Window) -> Iterator[FloatMap]:
     """Maps of the pixels of `box`, a window of the crop, above 0.5 on the object, as `_object_maps`.
 
     Args: crop: (h, w, 3). raw: the network's map of it, of any size.
     """
     h, w = crop.shape[:2]
-    x0, y0, x1, y1 = box
     scale = min(1.0, CUT_SIDE_PX / max(h, w))
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
     across, down = size[0] / w, size[1] / h
-    small_box = (slice(int(y0 * down), math.ceil(y1 * down)), slice(int(x0 * across), math.ceil(x1 * across)))
+    rows = slice(int(box.y0 * down), math.ceil(box.y1 * down))
+    columns = slice(int(box.x0 * across), math.ceil(box.x1 * across))
     image = resize(crop, size, cv2.INTER_AREA)
     activation = resize(raw, size, cv2.INTER_LINEAR)
-    for found in _object_maps(image, activation, small_box):
+    for found in _object_maps(image, activation, (rows, columns)):
         full = resize(found, (w, h), cv2.INTER_LINEAR)
-        yield np.ascontiguousarray(full[y0:y1, x0:x1])
+        yield np.ascontiguousarray(full[box.y0 : box.y1, box.x0 : box.x1])
 
 
 def _object_maps(image: RgbPixels, activation: FloatMap, box: tuple[slice, slice]) -> Iterator[FloatMap]:
@@ -179,45 +173,24 @@ def _at_point(
         raise DataError(f"Point ({point.x}, {point.y}) is not in {name}, which is {width} x {height}; click again.")
     for reach in POINT_REACHES:
         around = (point.x - reach * width, point.y - reach * height, point.x + reach * width, point.y + reach * height)
-        window = _window(around, width, height)
-        crop = _pixels_of(pixels, window)
+        window = Window.touched_by(around, (width, height))
+        crop = window.crop(pixels)
         seen = predictor.class_activation_map(crop, label)
-        label = seen.label
-        guide = resize_to_square(crop, SIDE_PX) if predictor.card.refine_edges else None
-        size_wh = (window[2] - window[0], window[3] - window[1])
-        threshold, calibration = predictor.card.threshold_of(label), _calibration(predictor)
-        final = final_map(seen.values, guide)
-        for region in extract_regions(final, size_wh, label, threshold, seen.presence, calibration=calibration):
-            if region.mask[int(point.y) - window[1], int(point.x) - window[0]]:
-                found = _placed(region, window, (width, height))
+        label = seen.label  # where none was given, the whole image's class is looked for closer by, too
+        for region in _regions(predictor.card, crop, seen):
+            if region.mask[int(point.y) - window.y0, int(point.x) - window.x0]:
+                found = window.place(region)
                 closer = _in_box(predictor, pixels, found.box_xyxy, label)
                 return closer if closer.mask[int(point.y), int(point.x)] else found
     return None
 
 
-def _placed(region: Region, window: _Window, size_wh: tuple[int, int]) -> Region:
-    """A region of the window's pixels as one of the image's."""
-    x, y = window[:2]
-    mask = np.zeros((size_wh[1], size_wh[0]), np.bool_)
-    mask[y : window[3], x : window[2]] = region.mask
-    x0, y0, x1, y1 = region.box_xyxy
-    polygon = tuple((px + x, py + y) for px, py in region.polygon)
-    return replace(region, box_xyxy=(x0 + x, y0 + y, x1 + x, y1 + y), polygon=polygon, mask=mask)
-
-
-def _window(box: BoxXyxy, width: int, height: int) -> _Window:
-    """The image's pixels that the box touches."""
-    x0, y0, x1, y1 = box
-    return max(math.floor(x0), 0), max(math.floor(y0), 0), min(math.ceil(x1), width), min(math.ceil(y1), height)
+def _regions(card: ModelCard, crop: RgbPixels, seen: RawMap) -> list[Region]:
+    """The regions in a part of an image, as prediction finds them in whole images."""
+    final = final_map(seen.values, resize_to_square(crop, SIDE_PX) if card.refine_edges else None)
+    size_wh, threshold = (crop.shape[1], crop.shape[0]), card.threshold_of(seen.label)
+    return extract_regions(final, size_wh, seen.label, threshold, seen.presence, calibration=card.calibration)
 
 
 def _area(box: BoxXyxy) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _pixels_of(pixels: RgbPixels, window: _Window) -> RgbPixels:
-    return np.ascontiguousarray(pixels[window[1] : window[3], window[0] : window[2]])
-
-
-def _calibration(predictor: Predictor) -> Calibration:
-    return Calibration(predictor.card.score_scale, predictor.card.score_shift)

@@ -9,6 +9,7 @@ from typing import Any
 from wsol_core import __version__
 from wsol_core.config import TrainConfig
 from wsol_core.errors import CheckpointError, ConfigError
+from wsol_core.localization.regions import Calibration
 
 CARD_VERSION = 1
 
@@ -49,6 +50,11 @@ class ModelCard:
     def threshold_of(self, label: str) -> float:
         """The class's own threshold, else the model's."""
         return self.class_thresholds.get(label, self.threshold)
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes scores of regions' raw scores."""
+        return Calibration(self.score_scale, self.score_shift)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back."""

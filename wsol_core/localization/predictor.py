@@ -27,7 +27,7 @@ from wsol_core.localization.inference import BatchOutput, DecodedImage, InlineEx
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import load_model
 from wsol_core.localization.refinement import final_map
-from wsol_core.localization.regions import Calibration, extract_regions
+from wsol_core.localization.regions import extract_regions
 from wsol_core.methods.base import WsolMethod
 from wsol_core.records import FloatMap, Localization, Region, Sample, Unreadable
 
@@ -273,7 +273,7 @@ class Predictor:
         )
 
     def _localization(self, image: ImageMaps, with_maps: bool) -> Localization:
-        calibration = Calibration(self.card.score_scale, self.card.score_shift)
+        calibration = self.card.calibration
         regions: list[Region] = []
         for label, score_map in image.maps.items():
             threshold, presence = self.card.threshold_of(label), image.scores[label]
