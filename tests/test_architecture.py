@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -227,6 +228,18 @@ def test_only_the_adapter_itself_knows_label_studio_ml() -> None:
 def test_only_settings_reads_the_environment() -> None:
     readers = [name for name, tree in sources().items() if reads_environment(tree)]
     assert [name for name in readers if not is_under(name, MAY_READ_ENVIRONMENT)] == []
+
+
+def test_wsol_core_names_no_option_of_a_command_line_and_no_environment_variable() -> None:
+    named = re.compile(r"(^|[ `])--[a-z]|\b(WSOL|BOXSTRAP|TRAIN|MODEL)_[A-Z]+")
+    broken = [
+        f"{module}: {node.value}"
+        for module, tree in sources().items()
+        if is_under(module, ("wsol_core",))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and named.search(node.value)
+    ]
+    assert broken == []
 
 
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
