@@ -1,4 +1,4 @@
-"""Boxstrap's own method, the default: suppression with a price on area, then self-training on graph cuts."""
+"""Boxstrap's own method, the default: suppression under an area constraint, then self-training on graph cuts."""
 
 from __future__ import annotations
 
@@ -105,10 +105,10 @@ class Boxstrap(WsolMethod):
         self.register_buffer("dims", torch.tensor(pretrained and num_classes > 1))
 
     localizes: Tensor
-    dims: Tensor  # predicted maps: what fresh features say of a class is too loose for them, but not for teachers
+    dims: Tensor  # whether predicted maps are dimmed; with fresh features only the teacher's are
 
     def begin_warm(self, knows_classes: bool) -> None:
-        """A classifier that knows all its classes need not learn alone at first."""
+        """A classifier that has learned all its classes does not train alone at first."""
         self._classifier_alone = 0.0 if knows_classes else CLASSIFIER_ALONE
 
     def begin_stage(self, stage: str) -> None:
@@ -142,7 +142,7 @@ class Boxstrap(WsolMethod):
         ]
 
     def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
-        """Pretrained features soon know a small project by heart; the map of a boat then takes the water with it."""
+        """Pretrained features soon overfit a small project; the map of a boat then covers the water around it, too."""
         if stage == "localize" or not self.pretrained:
             return None
         return max(ENOUGH_STEPS, self.default_epochs[stage] * steps_per_epoch)
@@ -155,7 +155,7 @@ class Boxstrap(WsolMethod):
         class_maps = self.head(features[3]).float()
         terms = {"classification": self._classification(batch, class_maps.mean((2, 3)))}
         if self.num_classes == 1 and batch.backgrounds is None:
-            # No score means anything, so there is nothing to suppress.
+            # The score of one class alone carries no information, so there is nothing to suppress.
             foreground = self.coarse(features).float().sigmoid()[:, 0]
             regions = region_loss(foreground, batch.region, batch.region_kind)
             return terms | {"middle": self._middle_or_border(batch.images), "regions": regions}
@@ -179,19 +179,19 @@ class Boxstrap(WsolMethod):
         loss = classification_loss(logits, batch.labels, self.multi_label)
         if self.num_classes > 1 or batch.backgrounds is None:
             return loss
-        # One class competes with nothing; images without the object are what its score means something against.
+        # One class has no other to be told from, so it is told from images without the object.
         none = self.head(self.backbone(batch.backgrounds)[3]).float().mean((2, 3))
         return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
 
     def _middle_share(self, progress: float) -> float:
-        """Pretrained features soon tell objects better than middles do, which are loose; fresh ones need the hint."""
+        """Middles are a loose hint: pretrained features soon separate objects better, fresh ones need it to the end."""
         return max(0.0, 1 - progress / MIDDLE_UNTIL) if self.pretrained else 1.0
 
     def _middle_or_border(self, images: Tensor) -> Tensor:
         """The map learns what is seen in the middle of images and not at their borders.
 
-        Single images with the object at the border teach the wrong thing; over a project the middle wins. Cells are
-        shuffled, so that places say nothing.
+        An image with the object at its border teaches the opposite; over a project the middle outweighs such images.
+        Cells are shuffled, so that the map cannot go by where they lie.
         """
         mosaics, is_middle = shuffled_cells(images)
         logits = self.coarse(self.backbone(mosaics)).float()
@@ -268,10 +268,10 @@ class Boxstrap(WsolMethod):
     def _evidence(self, class_maps: Tensor) -> Tensor:
         """What maps are dimmed by, (B, C, h, w) in (0, 1]: clamp(a / (EVIDENT max a), LEAST_EVIDENCE, 1) ^ (p / 2).
 
-        a is a class's activation map and p its probability, so a classifier that does not know an image has no say.
+        a is a class's activation map and p its probability, so an uncertain classifier hardly dims anything.
         """
         if self.num_classes == 1:
-            return torch.ones_like(class_maps)  # the score of a class that competes with nothing says nothing
+            return torch.ones_like(class_maps)  # the score of one class alone carries no information
         probabilities = self.probabilities(class_maps.mean((2, 3), keepdim=True))
         peaks = class_maps.amax((2, 3), keepdim=True).clamp(min=1e-6)
         return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1) ** (EVIDENCE_POWER * probabilities)

@@ -1,4 +1,4 @@
-"""What a project's own images tell about backgrounds, for projects that have none. Tensors in, tensors out."""
+"""Mosaics of a project's own images, which stand in for background images where it has none."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def border_mosaics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Two mosaics of each image (B, 3, S, S), S a multiple of 4: one keeps its middle, one is border all over.
 
     The image is cut into 4 x 4 cells. Both mosaics shuffle and flip cells alike, so that neither seams nor sharpness
-    tell them apart: only what the middle shows does, which is the object where images were taken of it. Single
-    images with the object at the border teach the wrong thing; over a project the middle wins.
+    tell them apart: only what the middle shows does, which is the object where images were taken of it. An image
+    with the object at its border teaches the opposite; over a project the middle outweighs such images.
 
     Returns: (objects, backgrounds), both like `images`. Random numbers are torch's.
     """
