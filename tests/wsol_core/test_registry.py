@@ -96,6 +96,7 @@ def test_a_method_registered_in_the_process_is_trained_saved_and_opened(tmp_path
     assert list(METHODS)[-1] == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("registered")
 def test_the_method_of_another_package_is_trained_saved_and_opened(tmp_path: Path) -> None:
     site = package(tmp_path / "site", "their_package", "theirs", PLUGIN)

@@ -30,7 +30,9 @@ def test_a_halving_after_odd_pixels_keeps_the_odd_ones() -> None:
     assert torch.equal(OddPixels()(maps)[:, :, ::2, ::2], maps[:, :, 1::2, 1::2])
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18", "resnet50", "vgg16"])
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2", "resnet18", "resnet50", pytest.param("vgg16", marks=pytest.mark.slow)]
+)
 def test_cells_of_a_centred_backbone_lie_where_they_are_drawn(name: str) -> None:
     torch.manual_seed(0)
     backbone = build_backbone(name, (4, 8, 16, 16), centred=True).eval()

@@ -17,6 +17,8 @@ from wsol_core.training.distributed import Distributed, Peers, process_group
 from wsol_core.training.fit import fit
 from wsol_core.training.progress import Progress, TrainingHooks
 
+pytestmark = pytest.mark.slow
+
 
 def work(rank: int, folder: str) -> None:
     """One of two processes: trains a network without BatchNorm, then one with it, cancelled and resumed."""

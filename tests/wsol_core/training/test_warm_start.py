@@ -147,6 +147,7 @@ def test_a_warm_training_goes_on_exactly_without_the_model_it_began_with(tmp_pat
     assert (card.metrics["warm_start"], card.metrics["train_steps"]) == (1.0, 6.0)
 
 
+@pytest.mark.slow
 def test_pretrained_features_stay_pretrained_without_a_weights_file(
     tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture
 ) -> None:
