@@ -37,7 +37,7 @@ def a_row(file: str = "a.jpg", label: object = "cat", **more: Any) -> dict[str, 
     return {"file": file, "label": label, "split": "train", **more}
 
 
-def test_class_folders_give_one_sample_a_image_sorted_by_name(tmp_path: Path) -> None:
+def test_class_folders_give_one_sample_an_image_sorted_by_name(tmp_path: Path) -> None:
     data = read_folder(class_folders(tmp_path, dog=["b.JPG", "a.png"], cat=["c.jpg", "notes.txt", ".hidden.jpg"]))
     assert [(s.file, s.labels) for s in data.samples] == [
         ("cat/c.jpg", ("cat",)),
@@ -121,7 +121,7 @@ def test_which_boxes_are_learned_from_does_not_depend_on_the_order_and_grows(tmp
     assert learned(3) == three
 
 
-def test_a_image_of_several_classes_names_the_class_of_each_box(tmp_path: Path) -> None:
+def test_an_image_of_several_classes_names_the_class_of_each_box(tmp_path: Path) -> None:
     row = a_row(label=None, labels=["cat", "dog"], boxes=[BOX, [0, 0, 9, 9]], box_labels=["dog", "cat"])
     sample = read_folder(annotated(tmp_path, row)).samples[0]
     assert sample.labels == ("cat", "dog")

@@ -28,7 +28,7 @@ def a_mask(folder: Path, columns: slice) -> Path:
     return folder / "mask.png"
 
 
-def test_a_image_is_squashed_to_a_square(tmp_path: Path) -> None:
+def test_an_image_is_squashed_to_a_square(tmp_path: Path) -> None:
     image = read_resized(a_sample(tmp_path), SIDE)
     assert image.pixels.shape == (SIDE, SIDE, 3)
     assert image.pixels[0, 0].tolist() == [10, 20, 30]

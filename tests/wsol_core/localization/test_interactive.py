@@ -184,7 +184,7 @@ def test_a_point_outside_the_image_is_refused(tmp_path: Path, point: tuple[float
         localize_prompted(a_predictor(), a_image(tmp_path), PointPrompt(*point), "light")
 
 
-def test_a_image_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_an_image_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.png is not there"):
         localize_prompted(a_predictor(), tmp_path / "gone.png", PointPrompt(1, 1), None)
 

@@ -139,7 +139,7 @@ def test_own_labels_are_localized_whatever_the_model_thinks(tmp_path: Path) -> N
     assert light[112, 112] > 0.8 and light[5, 5] < 0.2
 
 
-def test_a_image_asked_for_no_class_has_scores_only(tmp_path: Path) -> None:
+def test_an_image_asked_for_no_class_has_scores_only(tmp_path: Path) -> None:
     found = only(a_predictor().localize([a_sample(tmp_path, labels=())], own_labels, with_maps=True))
     assert (found.regions, found.maps, len(found.scores)) == ((), {}, 2)
 

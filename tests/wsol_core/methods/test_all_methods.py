@@ -36,7 +36,7 @@ def test_every_stage_trains_with_few_and_many_classes(name: str, classes: int) -
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_every_stage_trains_with_several_labels_a_image(name: str) -> None:
+def test_every_stage_trains_with_several_labels_an_image(name: str) -> None:
     method = tiny_method(name, multi_label=True)
     batch = noise_batch()
     batch.labels[:, 0] = 1

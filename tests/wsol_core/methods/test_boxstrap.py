@@ -113,7 +113,7 @@ def test_one_class_alone_gives_finite_terms(stage: str) -> None:
     assert all(torch.isfinite(term) for term in terms.values())
 
 
-def test_a_image_with_several_labels_gets_a_teacher_of_its_own_for_each() -> None:
+def test_an_image_with_several_labels_gets_a_teacher_of_its_own_for_each() -> None:
     trained = method(multi_label=True).eval()
     trained.begin_stage("localize")
     both = replace(noise_batch(classes=3, size=1), labels=torch.tensor([[1.0, 1.0, 0.0]]))

@@ -24,7 +24,7 @@ def test_one_class_alone_is_judged_by_a_sigmoid() -> None:
     )
 
 
-def test_several_classes_in_a_image_are_judged_each_for_itself() -> None:
+def test_several_classes_in_an_image_are_judged_each_for_itself() -> None:
     logits, labels = torch.tensor([[0.0, 50.0, -50.0]]), torch.tensor([[1.0, 1.0, 0.0]])
     assert losses.classification_loss(logits, labels, multi_label=True).item() == pytest.approx(LN2 / 3)
 

@@ -77,7 +77,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(drawn: Pat
     assert not set(first.values()) & set(other.values())
 
 
-def test_a_image_does_not_depend_on_how_many_are_drawn(drawn: Path, tmp_path: Path) -> None:
+def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: Path, tmp_path: Path) -> None:
     draw_folder(tmp_path / "few", classes=3, images=5, seed=7, sides_px=SMALL)
     first, few = digests(drawn), digests(tmp_path / "few")
     images = [name for name in few if name != "annotations.jsonl"]
