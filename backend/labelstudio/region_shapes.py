@@ -21,6 +21,7 @@ from backend.errors import RequestError
 from backend.labelstudio.brush_rle import OPAQUE, decode_mask
 from backend.labelstudio.label_config import BITMASK, BRUSH, POLYGON, RECTANGLE, LabelConfig
 from wsol_core.config import MAX_IMAGE_PIXELS
+from wsol_core.ops.boxes import box_iou
 from wsol_core.records import BoolMask, BoxXyxy
 
 # The origins of what an editor took over from a prediction: nobody, or somebody, changed it.
@@ -125,9 +126,7 @@ def _box_iou(predicted: Json, final: Json) -> float | None:
     ]
     if len(shares) < 2:
         return None
-    (ax0, ay0, ax1, ay1), (bx0, by0, bx1, by1) = shares
-    both = max(0.0, min(ax1, bx1) - max(ax0, bx0)) * max(0.0, min(ay1, by1) - max(ay0, by0))
-    return both / ((ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - both)
+    return float(box_iou(np.array(shares[:1]), np.array(shares[1:]), inclusive=False)[0, 0])
 
 
 def _same(one: Any, other: Any) -> bool:
