@@ -1,4 +1,4 @@
-"""Draw a labelled data set: animals on cluttered ground, with exact boxes and masks. What is drawn lives in drawing_*.
+"""Draw a labelled data set: animals on cluttered ground, with exact boxes and masks.
 
 Every class stands on every ground with the same things around it, so nothing but the animal tells its class. A small
 emblem tells it for certain where it is worn; the outline tells it too, and so does the coat, most of the time.

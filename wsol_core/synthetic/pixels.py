@@ -1,4 +1,4 @@
-"""Pixel types and the painting steps that all drawing_* modules share. What to paint is decided there."""
+"""Pixel types and the painting steps that all files of this room share."""
 
 from __future__ import annotations
 
