@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
@@ -21,6 +22,10 @@ CUT_STRIDE = 2  # pixels of an image to a side of the cut's: half the side takes
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(usable_cores(), thread_name_prefix="graph-cut")
+
+
+if hasattr(os, "register_at_fork"):  # a fork has none of the threads, and would wait for them for ever
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def to_pixels(images: Tensor) -> Tensor:

@@ -18,6 +18,8 @@ from wsol_core.records import Sample
 from wsol_core.synthetic.dataset import draw_folder
 from wsol_core.training.fit import fit
 
+pytestmark = pytest.mark.slow
+
 PROJECT = "7"
 CONFIG = TrainConfig(
     backbone="tiny", epochs=18, side_px=96, batch_size=16, pretrained=False, device="cpu"

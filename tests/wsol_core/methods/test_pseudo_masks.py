@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import cv2
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 
@@ -42,3 +46,14 @@ def test_no_images_give_no_masks() -> None:
 def normalised(image: NDArray[np.uint8]) -> torch.Tensor:
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
     return (torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255 - mean) / std
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_makes_masks_too_where_its_parent_has_made_some() -> None:
+    images, maps = torch.rand(2, 3, 32, 32), torch.rand(2, 32, 32)
+    expected = pseudo_masks(images, maps)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # it would wait for threads that it does not have
+        os._exit(not torch.equal(pseudo_masks(images, maps), expected))
+    assert os.waitpid(child, 0)[1] == 0
