@@ -34,7 +34,7 @@ $(STAMP): requirements.lock pyproject.toml
 test: lint $(LABEL_STUDIO)  ## lint, types and all tests
 	$(PY) -m pytest -q $(PROCESSES) --durations=20
 
-test-fast: install  ## ruff, and the tests that take less than two seconds each
+test-fast: install  ## ruff, and the tests that take less than half a second each
 	$(PY) -m ruff check -q .
 	$(PY) -m pytest -q $(PROCESSES) -m "not slow"
 

@@ -257,6 +257,7 @@ def test_every_module_says_what_lives_in_it() -> None:
     assert [name for name, tree in sources().items() if not ast.get_docstring(tree)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", LOADS_NO_TORCH)
 def test_importing_it_does_not_load_torch(module: str) -> None:
     code = f"import sys, {module}; sys.exit(sum(name in sys.modules for name in {sorted(TORCH)}))"

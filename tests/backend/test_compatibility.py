@@ -126,6 +126,7 @@ def test_queued_jobs_find_their_functions_and_callbacks(queue: JobQueue) -> None
     assert queue.requested_syncs(PROJECT) == {"changes": 1, "full": 1}
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_its_checkpoint_and_is_published(
     queue: JobQueue, stores: Stores, settings: Settings, tmp_path: Path
 ) -> None:

@@ -185,6 +185,7 @@ def test_importing_it_changes_no_start_method_of_processes() -> None:
     assert sys.modules.get("torch", "never loaded") is not None
 
 
+@pytest.mark.slow
 def test_without_the_extra_importing_it_says_what_to_install() -> None:
     code = "import sys; sys.modules['label_studio_ml'] = None; import backend.model"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -220,6 +221,7 @@ def test_2_x_calls_fit_with_event_and_data_in_the_request(v2: ModuleType, queue:
     assert waiting(queue) == 1
 
 
+@pytest.mark.slow
 def test_label_studio_ml_start_serves_the_folder_backend(queue: JobQueue, home: Path) -> None:
     """As a user starts it, and without torch in the process."""
     port = free_port()
@@ -242,6 +244,7 @@ def test_label_studio_ml_start_serves_the_folder_backend(queue: JobQueue, home: 
         process.wait(timeout=10)
 
 
+@pytest.mark.slow
 def test_a_wsgi_server_finds_the_application_in_the_folder(home: Path) -> None:
     code = "import sys, _wsgi; sys.exit(_wsgi.app.test_client().get('/health').status_code != 200)"
     done = subprocess.run(
@@ -250,6 +253,7 @@ def test_a_wsgi_server_finds_the_application_in_the_folder(home: Path) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.slow
 def test_a_wsgi_servers_log_has_no_addresses_of_label_studio(home: Path) -> None:
     code = "import sys, logging, _wsgi; sys.exit(logging.getLogger('httpx').isEnabledFor(logging.INFO))"
     done = subprocess.run(

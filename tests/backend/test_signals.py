@@ -18,6 +18,7 @@ from wsol_core.synthetic import dataset as drawing
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_a_training_which_then_goes_on(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -35,6 +36,7 @@ def test_ctrl_c_stops_a_training_which_then_goes_on(
     assert "trained" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_real_interrupt_of_the_program_ends_with_130_and_a_checkpoint(pictures: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "backend", "train", str(pictures), "--out", str(tmp_path / "m"), "--json"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

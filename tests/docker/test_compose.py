@@ -180,6 +180,7 @@ def test_serve_is_not_healthy_where_nothing_listens() -> None:
     assert not health_check("serve", {}, port=free_port())
 
 
+@pytest.mark.slow
 def test_a_worker_is_healthy_while_it_is_registered(redis_address: str) -> None:
     environ = {"REDIS_URL": redis_address}
     assert not health_check("worker-train", environ)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.examples.programs import EXAMPLES, run
 
 
+@pytest.mark.slow
 def test_the_method_trains_and_localizes(tmp_path: Path) -> None:
     said = run(EXAMPLES / "add_a_method.py", "--out", "trained", cwd=tmp_path)
     assert "cam, mean_cam" in said

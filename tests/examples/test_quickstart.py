@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from tests.examples.programs import EXAMPLES, run
@@ -26,6 +27,7 @@ def kinds(notebook: Path) -> list[list[str]]:
     return [[kind for output in cell for kind in output.get("data", {"stream": ""})] for cell in outputs(notebook)]
 
 
+@pytest.mark.slow
 def test_every_cell_runs_and_shows_what_the_file_holds(tmp_path: Path) -> None:
     copy = tmp_path / NOTEBOOK.name
     copy.write_bytes(NOTEBOOK.read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.examples.programs import EXAMPLES, run
@@ -13,6 +14,7 @@ PROGRAM = EXAMPLES / "train_on_folder.py"
 SHORT = ("--backbone", "tiny", "--epochs", "2")
 
 
+@pytest.mark.slow
 def test_it_draws_images_trains_and_draws_what_it_found(tmp_path: Path) -> None:
     said = run(PROGRAM, "--out", "trained", "--count", "6", *SHORT, cwd=tmp_path)
     assert "localize: step 1 of 1" in said
@@ -25,6 +27,7 @@ def test_it_draws_images_trains_and_draws_what_it_found(tmp_path: Path) -> None:
             assert after.tobytes() != original.tobytes()
 
 
+@pytest.mark.slow
 def test_it_trains_on_a_folder_of_labelled_images(tmp_path: Path) -> None:
     draw_folder(tmp_path / "all", classes=2, images=4, seed=0)
     (tmp_path / "all" / "images").rename(tmp_path / "images")  # a sub-folder per class, and no annotations

@@ -45,6 +45,7 @@ def test_no_name_is_loaded_that_is_not_public() -> None:
         _ = wsol_core.fitt
 
 
+@pytest.mark.slow
 def test_a_star_import_gives_every_public_name() -> None:
     done = outside("import wsol_core; from wsol_core import *; print(sorted(set(wsol_core.__all__) - set(dir())))")
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

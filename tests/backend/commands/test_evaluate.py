@@ -23,6 +23,7 @@ def test_evaluate_shows_a_row_for_all_and_for_each_class_and_writes_the_report(
     assert "GT-known Loc" in (tmp_path / "report" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_evaluate_tells_programs_everything_in_json(
     pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

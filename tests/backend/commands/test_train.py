@@ -14,6 +14,7 @@ from backend.commands.train import command_to_resume
 from tests.backend.support.command_line import SMALL, error_of, fail_with_no_space, interrupt_at
 
 
+@pytest.mark.slow
 def test_train_tells_programs_its_progress_and_last_its_result(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -25,6 +26,7 @@ def test_train_tells_programs_its_progress_and_last_its_result(
     assert (lines[-1]["model"], lines[-1]["classes"]) == (str(tmp_path / "m"), ["fish", "ladybird"])
 
 
+@pytest.mark.slow
 def test_train_says_where_the_model_is_and_what_is_next(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_line_that_is_no_json_is_named_by_its_number(
     assert "annotations.jsonl, line 2 is no JSON" in error_of(capsys, "train", tmp_path, "--out", tmp_path / "m")
 
 
+@pytest.mark.slow
 def test_training_goes_on_without_an_unreadable_picture(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +140,7 @@ def test_a_model_whose_training_has_not_finished_says_how_to_go_on(
     assert "its training has not finished; resume it. Go on with it by boxstrap train --resume." in said
 
 
+@pytest.mark.slow
 def test_a_full_disk_faked_while_checkpointing_keeps_the_checkpoint_before(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

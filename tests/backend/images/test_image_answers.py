@@ -83,6 +83,7 @@ def trickles(before: bytes) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", [b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", b"HTTP/1.1 200 OK\r\nX-Slow: "])
 def test_a_body_or_header_that_trickles_in_times_out_as_a_whole(
     before: bytes, label_studio: PictureServer, make_store: MakeStore, tmp_path: Path

@@ -230,6 +230,7 @@ def noisy_chequerboard() -> BoolMask:
     return np.asarray(((x // 8 + y // 8) % 2 == 0) ^ (np.random.default_rng(1).random((480, 640)) < 0.3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tag", "name"), [("BrushLabels", "rle"), ("BitmaskLabels", "imageDataURL")])
 def test_a_mask_too_long_for_the_editor_is_made_plainer(tag: str, name: str) -> None:
     config = config_of(f'<{tag} name="mask" toName="image"><Label value="cat"/></{tag}>')

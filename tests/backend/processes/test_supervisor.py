@@ -19,6 +19,7 @@ SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)"]
 STUBBORN = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1); time.sleep(600)"]
 
 
+@pytest.mark.slow
 def test_a_child_is_started_when_the_one_before_is_ready(tmp_path: Path) -> None:
     made = tmp_path / "made"
     first = Child("first", ["sh", "-c", f"sleep 0.3; touch {made}; exec sleep 600"], made.exists)
@@ -28,6 +29,7 @@ def test_a_child_is_started_when_the_one_before_is_ready(tmp_path: Path) -> None
         assert is_running(pid_of(second))
 
 
+@pytest.mark.slow
 def test_a_child_that_is_killed_is_started_again_sooner_the_first_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "WAITS_S", (0.0, 0.2, 0.4))
     child, other = Child("child", SLEEPS), Child("other", SLEEPS)
@@ -41,6 +43,7 @@ def test_a_child_that_is_killed_is_started_again_sooner_the_first_time(monkeypat
     assert not is_running(pid_of(child))
 
 
+@pytest.mark.slow
 def test_a_child_that_lived_long_enough_is_started_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "QUICK_S", 0.0)
     child = Child("child", SLEEPS)
@@ -50,6 +53,7 @@ def test_a_child_that_lived_long_enough_is_started_again_at_once(monkeypatch: py
         wait_for(lambda: child.process is not None and child.process.pid != before, 0.9)
 
 
+@pytest.mark.slow
 def test_all_children_are_stopped_the_last_one_first_and_the_stubborn_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "GRACE_S", 0.3)
     children = [Child("first", SLEEPS), Child("stubborn", STUBBORN), Child("last", SLEEPS)]
@@ -59,6 +63,7 @@ def test_all_children_are_stopped_the_last_one_first_and_the_stubborn_by_force(m
     assert not any(map(is_running, pids))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("child", "said"),
     [

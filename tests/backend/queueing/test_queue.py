@@ -76,6 +76,7 @@ def test_a_chunk_is_put_on_the_queue_once_while_it_waits(queue: JobQueue) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_a_chunk_that_has_ended_can_be_asked_for_again(queue: JobQueue, burst: Callable[[], None]) -> None:
     queue.preannotate(CHUNK)  # of a version that is not live, so it ends at once
     burst()
@@ -91,6 +92,7 @@ def test_a_run_that_waits_can_be_cancelled(queue: JobQueue) -> None:
     assert (queue.status("run-1"), queue.counts()[TRAIN]) == (None, NOTHING)
 
 
+@pytest.mark.slow
 def test_predictions_come_from_a_worker_in_the_order_of_the_tasks(
     queue: JobQueue, version: str, burst: Callable[[], None], label_studio: FakeLabelStudio
 ) -> None:
@@ -105,6 +107,7 @@ def test_predictions_come_from_a_worker_in_the_order_of_the_tasks(
     assert [bool(prediction["result"]) for prediction in found] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_a_prediction_that_fails_gives_its_reason(queue: JobQueue, version: str, burst: Callable[[], None]) -> None:
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(queue.predict, call_for([], "boxstrap-7-0009"), 30)
@@ -116,6 +119,7 @@ def test_a_prediction_that_fails_gives_its_reason(queue: JobQueue, version: str,
     assert str(caught.value) == expected
 
 
+@pytest.mark.slow
 def test_without_a_worker_the_caller_is_told_in_time_and_nothing_is_begun_later(
     queue: JobQueue, version: str, burst: Callable[[], None], label_studio: FakeLabelStudio
 ) -> None:
@@ -128,6 +132,7 @@ def test_without_a_worker_the_caller_is_told_in_time_and_nothing_is_begun_later(
     assert not label_studio.asked
 
 
+@pytest.mark.slow
 def test_a_busy_worker_is_named_as_busy(queue: JobQueue, settings: Settings) -> None:
     worker = make_worker("predict", settings)
     worker.register_birth()

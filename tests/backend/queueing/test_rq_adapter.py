@@ -68,6 +68,7 @@ def test_this_version_of_rq_is_known() -> None:
     assert rq.__version__.startswith(KNOWN), "read RQ's changelog, and then rq_adapter.py"
 
 
+@pytest.mark.slow
 def test_no_other_module_imports_what_rq_does_not_document() -> None:
     used = {
         found.module.rpartition(".")[0]
@@ -137,6 +138,7 @@ def test_a_job_is_abandoned_soon_after_its_last_heartbeat(
     assert rq_adapter.DEAD_AFTER_S - 2 < scores[0] <= rq_adapter.DEAD_AFTER_S + 1
 
 
+@pytest.mark.slow
 def test_heartbeats_of_a_running_job_put_off_the_time_when_it_counts_as_abandoned(
     bulk: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,6 +232,7 @@ def test_functions_that_moved_are_where_they_are_said_to_be(new: str) -> None:
     assert callable(rq.utils.import_attribute(new))
 
 
+@pytest.mark.slow
 def test_a_job_under_an_old_path_runs_with_its_callbacks(
     worker: PatientWorker, bulk: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -241,6 +241,7 @@ print(ModelRegistry(Path(sys.argv[1])).publish("7", Path(sys.argv[2]), VersionFa
 """
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_at_any_point_leaves_a_whole_version_or_none(registry: ModelRegistry, model: Path) -> None:
     live = registry.publish(PROJECT, model, VersionFacts(run="a"))
     whole = {path.name: path.read_bytes() for path in registry.folder(PROJECT, live).iterdir()}

@@ -25,6 +25,7 @@ RAW = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_no_request_breaks_the_server(site: Site, tmp_path: Path, caplog: pytest.LogCaptureFixture, seed: int) -> None:
     site.set_up()

@@ -102,6 +102,7 @@ def test_more_tasks_than_the_setting_are_refused(site: Site) -> None:
     assert "MAX_TASKS" in answer.json()["error"]["message"]
 
 
+@pytest.mark.slow
 def test_without_a_worker_the_answer_is_an_error_in_time_and_nothing_is_left_waiting(
     site: Site, tmp_path: Path
 ) -> None:

@@ -84,6 +84,7 @@ def test_projects_and_runs_are_shown_without_progress(lonely: Site) -> None:
     (lonely.stores.runs.folder(run.id) / "run.json").unlink()
 
 
+@pytest.mark.slow
 def test_a_redis_that_is_silent_holds_nobody_for_long() -> None:
     """As behind a broken network: it takes connections and says nothing."""
     with short_home() as home, redis_in(home) as queue, serving(Settings(home=home)) as site:

@@ -54,6 +54,7 @@ def test_who_finds_no_thread_in_time_is_told_so() -> None:
     assert "1 predictions are being waited for" in said
 
 
+@pytest.mark.slow
 def test_waiting_predictions_leave_threads_for_everything_else(site: Site, tmp_path: Path) -> None:
     site.publish(tmp_path)
     body = {"tasks": [task(1)], "project": "7", "label_config": CONFIG}

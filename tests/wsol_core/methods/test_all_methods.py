@@ -59,6 +59,7 @@ def test_the_optimiser_learns_what_the_stage_frees_and_nothing_else(name: str) -
         assert set(learning) == free
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_steps_on_one_batch_lower_the_classification_loss(name: str) -> None:
     method = tiny_method(name)

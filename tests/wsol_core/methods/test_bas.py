@@ -64,6 +64,7 @@ def test_an_empty_map_leaves_the_whole_score_and_a_full_one_almost_none() -> Non
     assert torch.allclose(full, blank, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_background_pass_leaves_running_statistics_alone() -> None:
     method = bas()
     method.training_step(noise_batch(), "localize", 0.5)

@@ -142,6 +142,7 @@ def test_unseen_images_calibrate_where_the_trained_ones_have_labels_only(tmp_pat
     assert (plain.score_scale, plain.score_shift) == (1.0, 0.0)
 
 
+@pytest.mark.slow
 def test_a_doubtful_class_is_part_of_what_is_calibrated(tmp_path: Path) -> None:
     trained = images(tmp_path, 60, right=True)
     doubtful = choose_thresholds(a_predictor(FakeMethod((0.0, 0.0))), trained)

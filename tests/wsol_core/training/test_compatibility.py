@@ -54,12 +54,14 @@ def predicts(model: Path, samples: list[Sample]) -> bool:
     return all(isinstance(each, Localization) and set(each.scores) == set(CLASSES) and each.regions for each in found)
 
 
+@pytest.mark.slow
 def test_a_finished_model_opens_and_predicts(home: Path, interrupted: Path) -> None:
     model = home / "models" / "7" / "boxstrap-7-0001"
     assert Predictor.open(model, "cpu").card.classes == CLASSES
     assert predicts(model, read_samples(interrupted, "train"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_in_the_middle_of_a_stage_resumes_to_a_finished_model(interrupted: Path) -> None:
     model = interrupted / "model"
     before = load_checkpoint(model)["run"]

@@ -50,6 +50,7 @@ def test_a_disk_that_fills_up_at_the_very_end_costs_no_training(
     assert (tmp_path / "model" / "model.json").is_file()
 
 
+@pytest.mark.slow
 def test_corrected_regions_decide_the_thresholds_and_true_boxes_never_do(tmp_path: Path) -> None:
     boxed = draw(tmp_path, 12, boxed=True)
     card = fit(CONFIG, boxed, CLASSES, tmp_path / "boxed")

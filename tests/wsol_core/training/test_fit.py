@@ -48,6 +48,7 @@ def watch_steps(
     monkeypatch.setattr(method, "training_step", watched)
 
 
+@pytest.mark.slow
 def test_a_model_folder_comes_out_with_its_card_and_history(tmp_path: Path, samples: list[Sample]) -> None:
     card = fit(CONFIG, samples, CLASSES, tmp_path / "model")
     method, loaded = load_model(tmp_path / "model")
@@ -63,6 +64,7 @@ def test_a_model_folder_comes_out_with_its_card_and_history(tmp_path: Path, samp
     assert {path.name for path in (tmp_path / "model").iterdir()} == {"model.safetensors", "model.json", HISTORY}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["boxstrap", "ornet", "bas", "wsl_bg"])
 def test_every_method_trains_and_resumes_exactly(tmp_path: Path, samples: list[Sample], method: str) -> None:
     config = replace(CONFIG, method=method, epochs=3)
@@ -73,6 +75,7 @@ def test_every_method_trains_and_resumes_exactly(tmp_path: Path, samples: list[S
     assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "frozen"), [(Boxstrap, "coarse"), (OrNet, "evaluator")])
 def test_what_stage_localize_freezes_keeps_its_batchnorm_statistics(
     tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch, method: type[WsolMethod], frozen: str
@@ -94,6 +97,7 @@ def test_images_are_varied_as_the_method_says(
     assert len({tuple(image.flatten().tolist()) for image in torch.cat(seen)}) <= 2  # as many as there are files
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_that_decode_changes_nothing(tmp_path: Path, corrected_samples: list[Sample]) -> None:
     fit(CONFIG, corrected_samples, CLASSES, tmp_path / "a")
     fit(replace(CONFIG, workers=2), corrected_samples, CLASSES, tmp_path / "b")
@@ -116,17 +120,20 @@ def test_one_image_of_one_class_trains(tmp_path: Path, samples: list[Sample]) ->
     assert card.classes == ("blue",)
 
 
+@pytest.mark.slow
 def test_images_of_several_classes_make_a_multi_label_model(tmp_path: Path, samples: list[Sample]) -> None:
     both = [replace(samples[0], labels=CLASSES), *samples[1:]]
     assert fit(replace(CONFIG, epochs=1), both, CLASSES, tmp_path / "model").multi_label
 
 
+@pytest.mark.slow
 def test_an_unreadable_image_is_left_out(tmp_path: Path, samples: list[Sample]) -> None:
     samples[0].path.write_bytes(b"torn")
     samples[1].path.unlink()
     assert isinstance(fit(CONFIG, samples, CLASSES, tmp_path / "model"), ModelCard)
 
 
+@pytest.mark.slow
 def test_minutes_bound_the_whole_training(tmp_path: Path, corrected_samples: list[Sample]) -> None:
     card = fit(replace(CONFIG, epochs=None, minutes=0.1), corrected_samples, CLASSES, tmp_path / "model")
     assert card.metrics["train_seconds"] < 12  # half of it for other processes on the same cores

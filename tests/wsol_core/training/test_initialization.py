@@ -50,6 +50,7 @@ def test_a_resumed_method_is_told_how_it_began(samples: list[Sample], monkeypatc
     assert (method.pretrained, warm, told) == (False, Initialization(**entries), [True])
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_as_pretrained_without_the_weights_it_began_from(
     tmp_path: Path, corrected_samples: list[Sample], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,6 +35,7 @@ def test_minutes_end_on_time_and_are_shared_as_the_methods_epochs(tmp_path: Path
     assert seen[0].seconds_left == pytest.approx(600 - 5 * 4 - 4)
 
 
+@pytest.mark.slow
 def test_minutes_end_on_time_when_steps_become_slower_or_faster_than_measured(tmp_path: Path) -> None:
     for factor in (3.0, 0.4):
         clock = FakeClock()
@@ -47,6 +48,7 @@ def test_minutes_end_on_time_when_steps_become_slower_or_faster_than_measured(tm
         assert 0.93 * 600 <= clock.now - began <= 600
 
 
+@pytest.mark.slow
 def test_minutes_leave_room_for_validation(tmp_path: Path) -> None:
     clock = FakeClock()
 
@@ -59,6 +61,7 @@ def test_minutes_leave_room_for_validation(tmp_path: Path) -> None:
     assert 1 <= sum("validation" in line for line in read_history(tmp_path / HISTORY)) <= 20
 
 
+@pytest.mark.slow
 def test_measuring_steps_for_the_plan_leaves_no_trace_in_the_weights(tmp_path: Path) -> None:
     clock = FakeClock()
     context = timed_context(tmp_path, clock, 3, lambda: 1.0)

@@ -113,6 +113,7 @@ def test_widths_that_follow_many_classes_are_taken_over_as_far_as_they_go(before
     assert all(torch.isfinite(value).all() for value in state.values())
 
 
+@pytest.mark.slow
 def test_a_warm_training_begins_with_the_model_and_takes_half_of_the_steps(
     tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_warm_training_begins_with_the_model_and_takes_half_of_the_steps(
     assert second_loss["classification"] < 0.5 * first_loss["classification"]
 
 
+@pytest.mark.slow
 def test_a_new_class_joins_and_an_old_one_goes(tmp_path: Path, samples: list[Sample]) -> None:
     changed = [replace(sample, labels=("green",)) if sample.labels == ("blue",) else sample for sample in samples]
     card = fit(CONFIG, changed, ("green", "red"), tmp_path / "second", warm_start=saved(tmp_path / "first"))
@@ -135,6 +137,7 @@ def test_a_new_class_joins_and_an_old_one_goes(tmp_path: Path, samples: list[Sam
     assert card.metrics["warm_start"] == 1.0
 
 
+@pytest.mark.slow
 def test_a_warm_training_goes_on_exactly_without_the_model_it_began_with(tmp_path: Path, samples: list[Sample]) -> None:
     config = replace(CONFIG, method="boxstrap", epochs=6)
     base = saved(tmp_path / "base", config)
@@ -187,6 +190,7 @@ def test_a_model_that_does_not_fit_is_named(tmp_path: Path, fault: str, caplog: 
     assert f"does not begin with the weights of {tmp_path / 'model'}: " in caplog.text
 
 
+@pytest.mark.slow
 def test_without_a_model_that_fits_training_begins_as_ever(tmp_path: Path, corrected_samples: list[Sample]) -> None:
     card = fit(CONFIG, corrected_samples, CLASSES, tmp_path / "second", warm_start=tmp_path / "missing")
     assert card.metrics["warm_start"] == 0.0
