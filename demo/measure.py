@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from backend.labelstudio.brush_rle import decode_mask
-from wsol_core.data.images import open_image
+from wsol_core.data.images import open_image, open_image_small
 from wsol_core.data.true_mask import true_mask
 from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
 from wsol_core.ops.boxes import box_iou
@@ -97,8 +97,8 @@ def _best_iou(picture: Stored) -> float:
 
 
 def _mask_iou(picture: Stored) -> float | None:
-    height, width = open_image(picture.sample.path).shape[:2]
-    true = true_mask(picture.sample.truth, (width, height), within_boxes=False)
+    _, size_wh = open_image_small(picture.sample.path, 32)
+    true = true_mask(picture.sample.truth, size_wh, within_boxes=False)
     if true is None:
         return None
     return mask_iou(picture.mask if picture.mask is not None else np.zeros_like(true), true)

@@ -24,7 +24,12 @@ def true_mask(regions: Sequence[CorrectedRegion], size_wh: tuple[int, int], *, w
     files = {path: resize(open_mask(path), size_wh, cv2.INTER_NEAREST) > 0 for path in paths if path is not None}
     if len(files) < len(paths):
         return None
-    if not within_boxes:
-        return np.asarray(np.logical_or.reduce(list(files.values())), np.bool_)
-    parts = [inside_box(files[region.mask_path], region.box_xyxy) for region in regions if region.mask_path]
-    return np.asarray(np.logical_or.reduce(parts), np.bool_) if all(part.any() for part in parts) else None
+    parts = list(files.values())
+    if within_boxes:
+        parts = [inside_box(files[region.mask_path], region.box_xyxy) for region in regions if region.mask_path]
+        if not all(part.any() for part in parts):
+            return None
+    union = np.zeros(size_wh[::-1], np.bool_)
+    for part in parts:
+        union |= part
+    return union

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -42,7 +41,8 @@ class WarmStart:
 
     def load_into(self, method: WsolMethod, config: TrainConfig, classes: Sequence[str]) -> None:
         """Copies the model's weights into the fresh `method` for `classes`; those of new classes stay as they are."""
-        before, now = _class_dimensions(config, len(self.classes)), _class_dimensions(config, len(classes))
+        before = _class_dimensions(config, len(self.classes))
+        now = before if len(classes) == len(self.classes) else _class_dimensions(config, len(classes))
         common = [(index, classes.index(name)) for index, name in enumerate(self.classes) if name in classes]
         state = method.state_dict()
         for name, old in self.weights.items():
@@ -86,7 +86,6 @@ def _class_dimensions(config: TrainConfig, classes: int) -> dict[str, list[bool]
     return {name: [a != b for a, b in zip(shape, larger[name], strict=True)] for name, shape in shapes.items()}
 
 
-@lru_cache(maxsize=4)  # as many as one warm start asks for, which mostly has the same classes before and after
 def _shapes(config: TrainConfig, classes: int) -> Shapes:
     with torch.device("meta"):  # shapes without memory or arithmetic
         method = build_method(config.method, config.backbone, classes, multi_label=False)

@@ -32,6 +32,12 @@ def test_each_region_owns_the_part_of_a_shared_mask_inside_its_box(tmp_path: Pat
     assert (np.argwhere(owned).tolist(), np.argwhere(whole).tolist()) == ([[1, 1]], [[1, 1], [2, 6]])
 
 
+@pytest.mark.parametrize("within", [True, False])
+def test_no_regions_have_an_empty_mask(within: bool) -> None:
+    mask = true_mask((), (8, 6), within_boxes=within)
+    assert mask is not None and mask.shape == (6, 8) and not mask.any()
+
+
 def test_the_masks_of_all_regions_are_joined(tmp_path: Path) -> None:
     regions = [
         CorrectedRegion("crab", box, saved_mask(tmp_path, spot)) for box, spot in ((LEFT, (1, 1)), (RIGHT, (6, 2)))
