@@ -59,7 +59,7 @@ def train(checkout: Path, out: Path, method: str, arguments: argparse.Namespace)
     pictures, model = out / "pictures", out / method / "model"
     options = ["--backbone", "tiny", "--epochs", arguments.epochs, "--device", "cpu", "--method", method, "--seed", "3"]
     boxes = ["--boxes-per-class", arguments.boxes_per_class]
-    # The test split shows objects too; here it only has to be the same for both.
+    # Pictures with objects are no backgrounds; here it only matters that both checkouts get the same.
     boxstrap(checkout, "train", pictures, "--out", model, *options, *boxes, "--backgrounds", pictures / "images")
     boxstrap(checkout, "localize", model, pictures, "--out", out / method / "boxes", "--maps", "--device", "cpu")
 

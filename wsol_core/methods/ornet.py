@@ -12,13 +12,7 @@ from torch import Tensor, nn
 from wsol_core.data.batch import Batch
 from wsol_core.methods.attentive_erasing import attentive_erasing
 from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
-from wsol_core.methods.losses import (
-    area_loss,
-    classification_loss,
-    confusable_area_loss,
-    region_loss,
-    weighted_entropy,
-)
+from wsol_core.methods.losses import area_loss, classification_loss, confusable_area_loss, region_loss, weighted_entropy
 from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.unet import BASE, UNetGenerator
 from wsol_core.registry import register_method

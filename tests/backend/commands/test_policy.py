@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.cli import main
-from backend.queueing.queue import BULK, TRAIN, JobQueue
+from backend.queueing.queue import BULK, TRAIN
 from backend.settings import Settings
 from backend.storage.projects import Project
 from backend.storage.version_facts import VersionFacts
 from backend.wiring import Parts, build
 from tests.backend.support.command_line import error_of
-from tests.backend.support.embedded_redis import empty_installation, redis_in, short_home
-
-
-@pytest.fixture(scope="module")
-def queue() -> Iterator[JobQueue]:
-    with short_home() as home, redis_in(home) as queue:
-        yield queue
 
 
 @pytest.fixture
-def parts(queue: JobQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Parts:
-    """An installation with a project 7 whose Redis runs."""
-    parts = empty_installation(queue, tmp_path, monkeypatch)
+def parts(parts: Parts) -> Parts:
+    """With a project 7 that was set up."""
     parts.stores.projects.remember(Project("7", "<View/>"))
     return parts
 

@@ -16,11 +16,7 @@ from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
 from backend.wiring import build
 from tests.backend.doctor.expectations import LEGACY, NOWHERE
-from tests.backend.support.fake_label_studio import (
-    CONFIG,
-    FakeLabelStudio,
-    refusal,
-)
+from tests.backend.support.fake_label_studio import CONFIG, FakeLabelStudio, refusal
 
 
 @pytest.fixture

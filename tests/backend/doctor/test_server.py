@@ -10,10 +10,7 @@ from pathlib import Path
 from backend.doctor import server
 from backend.settings import Settings
 from tests.backend.doctor.expectations import LEGACY, NOWHERE, says
-from tests.backend.support.fake_label_studio import (
-    FakeLabelStudio,
-    refusal,
-)
+from tests.backend.support.fake_label_studio import FakeLabelStudio, refusal
 
 
 def jwt(kind: str) -> str:

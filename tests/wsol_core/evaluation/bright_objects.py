@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from tests.wsol_core.fake_method import FakeMethod
 from wsol_core.config import TrainConfig
-from wsol_core.data.batch import Batch
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
-from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.base import Prediction
 from wsol_core.records import CorrectedRegion, Sample
 
 BOX = (16, 24, 48, 56)
 NAMES = ("<i>crab</i>", "fish")
 
 
-class BrightIsObject(WsolMethod):
+class BrightIsObject(FakeMethod):
     """The map is the image's brightness, and everything is the first class: a method with known results."""
-
-    stages: ClassVar[tuple[str, ...]] = ("classify",)
-
-    def begin_stage(self, stage: str) -> None:
-        """Nothing to do."""
-
-    def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
-        """None."""
-        return []
-
-    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
-        """None."""
-        return {}
 
     def forward(self, images: Tensor) -> Prediction:
         """Brightness above the mean colour."""

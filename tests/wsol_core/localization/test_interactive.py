@@ -13,36 +13,26 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from tests.wsol_core.fake_method import FakeMethod
 from wsol_core.config import TrainConfig
-from wsol_core.data.batch import Batch
 from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from wsol_core.errors import DataError
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
-from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.base import Prediction, WsolMethod
 
 PATCH = (40, 30, 100, 70)  # the large bright object of a 200 x 120 image
 SMALL = (140, 80, 170, 100)  # the small one, less bright
 WHOLE = (0, 0, 200, 120)
 
 
-class Brightness(WsolMethod):
+class Brightness(FakeMethod):
     """Class "light" is likelier where pixels are bright on average, "dark" has logit 0.4; maps are the pixels."""
-
-    stages = ("classify",)
 
     def __init__(self, blind: bool = False) -> None:
         super().__init__(2, False)
         self.blind = blind
-
-    def begin_stage(self, stage: str) -> None: ...
-
-    def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
-        return []
-
-    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
-        return {}
 
     def forward(self, images: Tensor) -> Prediction:
         light = (images[:, :1] * IMAGENET_STD[0] + IMAGENET_MEAN[0]).clamp(0, 1)

@@ -10,15 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    same,
-)
+from tests.wsol_core.training.training_doubles import same
 from wsol_core.config import TrainConfig
-from wsol_core.errors import (
-    CheckpointError,
-    StorageError,
-    UnfinishedTrainingError,
-)
+from wsol_core.errors import CheckpointError, StorageError, UnfinishedTrainingError
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import (
     CARD,

@@ -15,37 +15,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tests.wsol_core.fake_method import FakeMethod
 from wsol_core.config import TrainConfig
-from wsol_core.data.batch import Batch
 from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from wsol_core.errors import ConfigError, DataError
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import save_model
 from wsol_core.localization.predictor import ImageMaps, Predictor, own_labels
-from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.base import Prediction, WsolMethod
 from wsol_core.methods.build import build_method
 from wsol_core.records import Localization, Sample, Unreadable
 
 BOX = (32, 16, 96, 48)  # of the white patch; a quarter of a 128 x 64 image
 
 
-class Brightness(WsolMethod):
+class Brightness(FakeMethod):
     """Class "light" is as likely as the image is bright (logit 4 mean), "dark" has logit 0; maps are the pixels."""
-
-    stages = ("classify",)
 
     def __init__(self, multi_label: bool = False, shared: bool = False, left_only: bool = False) -> None:
         super().__init__(2, multi_label)
         self.shared, self.left_only = shared, left_only
         self.sides: list[int] = []
-
-    def begin_stage(self, stage: str) -> None: ...
-
-    def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
-        return []
-
-    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
-        return {}
 
     def forward(self, images: Tensor) -> Prediction:
         self.sides.append(images.shape[3])

@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from tests.wsol_core.red_square import blurred_and_shifted, red_square_on_noise
 from wsol_core.ops.grabcut import graph_cut
-
-
-def red_square_on_noise() -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    image = np.random.default_rng(0).integers(80, 120, (64, 64, 3), dtype=np.uint8)
-    inside = np.zeros((64, 64), bool)
-    inside[20:44, 16:48] = True
-    image[inside] = (210, 30, 30)
-    return image, inside
-
-
-def blurred_and_shifted(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    return cv2.GaussianBlur(np.roll(inside, 3, axis=1).astype(np.float32), (0, 0), 4)
 
 
 def test_the_cut_finds_the_square_that_the_map_only_hints_at() -> None:

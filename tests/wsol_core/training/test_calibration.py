@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,38 +12,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from tests.wsol_core.fake_method import FakeMethod
 from wsol_core.config import TrainConfig
-from wsol_core.data.batch import Batch
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.regions import Calibration, raw_score
 from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES, best_threshold, box_ious
-from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.base import Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Localization, Sample
 from wsol_core.training.calibration import FEWEST_CORRECTED, choose_thresholds, pick
 
 SIDE = 64
 CLASSES = ("blue", "red")
-CONTRAST = 0.75  # of FakeMethod's maps once they are enlarged
+CONTRAST = 0.75  # of Bright's maps once they are enlarged
 
 
-class FakeMethod(WsolMethod):
+class Bright(FakeMethod):
     """Sees the object wherever an image is bright, and its class with the certainty that it is told."""
-
-    stages = ("localize",)
 
     def __init__(self, logits: tuple[float, float] = (9.0, 0.0)) -> None:
         super().__init__(2, multi_label=False)
         self.known = torch.tensor(logits)
-
-    def begin_stage(self, stage: str) -> None:
-        """Nothing to prepare."""
-
-    def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
-        return []
-
-    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
-        return {}
 
     def forward(self, images: Tensor) -> Prediction:
         return Prediction(self.known.expand(len(images), 2), (images.mean(1, keepdim=True) > 0).float())
@@ -68,7 +56,7 @@ def images(folder: Path, count: int, right: bool, name: str = "image") -> list[S
     return samples
 
 
-class Grey(FakeMethod):
+class Grey(Bright):
     """Its map is the image's brightness, so that every input side and every way of decoding makes another map."""
 
     refine_edges = True
@@ -100,8 +88,8 @@ def score_of(card: ModelCard, presence: float = 1.0) -> float:
 def test_scores_tell_how_often_unseen_images_are_right_whatever_the_trained_ones_say(tmp_path: Path) -> None:
     trained = images(tmp_path, 10, right=True)
     unseen = [*images(tmp_path, 30, right=True, name="good"), *images(tmp_path, 30, right=False, name="bad")]
-    overconfident = choose_thresholds(a_predictor(FakeMethod()), trained)
-    honest = choose_thresholds(a_predictor(FakeMethod()), trained, unseen=unseen)
+    overconfident = choose_thresholds(a_predictor(Bright()), trained)
+    honest = choose_thresholds(a_predictor(Bright()), trained, unseen=unseen)
     assert score_of(overconfident) > 0.85
     assert score_of(honest) == pytest.approx(0.5, abs=0.05)
     assert (honest.threshold, honest.threshold_rule) == (overconfident.threshold, RULE_WITH_BOXES)
@@ -118,7 +106,7 @@ def test_thresholds_are_best_on_the_maps_that_prediction_makes(tmp_path: Path, s
 
 
 def test_a_method_in_training_goes_on_in_training(tmp_path: Path) -> None:
-    predictor = a_predictor(FakeMethod())
+    predictor = a_predictor(Bright())
     predictor.method.train()
     choose_thresholds(predictor, images(tmp_path, 1, right=True))
     assert predictor.method.training
@@ -128,24 +116,24 @@ def test_fewer_than_five_unseen_images_decide_nothing(tmp_path: Path) -> None:
     trained = images(tmp_path, 10, right=True)
     few = images(tmp_path, FEWEST_CORRECTED - 1, right=False, name="bad")
     weak = without_regions(images(tmp_path, 5, right=False, name="weak"))
-    before = choose_thresholds(a_predictor(FakeMethod()), trained)
-    assert choose_thresholds(a_predictor(FakeMethod()), trained, unseen=[*few, *weak]) == before
+    before = choose_thresholds(a_predictor(Bright()), trained)
+    assert choose_thresholds(a_predictor(Bright()), trained, unseen=[*few, *weak]) == before
 
 
 def test_unseen_images_calibrate_where_the_trained_ones_have_labels_only(tmp_path: Path) -> None:
     trained = without_regions(images(tmp_path, 10, right=True))
     unseen = images(tmp_path, 20, right=False, name="bad")
-    choice = choose_thresholds(a_predictor(FakeMethod()), trained, unseen=unseen)
+    choice = choose_thresholds(a_predictor(Bright()), trained, unseen=unseen)
     assert choice.threshold_rule == RULE_WITHOUT_BOXES
     assert score_of(choice) < 0.2
-    plain = choose_thresholds(a_predictor(FakeMethod()), trained)
+    plain = choose_thresholds(a_predictor(Bright()), trained)
     assert (plain.score_scale, plain.score_shift) == (1.0, 0.0)
 
 
 @pytest.mark.slow
 def test_a_doubtful_class_is_part_of_what_is_calibrated(tmp_path: Path) -> None:
     trained = images(tmp_path, 60, right=True)
-    doubtful = choose_thresholds(a_predictor(FakeMethod((0.0, 0.0))), trained)
+    doubtful = choose_thresholds(a_predictor(Bright((0.0, 0.0))), trained)
     assert score_of(doubtful, presence=0.5) > 0.85
 
 
@@ -155,8 +143,8 @@ def test_classes_that_the_method_has_not_learned_are_left_out(tmp_path: Path) ->
         replace(sample, labels=("green",), regions=(CorrectedRegion("green", (0, 0, 9, 9)),))
         for sample in images(tmp_path, 8, right=True, name="green")
     ]
-    before = choose_thresholds(a_predictor(FakeMethod()), trained)
-    assert choose_thresholds(a_predictor(FakeMethod()), trained, unseen=green) == before
+    before = choose_thresholds(a_predictor(Bright()), trained)
+    assert choose_thresholds(a_predictor(Bright()), trained, unseen=green) == before
 
 
 def test_the_images_for_the_threshold_are_the_same_in_any_order(samples: list[Sample]) -> None:

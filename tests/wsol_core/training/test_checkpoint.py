@@ -19,16 +19,8 @@ from tests.wsol_core.training.training_doubles import (
     stop_after,
     train,
 )
-from wsol_core.errors import (
-    CheckpointError,
-    MissingCheckpointError,
-    StorageError,
-    TrainingCancelled,
-)
-from wsol_core.localization.model_folder import (
-    CHECKPOINT,
-    HISTORY,
-)
+from wsol_core.errors import CheckpointError, MissingCheckpointError, StorageError, TrainingCancelled
+from wsol_core.localization.model_folder import CHECKPOINT, HISTORY
 from wsol_core.records import Sample
 from wsol_core.training import checkpoint
 from wsol_core.training.checkpoint import Checkpointer, load_checkpoint, resume_config, save_checkpoint

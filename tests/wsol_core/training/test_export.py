@@ -9,14 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.wsol_core.training.training_doubles import (
-    CLASSES,
-    CONFIG,
-    draw,
-)
-from wsol_core.errors import (
-    StorageError,
-)
+from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, draw
+from wsol_core.errors import StorageError
 from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES
 from wsol_core.records import Sample
 from wsol_core.training.fit import fit

@@ -10,23 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    CLASSES,
-    CONFIG,
-    same,
-    stop_after,
-    weights,
-)
+from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, same, stop_after, weights
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
-from wsol_core.errors import (
-    TrainingCancelled,
-)
+from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_card import ModelCard
-from wsol_core.localization.model_folder import (
-    HISTORY,
-    load_model,
-)
+from wsol_core.localization.model_folder import HISTORY, load_model
 from wsol_core.localization.thresholds import RULE_WITHOUT_BOXES
 from wsol_core.methods.base import LossTerms, WsolMethod
 from wsol_core.methods.boxstrap import Boxstrap

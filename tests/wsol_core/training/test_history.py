@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wsol_core.errors import (
-    StorageError,
-)
-from wsol_core.localization.model_folder import (
-    HISTORY,
-)
+from wsol_core.errors import StorageError
+from wsol_core.localization.model_folder import HISTORY
 from wsol_core.training.history import History, read_history
 
 

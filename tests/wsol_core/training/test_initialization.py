@@ -9,17 +9,8 @@ import pytest
 import torch
 from torchvision.models import mobilenet_v2
 
-from tests.wsol_core.training.training_doubles import (
-    CLASSES,
-    CONFIG,
-    CPU,
-    same,
-    stop_after,
-    weights,
-)
-from wsol_core.errors import (
-    TrainingCancelled,
-)
+from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, CPU, same, stop_after, weights
+from wsol_core.errors import TrainingCancelled
 from wsol_core.methods.base import WsolMethod
 from wsol_core.records import Sample
 from wsol_core.training.fit import fit

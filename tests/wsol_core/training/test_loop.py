@@ -7,16 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    make_context,
-    reports_of,
-    same,
-    stop_after,
-    train,
-)
-from wsol_core.errors import (
-    TrainingCancelled,
-)
+from tests.wsol_core.training.training_doubles import make_context, reports_of, same, stop_after, train
+from wsol_core.errors import TrainingCancelled
 from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.progress import Progress, TrainingHooks
 

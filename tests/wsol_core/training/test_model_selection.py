@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wsol_core.data.batch import Batch
-from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from tests.wsol_core.fake_method import FakeMethod
+from wsol_core.methods.base import Prediction
 from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training.model_selection import (
     EpochChoice,
@@ -24,23 +24,13 @@ from wsol_core.training.model_selection import (
 CPU = torch.device("cpu")
 
 
-class BrightSquare(WsolMethod):
+class BrightSquare(FakeMethod):
     """Says class 0 as surely as the left half is bright; its map is what the test gives it."""
-
-    stages = ("classify",)
 
     def __init__(self, shown: Tensor, num_classes: int = 2) -> None:
         super().__init__(num_classes, False)
         self.shown = shown
         self.norm = nn.BatchNorm2d(3)
-
-    def begin_stage(self, stage: str) -> None: ...
-
-    def parameter_groups(self, stage: str) -> list[dict[str, object]]:
-        return []
-
-    def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
-        return {}
 
     def forward(self, images: Tensor) -> Prediction:
         bright = images[:, 0, :, :4].mean((1, 2))

@@ -7,16 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    FakeClock,
-    same,
-    timed_context,
-    train,
-)
+from tests.wsol_core.training.training_doubles import FakeClock, same, timed_context, train
 from wsol_core.data.batch import Batch
-from wsol_core.localization.model_folder import (
-    HISTORY,
-)
+from wsol_core.localization.model_folder import HISTORY
 from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.history import read_history
 from wsol_core.training.planning import TIMED_STEPS, WARMUP_STEPS

@@ -6,18 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.wsol_core.training.training_doubles import (
-    make_context,
-    reports_of,
-    stop_after,
-    train,
-)
-from wsol_core.errors import (
-    TrainingCancelled,
-)
-from wsol_core.localization.model_folder import (
-    HISTORY,
-)
+from tests.wsol_core.training.training_doubles import make_context, reports_of, stop_after, train
+from wsol_core.errors import TrainingCancelled
+from wsol_core.localization.model_folder import HISTORY
 from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.history import read_history
 

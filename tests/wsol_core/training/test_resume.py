@@ -9,20 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.wsol_core.training.training_doubles import (
-    CLASSES,
-    CONFIG,
-    stop_after,
-)
-from wsol_core.errors import (
-    CheckpointError,
-    ConfigError,
-    MissingCheckpointError,
-    TrainingCancelled,
-)
-from wsol_core.localization.model_folder import (
-    CHECKPOINT,
-)
+from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, stop_after
+from wsol_core.errors import CheckpointError, ConfigError, MissingCheckpointError, TrainingCancelled
+from wsol_core.localization.model_folder import CHECKPOINT
 from wsol_core.records import Sample
 from wsol_core.training.checkpoint import resume_config
 from wsol_core.training.fit import fit

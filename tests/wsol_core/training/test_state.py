@@ -7,13 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    DrawnSource,
-    make_context,
-)
-from wsol_core.errors import (
-    CheckpointError,
-)
+from tests.wsol_core.training.training_doubles import DrawnSource, make_context
+from wsol_core.errors import CheckpointError
 from wsol_core.training.schedule import StagePlan
 from wsol_core.training.state import TrainingState
 from wsol_core.training.step import StepState

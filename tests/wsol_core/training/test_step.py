@@ -8,19 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    CPU,
-    DrawnSource,
-    TinyMethod,
-    make_context,
-    same,
-    train,
-)
+from tests.wsol_core.training.training_doubles import CPU, DrawnSource, TinyMethod, make_context, same, train
 from wsol_core.data.batch import Batch
-from wsol_core.errors import (
-    ConfigError,
-    WsolError,
-)
+from wsol_core.errors import ConfigError, WsolError
 from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.distributed import Distributed, Peers
 from wsol_core.training.optimizers import build_optimizer

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.wsol_core.training.training_doubles import (
-    CONFIG,
-    FakeClock,
-)
+from tests.wsol_core.training.training_doubles import CONFIG, FakeClock
 from wsol_core.training.schedule import WARM_SHARE, StagePlan
 from wsol_core.training.time_budget import Costs, TimeBudget
 

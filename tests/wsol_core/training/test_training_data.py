@@ -9,13 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.wsol_core.training.training_doubles import (
-    CLASSES,
-    CONFIG,
-)
-from wsol_core.errors import (
-    DataError,
-)
+from tests.wsol_core.training.training_doubles import CLASSES, CONFIG
+from wsol_core.errors import DataError
 from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training.fit import fit
 from wsol_core.training.training_data import prepare_data

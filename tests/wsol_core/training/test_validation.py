@@ -6,11 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    make_context,
-    same,
-    train,
-)
+from tests.wsol_core.training.training_doubles import make_context, same, train
 from wsol_core.training.progress import Progress, TrainingHooks
 
 

@@ -10,22 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import (
-    CLASSES,
-    CONFIG,
-    same,
-    stop_after,
-    weights,
-)
+from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, same, stop_after, weights
 from wsol_core.config import TrainConfig
-from wsol_core.errors import (
-    TrainingCancelled,
-)
+from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_card import ModelCard
-from wsol_core.localization.model_folder import (
-    HISTORY,
-    save_model,
-)
+from wsol_core.localization.model_folder import HISTORY, save_model
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method
 from wsol_core.records import Sample
