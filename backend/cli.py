@@ -25,8 +25,8 @@ FAILED = 1
 # What the library's messages cannot say, since they name no option of this program.
 OPTION_OF_ERROR: dict[type[Exception], str] = {
     MissingCheckpointError: "Leave --resume out to begin it.",
-    TrainingExistsError: "Go on with it by --resume.",
-    UnfinishedTrainingError: "Go on with it by boxstrap train --resume.",
+    TrainingExistsError: "To resume, add --resume.",
+    UnfinishedTrainingError: "To resume, run boxstrap train with --resume.",
 }
 
 

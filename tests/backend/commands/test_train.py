@@ -122,7 +122,7 @@ def test_training_into_a_folder_in_use_is_refused(
     pictures: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = error_of(capsys, "train", pictures, "--out", model, *SMALL)
-    assert f"{model} already holds a training; resume it, or name another folder. Go on with it by --resume." in said
+    assert f"{model} already holds a training; resume it, or name another folder. To resume, add --resume." in said
 
 
 def test_resuming_what_never_began_is_refused(
@@ -137,7 +137,7 @@ def test_a_model_whose_training_has_not_finished_says_how_to_go_on(
 ) -> None:
     (tmp_path / "checkpoint.pt").touch()
     said = error_of(capsys, "localize", tmp_path, pictures, "--out", tmp_path / "o")
-    assert "its training has not finished; resume it. Go on with it by boxstrap train --resume." in said
+    assert "its training has not finished; resume it. To resume, run boxstrap train with --resume." in said
 
 
 @pytest.mark.slow
