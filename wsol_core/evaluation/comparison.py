@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
-from wsol_core.ops.boxes import box_iou
+from wsol_core.evaluation.matching import match_regions
 from wsol_core.ops.masks import mask_iou
 from wsol_core.records import BoolMask, CorrectedRegion, Region
 
@@ -129,30 +129,11 @@ def score_image(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_
     below 0.8 is an edit, as is every region without a match on either side. An image that holds no true region has
     the box IoU 1 where nothing was found in it, else 0.
     """
-    matched, edits = [], 0
-    labels = dict.fromkeys([*(region.label for region in truth), *(region.label for region in found)])
-    for label in labels:
-        true = [region.box_xyxy for region in truth if region.label == label]
-        pairs = _matched([region.box_xyxy for region in found if region.label == label], true)
-        matched += pairs
-        edits += sum(region.label == label for region in found) + len(true) - 2 * len(pairs)
-        edits += sum(iou < GOOD_BOX_IOU for iou in pairs)
+    matched = [pair.iou for pair in match_regions(found, truth)]
+    edits = len(found) + len(truth) - 2 * len(matched) + sum(iou < GOOD_BOX_IOU for iou in matched)
     boxes = sum(matched) / len(truth) if truth else float(not found)
     masks = list(_mask_ious(found, truth, size_wh))
     return ImageScore(boxes, sum(masks) / len(masks) if masks else None, edits)
-
-
-def _matched(found: Sequence[tuple[float, ...]], true: Sequence[tuple[float, ...]]) -> list[float]:
-    """The IoU of each matched pair; boxes that do not touch are no pair."""
-    if not found or not true:
-        return []
-    overlap = box_iou(np.asarray(found), np.asarray(true), inclusive=False)
-    pairs: list[float] = []
-    while (best := float(overlap.max())) > 0:
-        row, column = np.unravel_index(int(overlap.argmax()), overlap.shape)
-        pairs.append(best)
-        overlap[row], overlap[:, column] = 0, 0
-    return pairs
 
 
 def _mask_ious(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> Iterator[float]:
