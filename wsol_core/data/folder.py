@@ -3,11 +3,14 @@
 Two layouts: a sub-folder of images per class; or a folder with `annotations.jsonl`, one JSON object a line:
 
     {"file": "images/car/x.jpg", "label": "car", "split": "train", "width": 500, "height": 375,
-     "boxes": [[x0, y0, x1, y1]], "mask": "masks/car/x.png"}
+     "objects": [{"label": "car", "box": [x0, y0, x1, y1], "mask": "masks/car/x__0.png"}]}
 
 Boxes are in pixels of the upright image, x1 and y1 exclusive; all but `file` and `label` may be missing, and a line
-without `split` belongs to "train". An image of several classes has `"labels": [...]` instead of, or besides, `label`,
-and `"box_labels": [...]` then names the class of each box. Unknown keys are ignored.
+without `split` belongs to "train". An image of several classes has `"labels": [...]` instead of, or besides, `label`.
+`objects` has one entry an object; its label is one of the image's, and its mask, if there is one, shows it alone.
+
+Older lines have `"boxes": [[x0, y0, x1, y1]]` instead, `"box_labels": [...]` for the class of each box where the image
+has several, and one `"mask"` for all of them; `objects` wins where both are there. Unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from wsol_core.records import CorrectedRegion, Sample
 
 ANNOTATIONS = "annotations.jsonl"
 TRAIN = "train"
+_OBJECT = '{"label": "car", "box": [x0, y0, x1, y1], "mask": "masks/car/x__0.png"}'
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
 SUFFIXES = frozenset(  # of the files that images.py reads
     (*_JPEG, ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
@@ -53,8 +57,8 @@ def read_folder(
 
     Args:
         folder: One sub-folder of images per class, or any folder with `annotations.jsonl`: one JSON object a line, such
-            as {"file": "images/1.jpg", "label": "crab", "split": "train", "boxes": [[10, 20, 110, 90]]}, with boxes
-            (x0, y0, x1, y1) in pixels of the upright image.
+            as {"file": "images/1.jpg", "label": "crab", "objects": [{"label": "crab", "box": [10, 20, 110, 90]}]}, with
+            boxes (x0, y0, x1, y1) in pixels of the upright image.
         split: Only its images; None is all. Class folders have the one split "train".
         boxes_per_class: The regions of so many images a class may be learned from (`Sample.regions`), None for all.
             Which ones depends on their names only. `Sample.truth` always holds all.
@@ -191,6 +195,26 @@ def _labels(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
 
 
 def _truth(folder: Path, row: Mapping[str, Any], labels: Sequence[str], where: str) -> tuple[CorrectedRegion, ...]:
+    if (objects := row.get("objects")) is None:
+        return _boxed(folder, row, labels, where)
+    if not isinstance(objects, list):
+        raise DataError(f'{where}: "objects" is {objects!r}; it has to be a list of {_OBJECT}.')
+    return tuple(_object(folder, row, entry, labels, where) for entry in objects)
+
+
+def _object(folder: Path, row: Mapping[str, Any], entry: object, labels: Sequence[str], where: str) -> CorrectedRegion:
+    if not isinstance(entry, dict):
+        raise DataError(f'{where}: {entry!r} in "objects" has to be {_OBJECT}.')
+    label, mask = entry.get("label"), entry.get("mask")
+    if not isinstance(label, str) or label not in labels:
+        known = ", ".join(labels) or "none"
+        raise DataError(f"{where}: an object's label is {label!r}; it has to be one of the image's labels ({known}).")
+    mask_path = None if mask is None else folder / _relative(mask, "mask", where)
+    return CorrectedRegion(label, _box(entry.get("box"), row, where), mask_path)
+
+
+def _boxed(folder: Path, row: Mapping[str, Any], labels: Sequence[str], where: str) -> tuple[CorrectedRegion, ...]:
+    """The regions of a line without `objects`, which share one mask file."""
     boxes, names = row.get("boxes") or [], row.get("box_labels")
     if not isinstance(boxes, list):
         raise DataError(f'{where}: "boxes" is {boxes!r}; it has to be a list of [x0, y0, x1, y1].')

@@ -128,6 +128,40 @@ def test_an_image_of_several_classes_names_the_class_of_each_box(tmp_path: Path)
     assert [region.label for region in sample.truth] == ["dog", "cat"]
 
 
+def an_object(label: str = "cat", box: object = BOX, **more: Any) -> dict[str, Any]:
+    return {"label": label, "box": box, **more}
+
+
+def test_each_object_keeps_its_own_class_box_and_mask(tmp_path: Path) -> None:
+    objects = [an_object("dog", mask="masks/a__0.png"), an_object(mask=None), an_object(box=[0, 0, 9, 9])]
+    row = a_row(label="cat", labels=["cat", "dog"], objects=objects)
+    sample = read_folder(annotated(tmp_path, row), boxes_per_class=None).samples[0]
+    assert [(region.label, region.box_xyxy, region.mask_path) for region in sample.truth] == [
+        ("dog", (1, 2, 3, 4), tmp_path / "masks" / "a__0.png"),
+        ("cat", (1, 2, 3, 4), None),
+        ("cat", (0, 0, 9, 9), None),
+    ]
+    assert sample.regions == sample.truth
+
+
+def test_objects_win_over_boxes_for_older_readers(tmp_path: Path) -> None:
+    older = {"boxes": [BOX, [5, 5, 9, 9]], "box_labels": ["cat", "cat"], "mask": "union.png"}
+    rows = [
+        a_row("a.jpg", objects=[an_object(box=[0, 0, 9, 9], mask="a__0.png")], **older),
+        a_row("none.jpg", objects=[], **older),
+        a_row("null.jpg", objects=None, **older),
+    ]
+    first, none, null = read_folder(annotated(tmp_path, *rows)).samples
+    assert [(region.box_xyxy, region.mask_path) for region in first.truth] == [((0, 0, 9, 9), tmp_path / "a__0.png")]
+    assert (none.labels, none.truth) == (("cat",), ())
+    assert len(null.truth) == 2
+
+
+def test_objects_are_clipped_to_the_image(tmp_path: Path) -> None:
+    row = a_row(width=10, height=8, objects=[an_object(box=[-1, 2, 30, 9])])
+    assert read_folder(annotated(tmp_path, row)).samples[0].truth[0].box_xyxy == (0, 2, 10, 8)
+
+
 def test_boxes_are_clipped_to_the_image(tmp_path: Path) -> None:
     sample = read_folder(annotated(tmp_path, a_row(width=10, height=8, boxes=[[-1, 2, 30, 9]]))).samples[0]
     assert sample.truth[0].box_xyxy == (0, 2, 10, 8)
@@ -157,6 +191,14 @@ def test_a_listed_image_that_is_missing_is_skipped(tmp_path: Path) -> None:
         (a_row(boxes=[[20, 2, 30, 4]], width=10, height=10), "is empty or outside the image"),
         (a_row(labels=["dog"], boxes=[BOX]), 'boxes and 2 classes; add "box_labels"'),
         (a_row(boxes=[BOX], box_labels=["dog"]), '"box_labels" .* one of the image'),
+        (a_row(objects=7), 'line 2: "objects" is 7; it has to be a list of .*"box"'),
+        (a_row(objects=[BOX]), r'line 2: \[1, 2, 3, 4\] in "objects" has to be .*"label"'),
+        (a_row(objects=[an_object("dog")]), r"line 2: an object's label is 'dog'; .* image's labels \(cat\)"),
+        (a_row(objects=[{"box": BOX}]), "line 2: an object's label is None"),
+        (a_row(objects=[{"label": ["cat"], "box": BOX}]), r"line 2: an object's label is \['cat'\]"),
+        (a_row(objects=[{"label": "cat"}]), "line 2: box None has to be four numbers"),
+        (a_row(objects=[an_object(box=[3, 2, 1, 4])]), "line 2: box .* is empty or outside the image"),
+        (a_row(objects=[an_object(mask="../m.png")]), 'line 2: "mask" .* leads out of the folder'),
         (a_row("good.jpg"), "line 2: good.jpg is listed before, on line 1"),
     ],
 )
