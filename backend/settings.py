@@ -177,7 +177,7 @@ class Settings:
     method: str = _variable("BOXSTRAP_METHOD", _one_of(*METHODS), "boxstrap", "method that jobs train")
     backbone: str = _variable("BOXSTRAP_BACKBONE", _one_of(*BACKBONES), "mobilenet_v2", "backbone that jobs train")
     train_minutes: float | None = _variable(
-        "TRAIN_MINUTES", _number(0), None, "how long a training lasts", shown="as many epochs as the method wants"
+        "TRAIN_MINUTES", _number(0), None, "how long a training lasts", shown="as many steps as so many pictures need"
     )
     train_epochs: int | None = _variable("TRAIN_EPOCHS NUM_TRAIN_EPOCHS", _count(1), None, "epochs, where not minutes")
     train_every: int = _variable(

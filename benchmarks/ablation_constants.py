@@ -112,8 +112,8 @@ CONSTANTS = (
     Constant(
         BOXSTRAP,
         "ENOUGH_STEPS",
-        (75, 300),
-        "the least limit of stage classify on pretrained features, in steps",
+        ({"classify": 75, "localize": 250}, {"classify": 300, "localize": 250}),
+        "the least steps of each stage on pretrained features, and of classify the least limit",
         needs="pretrained",
     ),
     Constant(BOXSTRAP, "GUIDANCE", (0.0, 1.0), "the weight of foreground guidance"),

@@ -22,7 +22,8 @@ class TrainConfig:
         method: one of `METHODS`.
         backbone: mobilenet_v2, resnet18, resnet50, vgg16 or tiny, which is small and always learns from scratch.
         epochs: length of the training, all stages together.
-        minutes: length of the training by the clock, instead of epochs. Without either the method's own epochs count.
+        minutes: length of the training by the clock, instead of epochs. Without either each stage takes the
+            steps that the method wants for so many images and classes, see `WsolMethod.default_steps`.
         batch_size: images a step, in each process.
         accumulate: steps whose gradients are added up before the weights change.
         side_px: side in pixels of the square that images are resized to, a multiple of 32 and at least 64.

@@ -70,7 +70,7 @@ def command(
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Epochs, all stages together.", show_default="the method's own"),
+        typer.Option(min=1, metavar="N", help="Epochs, all stages together.", show_default="enough steps"),
     ] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="Minutes to train; excludes --epochs.")] = None,
     backgrounds: Annotated[

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
 
+ENOUGH_STEPS = 200  # of a stage, where its default epochs are fewer; not measured
+
 LossTerms = dict[str, Tensor]
 """Name -> weighted scalar. The training minimises their sum and logs each by its name."""
 
@@ -69,7 +71,7 @@ class WsolMethod(nn.Module, ABC):
     """
 
     stages: ClassVar[tuple[str, ...]]  # in their order; "classify" comes before "localize" where both exist
-    default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for tens to thousands of images
+    default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for thousands of images; see `default_steps`
     strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages, see `build_backbone`
     centred: ClassVar[bool] = False  # True: the backbone's cells lie where they are drawn, as in `OddPixels`
     augmentation: ClassVar[Augmentation] = Augmentation()  # how its training images are varied
@@ -105,6 +107,18 @@ class WsolMethod(nn.Module, ABC):
     def optimizer(self, stage: str) -> str:
         """ "sgd" (Nesterov momentum 0.9) or "adam": the optimiser that `stage` is trained with."""
         return "sgd"
+
+    def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:
+        """How many optimiser steps `stage` takes where nobody says how long: its default epochs, more for few images.
+
+        Few images need as many steps as more, so they get more epochs.
+
+        Args:
+            images: how many are trained on, 1 or more.
+            classes: how many they have.
+            batch_size: images a step, in all processes together.
+        """
+        return max(ENOUGH_STEPS, self.default_epochs[stage] * max(1, round(images / batch_size)))
 
     def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
         """From how many steps on `stage` makes nothing better, however long the training; None without a limit.

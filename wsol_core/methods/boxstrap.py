@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 import torch
@@ -36,7 +37,10 @@ CLASSIFY_LR, LOCALIZE_LR = 1e-2, 2e-2  # of what is new: head and coarse generat
 WEIGHT_DECAY = 5e-4
 HEAD_STD = 0.01  # of the classifier's fresh weights
 CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
-ENOUGH_STEPS = 150  # of stage "classify" on pretrained features, where its default epochs are fewer
+# Least steps of each stage where nobody says how long, for up to MANY_CLASSES classes, by where features began.
+ENOUGH_STEPS = {"classify": 150, "localize": 250}  # pretrained
+FRESH_ENOUGH_STEPS = {"classify": 400, "localize": 300}
+MANY_CLASSES = 10  # more of them need more steps, as the square root of their number
 GUIDANCE, ENTROPY, EMPTINESS = 0.5, 0.5, 0.5  # weights of loss terms
 MOSAIC_EVERY = 4  # images
 MIDDLE_UNTIL = 0.5  # of stage "classify": when the hint of middles has faded for pretrained features
@@ -141,11 +145,17 @@ class Boxstrap(WsolMethod):
             {"params": new, "lr": CLASSIFY_LR, "weight_decay": WEIGHT_DECAY},
         ]
 
+    def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:
+        """Features that begin as noise need more steps than pretrained ones, and many classes more than few."""
+        enough = (ENOUGH_STEPS if self.pretrained else FRESH_ENOUGH_STEPS)[stage]
+        enough = round(enough * math.sqrt(max(1, classes / MANY_CLASSES)))
+        return max(enough, self.default_epochs[stage] * max(1, round(images / batch_size)))
+
     def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
         """Pretrained features soon overfit a small project; the map of a boat then covers the water around it, too."""
         if stage == "localize" or not self.pretrained:
             return None
-        return max(ENOUGH_STEPS, self.default_epochs[stage] * steps_per_epoch)
+        return max(ENOUGH_STEPS[stage], self.default_epochs[stage] * steps_per_epoch)
 
     def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
         """Terms of one step; see the class."""

@@ -65,7 +65,7 @@ def fit(
         resume: Go on with the training whose checkpoint is in `out`, with the same images and settings; a finished
             one is not trained again.
         warm_start: The folder of a finished model to begin with instead of pretrained weights. The training then takes
-            `schedule.WARM_SHARE` of the epochs or minutes asked for. Where the model does not fit, a warning is logged
+            `schedule.WARM_SHARE` of the steps it would take else. Where the model does not fit, a warning is logged
             and the training begins as without it.
         unseen: Further images with corrected regions, for the calibration of scores alone.
         distributed: This process among several. Each trains on batches of `config.batch_size` images, and the main one
@@ -120,6 +120,7 @@ def fit(
             started=started,
             validate=None if held_out is None else partial(localization_scores, method, held_out, device),
             measure_export=partial(measure_export, predictor, data),
+            images=len(data.train),
             identity=shared,
         )
         loop = TrainingLoop(context, predictor.precision, checkpoint)

@@ -104,14 +104,12 @@ class TrainingLoop:
 
 
 def _time_budget(context: TrainingContext, used_s: float) -> TimeBudget:
-    method, steps_per_epoch = context.method, context.steps_per_epoch
     return TimeBudget(
         context.config,
-        {stage: method.default_epochs[stage] for stage in method.stages},
-        steps_per_epoch,
+        context.stage_lengths(),
+        context.steps_per_epoch,
         context.clock,
         context.started,
         used_s,
         share=WARM_SHARE if context.initialization.warm_start else 1.0,
-        most_steps={stage: method.most_steps(stage, steps_per_epoch) for stage in method.stages},
     )

@@ -1,7 +1,7 @@
 """How many steps each stage gets, and the correction of these plans while the stage runs.
 
-Where epochs rule, all stages are planned before the first step. Where minutes rule, a stage is planned when it begins,
-from a few measured steps, which leave no trace in the weights.
+All stages are planned before the first step. Only where minutes rule a stage is planned when it begins, from a few
+measured steps, which leave no trace in the weights.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class StagePlanner:
         self._budget = budget
 
     def plan(self, index: int) -> None:
-        """Plans stage `index`, which begins now, and where epochs rule all stages at once."""
+        """Plans stage `index`, which begins now, and where minutes do not rule all stages at once."""
         state, budget = self._state, self._budget
         if budget.total_s is None:
             if not state.plans:
                 last = len(self._context.method.stages) - 1
-                state.plans = budget.plan_epochs(last if self._context.validates(last) else None)
+                state.plans = budget.plan_ahead(last if self._context.validates(last) else None)
             return
         state.costs = self._measure(index, budget.total_s)
         state.plans.append(self._shared(budget.plan_minutes(index, state.costs)))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 WARMUP_SHARE = 0.05  # of a stage's steps
 TIME_MARGIN = 0.02  # of the minutes that were asked for: steps never take exactly what was measured
-# Of the epochs or minutes of a training that begins with nothing. With the first 60 corrected images a half is about
-# as good as the whole is cold; a third loses 0.01 to 0.04 of box and mask IoU, and lower learning rates lose more.
+# Of what a training takes that begins with nothing. With the first 60 corrected images a half is about as good as the
+# whole is cold; a third loses 0.01 to 0.04 of box and mask IoU, and lower learning rates lose more.
 WARM_SHARE = 1 / 2
 OVERTIME, SLACK = 0.01, 0.03  # of the whole time: forecasts outside are worth a new number of steps
 
@@ -48,16 +48,29 @@ class StagePlan:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class StageLength:
+    """What a method wants of a stage.
+
+    epochs: its share of epochs or minutes that are asked for, in proportion to the other stages'. steps: how many it
+    takes where nobody says how long. most_steps: from how many on it makes nothing better; None without a limit.
+    """
+
+    epochs: int
+    steps: int
+    most_steps: int | None = None
+
+
 def lr_factor(progress: float, steps: int) -> float:
     """The learning rate's factor at `progress` in [0, 1) of a stage: linear warm-up, then cosine to 0."""
     warmup = min(1.0, (progress * steps + 1) / max(1.0, WARMUP_SHARE * steps))
     return warmup * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def stage_shares(stages: Sequence[str], default_epochs: Mapping[str, int]) -> list[float]:
+def stage_shares(lengths: Sequence[StageLength]) -> list[float]:
     """Each stage's share of the whole, in proportion to the method's own epochs; sums to 1."""
-    weights = [default_epochs[stage] for stage in stages]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(length.epochs for length in lengths)
+    return [length.epochs / total for length in lengths]
 
 
 def split_steps(total: int, shares: Sequence[float]) -> list[int]:

@@ -21,7 +21,7 @@ from wsol_core.training.initialization import Initialization
 from wsol_core.training.model_selection import EpochChoice
 from wsol_core.training.optimizers import build_optimizer
 from wsol_core.training.progress import TrainingHooks
-from wsol_core.training.schedule import StagePlan, lr_factor
+from wsol_core.training.schedule import StageLength, StagePlan, lr_factor
 from wsol_core.training.step import Stepper, StepPlace, StepState
 from wsol_core.training.time_budget import Costs
 
@@ -44,6 +44,7 @@ class TrainingContext:
     clock: seconds from any zero; `started` is its value when the caller began.
     validate: per-image scores (N,) of the method as it is, in the given precision; None where nothing is held out.
     measure_export: seconds that the work after the last stage will take.
+    images: how many are trained on, without backgrounds.
     identity: plain values that a checkpoint has to share with the training that goes on from it.
     """
 
@@ -59,12 +60,24 @@ class TrainingContext:
     started: float
     validate: Callable[[torch.dtype], Tensor] | None = None
     measure_export: Callable[[], float] = float
+    images: int = 1
     identity: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def steps_per_epoch(self) -> int:
         """Optimiser steps, each on `accumulate` batches; at least 1."""
         return max(1, self.source.batches_per_epoch // self.config.accumulate)
+
+    def stage_lengths(self) -> list[StageLength]:
+        """What the method wants of its stages, for so many images."""
+        method = self.method
+        batch_size = self.config.batch_size * self.config.accumulate * self.peers.world_size
+        lengths = []
+        for stage in method.stages:
+            steps = method.default_steps(stage, self.images, method.num_classes, batch_size)
+            most = method.most_steps(stage, self.steps_per_epoch)
+            lengths.append(StageLength(method.default_epochs[stage], steps, None if most is None else max(most, steps)))
+        return lengths
 
     def epoch_of(self, step: int) -> int:
         """The epoch, from 1, that `step` (from 1) of a stage is in."""

@@ -1,7 +1,9 @@
-"""The time and steps that a training may take, planned from epochs or from minutes, and corrected on the way.
+"""The time and steps that a training may take, and their correction on the way.
 
-With epochs all stages are planned before the first. With minutes a stage is planned when it begins, from measured
-steps: the stages share what is left of the time after the final work, in proportion to the method's own epochs.
+Where nobody says how long, every stage takes the steps that the method wants for so many images. Epochs are split
+between the stages in proportion to the method's own. In both cases all stages are planned before the first. With
+minutes a stage is planned when it begins, from measured steps: the stages share what is left of the time after the
+final work, in the same proportion.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 
 from wsol_core.config import TrainConfig
 from wsol_core.training.schedule import (
+    StageLength,
     StagePlan,
     corrected_steps,
     split_steps,
@@ -47,30 +50,29 @@ class Costs:
 class TimeBudget:
     """Measures how long this training and its steps take, and plans stages by it.
 
-    `clock` gives seconds from any zero; `started` is its value when this process began the training, which had taken
-    `used_s` before it was interrupted. The training takes `share` of the config's minutes or epochs. What a stage with
-    `most_steps` does not need is left for those after it.
+    `lengths` are what the method wants of its stages, in their order. `clock` gives seconds from any zero; `started`
+    is its value when this process began the training, which had taken `used_s` before it was interrupted. The training
+    takes `share` of what it would take otherwise. What a stage with `most_steps` does not need is left for the last.
     """
 
     def __init__(
         self,
         config: TrainConfig,
-        default_epochs: dict[str, int],
+        lengths: Sequence[StageLength],
         steps_per_epoch: int,
         clock: Callable[[], float],
         started: float,
         used_s: float = 0.0,
         share: float = 1.0,
-        most_steps: Mapping[str, int | None] | None = None,
     ) -> None:
         self.total_s = None if config.minutes is None else config.minutes * 60 * share
         self.steps_per_epoch = steps_per_epoch
         self.smoothed_step_s = 0.0
-        epochs = sum(default_epochs.values()) if config.epochs is None else config.epochs
-        self._epochs = max(1, round(epochs * share))
-        self._shares = stage_shares(tuple(default_epochs), default_epochs)
+        self.default_steps = [max(1, round(length.steps * share)) for length in lengths]
+        self._epochs = None if config.epochs is None else max(1, round(config.epochs * share))
+        self._shares = stage_shares(lengths)
         # The last stage takes all that is left.
-        self._most = [*[(most_steps or {}).get(stage) for stage in list(default_epochs)[:-1]], None]
+        self._most = [*[length.most_steps for length in lengths[:-1]], None]
         self._clock = clock
         self._zero = started - used_s
         self._mark_s = self.now_s()
@@ -80,18 +82,22 @@ class TimeBudget:
         """Seconds this training has taken, interruptions not counted."""
         return self._clock() - self._zero
 
-    def plan_epochs(self, validating_stage: int | None) -> list[StagePlan]:
-        """The plans of all stages, where epochs rule."""
-        split = split_steps(self._epochs * self.steps_per_epoch, self._shares)
-        for i, most in enumerate(self._most):
-            spare = 0 if most is None else max(0, split[i] - most)
-            split[i], split[-1] = split[i] - spare, split[-1] + spare
+    def plan_ahead(self, validating_stage: int | None) -> list[StagePlan]:
+        """The plans of all stages, where minutes do not rule."""
+        all_steps = self.default_steps if self._epochs is None else self._split_epochs(self._epochs)
         return [
             StagePlan(
                 steps, validation_interval(steps, self.steps_per_epoch, MOST_VALIDATIONS * (i == validating_stage))
             )
-            for i, steps in enumerate(split)
+            for i, steps in enumerate(all_steps)
         ]
+
+    def _split_epochs(self, epochs: int) -> list[int]:
+        split = split_steps(epochs * self.steps_per_epoch, self._shares)
+        for i, most in enumerate(self._most):
+            spare = 0 if most is None else max(0, split[i] - most)
+            split[i], split[-1] = split[i] - spare, split[-1] + spare
+        return split
 
     def plan_minutes(self, index: int, costs: Costs) -> StagePlan:
         """The plan of the stage that begins now, where minutes rule."""

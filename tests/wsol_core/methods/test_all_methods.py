@@ -90,3 +90,12 @@ def test_bfloat16_autocast_gives_finite_terms_in_float32(name: str) -> None:
 def test_images_of_another_side_are_predicted_too() -> None:
     method = tiny_method("boxstrap").eval()
     assert method(torch.randn(1, 3, 2 * SIDE, 2 * SIDE)).maps.shape[2:] == (SIDE // 4, SIDE // 4)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_few_images_get_two_hundred_steps_or_more_and_many_the_published_epochs(name: str) -> None:
+    method = tiny_method(name)
+    for stage in method.stages:
+        few, many = (method.default_steps(stage, images, 4, 32) for images in (20, 32_000))
+        assert few >= 200
+        assert many == 1000 * method.default_epochs[stage]

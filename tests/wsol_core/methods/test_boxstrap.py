@@ -22,6 +22,17 @@ def moved_parts(trained: Boxstrap, terms: dict[str, torch.Tensor], names: list[s
     return {name.split(".")[0] for name in moved_parameters(trained, terms, *names)}
 
 
+def test_few_images_get_enough_steps_and_many_the_default_epochs() -> None:
+    def steps(images: int, classes: int = 6, pretrained: bool = True) -> list[int]:
+        trained = method(classes, pretrained=pretrained)
+        return [trained.default_steps(stage, images, classes, 32) for stage in Boxstrap.stages]
+
+    assert steps(51) == steps(238) == [150, 250]
+    assert steps(3200) == [800, 1000]
+    assert steps(51, pretrained=False) == [400, 300]
+    assert steps(51, classes=40) == [300, 500]
+
+
 def test_pretrained_features_stop_learning_when_they_have_had_enough() -> None:
     assert method(pretrained=True).most_steps("classify", 5) == 150
     assert method(pretrained=True).most_steps("classify", 100) == 800

@@ -82,7 +82,7 @@ def test_a_checkpoint_is_written_at_the_end_of_an_epoch_and_after_a_minute(tmp_p
     clock = FakeClock()
     context = make_context(tmp_path, clock=clock)
     state = TrainingState(StepState())
-    budget = TimeBudget(context.config, context.method.default_epochs, 3, clock, clock())
+    budget = TimeBudget(context.config, context.stage_lengths(), 3, clock, clock())
     checkpointer = Checkpointer(context, state, budget, History(tmp_path / HISTORY))
     optimizer = context.build_stepper(0, state.steps).optimizer
     written = []

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from wsol_core.training.schedule import (
+    StageLength,
     StagePlan,
     corrected_steps,
     lr_factor,
@@ -19,7 +20,7 @@ from wsol_core.training.schedule import (
 
 
 def test_epochs_are_split_in_proportion_to_the_methods_own() -> None:
-    shares = stage_shares(("classify", "localize"), {"classify": 2, "localize": 6})
+    shares = stage_shares([StageLength(2, 100), StageLength(6, 100)])
     assert shares == [0.25, 0.75]
     assert split_steps(80, shares) == [20, 60]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.wsol_core.training.training_doubles import DrawnSource, make_context
+from tests.wsol_core.training.training_doubles import DrawnSource, TinyMethod, make_context
 from wsol_core.errors import CheckpointError
-from wsol_core.training.schedule import StagePlan
+from wsol_core.training.schedule import StageLength, StagePlan
 from wsol_core.training.state import TrainingState
 from wsol_core.training.step import StepState
 from wsol_core.training.time_budget import Costs
@@ -41,6 +41,22 @@ def test_an_epoch_has_as_many_steps_as_batches_divided_by_those_of_a_step(tmp_pa
     assert [context.epoch_of(step) for step in (0, 1, 3, 4)] == [1, 1, 1, 2]
     assert make_context(tmp_path, accumulate=2).steps_per_epoch == 1
     assert make_context(tmp_path, accumulate=8).steps_per_epoch == 1
+
+
+def test_a_stage_wants_steps_for_the_images_of_all_processes_and_no_fewer_than_its_limit(tmp_path: Path) -> None:
+    asked = []
+
+    class Asking(TinyMethod):
+        def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:
+            asked.append((stage, images, classes, batch_size))
+            return 40
+
+        def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
+            return 30 if stage == "classify" else None
+
+    context = make_context(tmp_path, method=Asking(), images=238, batch_size=16, accumulate=2)
+    assert context.stage_lengths() == [StageLength(1, 40, most_steps=40), StageLength(3, 40)]
+    assert asked == [("classify", 238, 2, 32), ("localize", 238, 2, 32)]
 
 
 def test_only_the_last_stage_is_validated_and_only_on_images_held_out(tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.wsol_core.training.training_doubles import CONFIG, FakeClock
-from wsol_core.training.schedule import WARM_SHARE, StagePlan
+from wsol_core.training.schedule import WARM_SHARE, StageLength, StagePlan
 from wsol_core.training.time_budget import Costs, TimeBudget
 
 
 def make_budget(clock: FakeClock, **changes: Any) -> TimeBudget:
     """Of 10 minutes, for one stage of 10 steps an epoch."""
     config = replace(CONFIG, epochs=None, minutes=10)
-    return TimeBudget(config, {"localize": 10}, 10, clock, clock(), **changes)
+    return TimeBudget(config, [StageLength(10, 100)], 10, clock, clock(), **changes)
 
 
 def step_of(budget: TimeBudget, clock: FakeClock, seconds: float) -> None:
@@ -59,7 +59,7 @@ def test_a_plan_is_held_against_the_clock_twenty_times_where_minutes_rule() -> N
     clock = FakeClock()
     due = [step for step in range(1, 101) if make_budget(clock).is_due(StagePlan(100), step)]
     assert due == list(range(5, 101, 5))
-    by_epochs = TimeBudget(CONFIG, {"localize": 1}, 10, clock, clock())
+    by_epochs = TimeBudget(CONFIG, [StageLength(1, 10)], 10, clock, clock())
     assert not by_epochs.is_due(StagePlan(100), 5)
 
 
@@ -70,21 +70,29 @@ def test_costs_have_the_names_of_the_first_version_in_checkpoints() -> None:
 
 
 def test_a_stage_that_has_enough_steps_leaves_the_rest_to_the_last() -> None:
-    stages, most = {"classify": 8, "localize": 10}, {"classify": 50, "localize": 60}
-    in_time = TimeBudget(replace(CONFIG, epochs=None, minutes=6), stages, 10, lambda: 0.0, 0.0, most_steps=most)
+    stages = [StageLength(8, 80, most_steps=50), StageLength(10, 100, most_steps=60)]
+    in_time = TimeBudget(replace(CONFIG, epochs=None, minutes=6), stages, 10, lambda: 0.0, 0.0)
     plan = in_time.plan_minutes(0, Costs(0.1))
     assert (plan.steps, plan.deadline_s) == (50, pytest.approx(5))
     assert in_time.plan_minutes(1, Costs(0.1)).steps > 3000
-    assert [plan.steps for plan in TimeBudget(CONFIG, stages, 10, lambda: 0.0, 0.0).plan_epochs(None)] == [9, 11]
-    by_epochs = TimeBudget(replace(CONFIG, epochs=18), stages, 10, lambda: 0.0, 0.0, most_steps=most)
-    assert [plan.steps for plan in by_epochs.plan_epochs(None)] == [50, 130]
+    assert [plan.steps for plan in TimeBudget(CONFIG, stages, 10, lambda: 0.0, 0.0).plan_ahead(None)] == [9, 11]
+    by_epochs = TimeBudget(replace(CONFIG, epochs=18), stages, 10, lambda: 0.0, 0.0)
+    assert [plan.steps for plan in by_epochs.plan_ahead(None)] == [50, 130]
 
 
-def test_half_of_the_minutes_or_epochs_is_what_a_warm_training_takes() -> None:
-    stages = {"classify": 8, "localize": 10}
+def test_without_epochs_and_minutes_every_stage_takes_the_steps_that_the_method_wants() -> None:
+    stages = [StageLength(8, 150), StageLength(10, 250)]
+    budget = TimeBudget(replace(CONFIG, epochs=None), stages, 7, lambda: 0.0, 0.0)
+    plans = budget.plan_ahead(validating_stage=1)
+    assert [plan.steps for plan in plans] == [150, 250]
+    assert [plan.validate_every for plan in plans] == [0, 14]  # whole epochs of 7 steps, at most 20 times
+
+
+def test_half_of_the_steps_minutes_or_epochs_is_what_a_warm_training_takes() -> None:
+    stages = [StageLength(8, 150), StageLength(10, 250)]
     in_time = TimeBudget(replace(CONFIG, epochs=None, minutes=6), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
     assert in_time.total_s == pytest.approx(180)
     by_default = TimeBudget(replace(CONFIG, epochs=None), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
-    assert [plan.steps for plan in by_default.plan_epochs(None)] == [40, 50]
+    assert [plan.steps for plan in by_default.plan_ahead(None)] == [75, 125]
     short = TimeBudget(replace(CONFIG, epochs=1), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
-    assert sum(plan.steps for plan in short.plan_epochs(None)) == 10
+    assert sum(plan.steps for plan in short.plan_ahead(None)) == 10

@@ -42,6 +42,9 @@ class TinyMethod(WsolMethod):
         self.extra = nn.Conv2d(3, 1, 1)  # in no loss: it never has a gradient
         self.on_step: Callable[[Batch], None] = lambda batch: None
 
+    def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:
+        return 4 * self.default_epochs[stage]
+
     def begin_stage(self, stage: str) -> None:
         self.low.requires_grad_(stage == "classify")
         if stage == "localize":
