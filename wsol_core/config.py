@@ -20,7 +20,7 @@ class TrainConfig:
 
     Args:
         method: one of `METHODS`.
-        backbone: mobilenet_v2, resnet18, resnet50, vgg16 or tiny, which is small and always learns from scratch.
+        backbone: one of `BACKBONES`, such as mobilenet_v2, or tiny, which is small and always learns from scratch.
         epochs: length of the training, all stages together.
         minutes: length of the training by the clock, instead of epochs. Without either each stage takes the
             steps that the method wants for so many images and classes, see `WsolMethod.default_steps`.

@@ -25,9 +25,13 @@ _registered: dict[str, type[WsolMethod]] = {}
 
 @dataclass(frozen=True, slots=True)
 class BackboneInfo:
-    """has_weights: whether torchvision has ImageNet weights for it; one without them always learns from scratch."""
+    """has_weights: whether there are ImageNet weights for it; one without them always learns from scratch.
+
+    downloads: whether torchvision has them; others have to lie in a folder.
+    """
 
     has_weights: bool = True
+    downloads: bool = True
 
 
 BACKBONES: Mapping[str, BackboneInfo] = {
@@ -35,7 +39,9 @@ BACKBONES: Mapping[str, BackboneInfo] = {
     "resnet18": BackboneInfo(),
     "resnet50": BackboneInfo(),
     "vgg16": BackboneInfo(),
-    "tiny": BackboneInfo(has_weights=False),
+    "mobilenet_v1": BackboneInfo(downloads=False),
+    "inception_v3": BackboneInfo(),
+    "tiny": BackboneInfo(has_weights=False, downloads=False),
 }
 
 

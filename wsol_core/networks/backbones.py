@@ -11,6 +11,8 @@ import torchvision
 from torch import Tensor, nn
 
 from wsol_core.errors import ConfigError, WeightsError
+from wsol_core.networks.inception_v3 import inception_v3_stages
+from wsol_core.networks.mobilenet_v1 import mobilenet_v1_layers, without_classifier
 from wsol_core.registry import BACKBONES, check_backbone
 
 STRIDES = (4, 8, 16, 32)
@@ -33,6 +35,9 @@ class Backbone(nn.Module):
     Args:
         stages: four modules that follow each other.
         channels: of the features that each stage returns.
+        name: by which `build_backbone` knows it.
+        stem: how many layers of the first stage end at stride 4, before its first block, and their channels; by
+            default all of them do.
 
     Example:
         >>> backbone = build_backbone("tiny", strides=(4, 8, 16, 16))
@@ -40,10 +45,24 @@ class Backbone(nn.Module):
         [(1, 24, 56, 56), (1, 48, 28, 28), (1, 96, 14, 14), (1, 128, 14, 14)]
     """
 
-    def __init__(self, stages: Sequence[nn.Module], channels: tuple[int, int, int, int]) -> None:
+    def __init__(
+        self,
+        stages: Sequence[nn.Module],
+        channels: tuple[int, int, int, int],
+        name: str = "",
+        stem: tuple[int, int] | None = None,
+    ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.channels = channels
+        self.name = name
+        self._stem = stem
+
+    def split_at_stem(self) -> tuple[nn.Sequential, nn.Sequential, int]:
+        """The layers up to the first features at stride 4, all layers after them, and the channels between."""
+        first = list(self.stages[0].children())
+        count, channels = self._stem or (len(first), self.channels[0])
+        return nn.Sequential(*first[:count]), nn.Sequential(*first[count:], *self.stages[1:]), channels
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features of the four stages of (B, 3, S, S) images, (B, channels[i], S / stride_i, S / stride_i)."""
@@ -55,25 +74,36 @@ class Backbone(nn.Module):
 
 
 def build_backbone(
-    name: str, strides: Sequence[int] = STRIDES, state: Mapping[str, Tensor] | None = None, centred: bool = False
+    name: str,
+    strides: Sequence[int] = STRIDES,
+    state: Mapping[str, Tensor] | None = None,
+    centred: bool = False,
+    max_pool: bool = False,
 ) -> Backbone:
-    """The backbone `name` with its stages at `strides`, and the weights `state` of torchvision's model of that name.
+    """The backbone `name` with its stages at `strides`, and the ImageNet weights `state`.
 
     Args: strides: non-decreasing, each step 1 or 2; a step of 1 removes the stage's stride: (4, 8, 8, 16) is BAS's,
               (4, 8, 16, 16) keeps the top maps at stride 16.
-          state: loaded strictly; its classifier is left out.
+          state: loaded strictly; its classifier is left out. In torchvision's layout, and for mobilenet_v1 in that
+              of `mobilenet_v1.py`.
           centred: whether cells lie where they are drawn. A padded convolution that halves keeps the even pixels, so
               what torchvision's cells of stride s see lies (s - 1) / 2 pixels up and left of them: 7.5 at stride 16.
               Maps that are read from several strides pay for that. Centred, the second and the fourth halving keep the
               odd pixels, which leaves 0.5, 1.5 and 2.5 pixels at strides 4, 8 and 16. A backbone without
               pretrained weights never is: its filters learn where cells lie, and found fewer objects when moved.
+          max_pool: whether the last stage of a ResNet halves by a pooling layer before it, as in BAS, and not by its
+              own stride. VGG16 always does; the others never do.
     """
     check_backbone(name)
     steps = [after // before for before, after in pairwise(strides)]
     if strides[0] != STRIDES[0] or any(step not in (1, 2) for step in steps):
         raise ConfigError(f"strides {tuple(strides)} are not possible; they start at 4 and grow by 1 or 2 times.")
-    backbone = _BUILDERS[name](steps, state)
-    if centred and BACKBONES[name].has_weights:
+    pooled = max_pool and name.startswith("resnet") and steps[2] == 2
+    backbone = _BUILDERS[name]([*steps[:2], 1] if pooled else steps, state)
+    backbone.name = name
+    if pooled:
+        backbone.stages[3] = nn.Sequential(nn.MaxPool2d(2), *backbone.stages[3].children())
+    if centred and BACKBONES[name].has_weights and name not in _CENTRED_ANYWAY:
         _centre(backbone)
     return backbone
 
@@ -127,24 +157,39 @@ def _resnet(make: Callable[..., nn.Module], name: str, channels: tuple[int, int,
                 if isinstance(module, nn.Conv2d) and module.stride == (2, 2):
                     module.stride = (step, step)
         stem = nn.Sequential(*(parts[part] for part in ("conv1", "bn1", "relu", "maxpool", "layer1")))
-        return Backbone([stem, parts["layer2"], parts["layer3"], parts["layer4"]], channels)
+        return Backbone([stem, parts["layer2"], parts["layer3"], parts["layer4"]], channels, stem=(4, 64))
 
     return build
 
 
 def _vgg16(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
-    """Pooling layers open the stages here, so that conv4 can end at stride 8 as in BAS."""
+    """Every pool follows its own convolutions. Where a stage keeps its size, its pool opens the next that does not."""
     model = torchvision.models.vgg16(weights=None)
     if state is not None:
         features = {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
         _load(model.features, "vgg16", features)
     layers = list(model.features)
-    stem = nn.Sequential(*layers[:10])  # conv1, pool, conv2, pool
-    stages = [stem]
+    stages = [nn.Sequential(*layers[:10])]  # conv1, pool, conv2, pool
+    waiting: list[nn.Module] = []
     for (a, b), step in zip(((10, 16), (17, 23), (24, 30)), steps, strict=True):
-        pool: list[nn.Module] = [nn.MaxPool2d(2)] if step == 2 else []
-        stages.append(nn.Sequential(*pool, *layers[a:b]))
+        before, after = (waiting, []) if step == 2 and waiting else ([], [layers[b]] if step == 2 else [])
+        waiting = [] if after else [layers[b]]
+        stages.append(nn.Sequential(*before, *layers[a:b], *after))
     return Backbone(stages, (128, 256, 512, 512))
+
+
+def _mobilenet_v1(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
+    layers = mobilenet_v1_layers(steps)
+    if state is not None:
+        _load(layers, "mobilenet_v1", without_classifier(state))
+    cuts = (0, 4, 6, 12, 14)
+    return Backbone([nn.Sequential(*layers[a:b]) for a, b in pairwise(cuts)], (128, 256, 512, 1024))
+
+
+def _inception_v3(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
+    model = torchvision.models.inception_v3(weights=None, init_weights=False)
+    _load(model, "inception_v3", state)
+    return Backbone(inception_v3_stages(model, steps), (64, 288, 768, 2048))
 
 
 def _tiny(steps: Sequence[int], state: Mapping[str, Tensor] | None) -> Backbone:
@@ -171,5 +216,8 @@ _BUILDERS: dict[str, _Builder] = {
     "resnet18": _resnet(torchvision.models.resnet18, "resnet18", (64, 128, 256, 512)),
     "resnet50": _resnet(torchvision.models.resnet50, "resnet50", (256, 512, 1024, 2048)),
     "vgg16": _vgg16,
+    "mobilenet_v1": _mobilenet_v1,
+    "inception_v3": _inception_v3,
     "tiny": _tiny,
 }
+_CENTRED_ANYWAY = ("inception_v3",)  # its unpadded convolutions move cells right and down again

@@ -49,7 +49,7 @@ def pretrained_state(backbone: str, weights_dir: Path | None, allow_download: bo
         return None
     if (path := find_weights(backbone, weights_dir)) is not None:
         return load_weights(path)
-    if allow_download:
+    if allow_download and BACKBONES[backbone].downloads:
         try:
             weights = torchvision.models.get_model_weights(backbone).DEFAULT
             return dict(weights.get_state_dict(progress=False, check_hash=True))

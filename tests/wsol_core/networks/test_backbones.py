@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 
 from wsol_core.errors import ConfigError, WeightsError
@@ -31,7 +32,15 @@ def test_a_halving_after_odd_pixels_keeps_the_odd_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["mobilenet_v2", "resnet18", "resnet50", pytest.param("vgg16", marks=pytest.mark.slow)]
+    "name",
+    [
+        "mobilenet_v2",
+        "mobilenet_v1",
+        "resnet18",
+        "resnet50",
+        pytest.param("vgg16", marks=pytest.mark.slow),
+        pytest.param("inception_v3", marks=pytest.mark.slow),
+    ],
 )
 def test_cells_of_a_centred_backbone_lie_where_they_are_drawn(name: str) -> None:
     torch.manual_seed(0)
@@ -48,16 +57,114 @@ def test_cells_of_a_centred_backbone_lie_where_they_are_drawn(name: str) -> None
         assert centre == pytest.approx([cell * stride + (stride - 1) / 2] * 2, abs=3.2)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet18"])
-def test_the_stages_together_are_torchvisions_network(name: str) -> None:
+def stock(name: str) -> torch.nn.Module:
     torch.manual_seed(0)
-    stock = getattr(torchvision.models, name)(weights=None).eval()
+    options = {"init_weights": False} if name == "inception_v3" else {}
+    return getattr(torchvision.models, name)(weights=None, **options).eval()
+
+
+def resnet_layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The ends of the four stages, by torchvision's own modules."""
+    parts = list(model.children())[:-2]
+    return [torch.nn.Sequential(*parts[:count]) for count in (5, 6, 7, 8)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("mobilenet_v2", (4, 7, 14, 19)),
+        ("vgg16", (10, 17, 24, 31)),
+        ("resnet18", None),
+        ("resnet50", None),
+    ],
+)
+@torch.no_grad()
+def test_every_stage_is_torchvisions_network_up_to_there(name: str, ends: tuple[int, ...] | None) -> None:
+    model = stock(name)
     images = torch.randn(1, 3, SIDE, SIDE)
-    if name == "mobilenet_v2":
-        expected = stock.features(images)
-    else:
-        expected = torch.nn.Sequential(*list(stock.children())[:-2])(images)
-    assert torch.allclose(build_backbone(name, state=stock.state_dict()).eval()(images)[3], expected)
+    parts = resnet_layers(model) if ends is None else [model.features[:end] for end in ends]
+    found = build_backbone(name, state=model.state_dict()).eval()(images)
+    for feature, part in zip(found, parts, strict=True):
+        assert torch.allclose(feature, part(images), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("strides", "ends"), [((4, 8, 8, 16), (17, 23, 30)), ((4, 8, 16, 16), (17, 24, 30)), ((4, 4, 8, 16), (16, 23, 30))]
+)
+@torch.no_grad()
+def test_where_vgg16_keeps_its_size_only_that_pool_goes(strides: tuple[int, ...], ends: tuple[int, ...]) -> None:
+    model = stock("vgg16")
+    images = torch.randn(1, 3, SIDE, SIDE)
+    found = build_backbone("vgg16", strides, model.state_dict()).eval()(images)
+    for feature, end in zip(found[1:], ends, strict=True):
+        assert torch.equal(feature, model.features[:end](images))
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_inception_v3_is_torchvisions_with_padding_that_keeps_sides_even() -> None:
+    model = stock("inception_v3")
+    images = torch.randn(1, 3, SIDE, SIDE)
+    found = build_backbone("inception_v3", (4, 8, 8, 16), model.state_dict()).eval()(images)
+    model.Conv2d_1a_3x3.conv.padding = (1, 1)
+    model.transform_input = True
+    x = model.Conv2d_2b_3x3(model.Conv2d_2a_3x3(model.Conv2d_1a_3x3(model._transform_input(images))))
+    x = F.max_pool2d(x, 3, 2, 1, ceil_mode=True)
+    assert torch.allclose(found[0], x, atol=1e-5)
+    x = F.max_pool2d(model.Conv2d_4a_3x3(model.Conv2d_3b_1x1(x)), 3, 2, 1, ceil_mode=True)
+    x = model.Mixed_5d(model.Mixed_5c(model.Mixed_5b(x)))
+    assert torch.allclose(found[1], x, atol=1e-5)
+    b = model.Mixed_6a
+    for convolution in (b.branch3x3.conv, b.branch3x3dbl_3.conv):
+        convolution.stride, convolution.padding = (1, 1), (1, 1)
+    deep = b.branch3x3dbl_3(b.branch3x3dbl_2(b.branch3x3dbl_1(x)))
+    x = torch.cat([b.branch3x3(x), deep, F.max_pool2d(x, 3, 1, 1)], 1)
+    x = model.Mixed_6e(model.Mixed_6d(model.Mixed_6c(model.Mixed_6b(x))))
+    assert torch.allclose(found[2], x, atol=1e-5)
+
+
+def test_mobilenet_v1_is_its_papers_and_takes_the_weights_of_bas() -> None:
+    plain = build_backbone("mobilenet_v1")
+    convolutions = [module for module in plain.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert sum(module.weight.numel() for module in convolutions) == 3_185_088  # 4.2 M with its classifier and BatchNorm
+    assert [m.stride[0] for m in convolutions if m.stride != (1, 1)] == [2] * 5
+    state = {}
+    for number, layer in enumerate(layer for stage in plain.stages for layer in stage):
+        state |= {
+            f"module.model.{number}.{key}": torch.rand_like(value)
+            for key, value in layer.state_dict().items()
+            if not key.endswith("tracked")
+        }
+    state["module.fc.weight"] = torch.zeros(1000, 1024)
+    loaded = build_backbone("mobilenet_v1", state=state)
+    assert torch.equal(loaded.stages[1][0][0].weight, state["module.model.4.0.weight"])
+    assert torch.equal(loaded.stages[3][1][4].running_var, state["module.model.13.4.running_var"])
+
+
+@torch.no_grad()
+def test_a_pool_before_the_last_stage_of_a_resnet_stands_for_its_stride() -> None:
+    model = stock("resnet18")
+    images = torch.randn(1, 3, SIDE, SIDE)
+    found = build_backbone("resnet18", (4, 8, 16, 32), model.state_dict(), max_pool=True).eval()(images)
+    for module in model.layer4.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.stride = (1, 1)
+    pooled = F.max_pool2d(resnet_layers(model)[2](images), 2)
+    assert torch.allclose(found[3], model.layer4(pooled), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("resnet50", 64), ("vgg16", 128), ("mobilenet_v2", 24), ("inception_v3", 64), ("tiny", 24)]
+)
+def test_the_stem_ends_at_stride_4_before_the_first_block(name: str, channels: int) -> None:
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+        stem, rest, width = backbone.split_at_stem()
+        low = stem(torch.zeros(1, 3, SIDE, SIDE))
+        assert tuple(low.shape) == (1, channels, SIDE // 4, SIDE // 4) and width == channels
+        assert rest(low).shape == backbone(torch.zeros(1, 3, SIDE, SIDE))[3].shape
 
 
 def test_weights_of_another_network_are_refused() -> None:
