@@ -65,7 +65,7 @@ def open_predictor(model: Path | None, backbone: str) -> Predictor:
     torch.manual_seed(0)
     method = build_method("boxstrap", backbone, CLASSES, multi_label=False)
     method.begin_stage("localize")
-    from wsol_core.synthetic.dataset import CLASS_NAMES
+    from wsol_core.synthetic.bodies import CLASS_NAMES
 
     card = ModelCard(
         config=TrainConfig(backbone=backbone),

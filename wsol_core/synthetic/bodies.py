@@ -252,3 +252,5 @@ ANIMALS: dict[str, Callable[[Generator], Body]] = {
     "anemone": _anemone,
     "snake": _snake,
 }
+
+CLASS_NAMES: tuple[str, ...] = tuple(ANIMALS)

@@ -9,6 +9,7 @@ import pytest
 
 from backend.cli import main
 from tests.backend.support.command_line import error_of, fail_with_no_space
+from wsol_core.data.folder import read_folder
 
 
 def test_draw_writes_pictures_and_says_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,7 +25,21 @@ def test_draw_tells_programs_the_same_in_json(tmp_path: Path, capsys: pytest.Cap
     assert main(["draw", str(tmp_path / "drawn"), "--classes", "1", "--images", "1", "--seed", "9", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts.pop("seconds") >= 0
-    assert facts == {"folder": str(tmp_path / "drawn"), "images": 1, "classes": 1, "seed": 9}
+    assert facts == {"folder": str(tmp_path / "drawn"), "images": 1, "classes": 1, "seed": 9, "touching": False}
+
+
+@pytest.mark.slow
+def test_draw_touching_writes_a_mask_for_each_of_several_animals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["draw", str(tmp_path / "drawn"), "--touching", "--classes", "3", "--images", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["touching"] is True
+    samples = read_folder(tmp_path / "drawn", "train").samples
+    assert len(samples) == 4
+    for sample in samples:
+        assert len(sample.truth) >= 2
+        assert set(sample.labels) == {region.label for region in sample.truth}
+        assert len({region.mask_path for region in sample.truth}) == len(sample.truth)
 
 
 def test_a_full_disk_faked_by_a_failing_write_is_a_sentence_of_draw(

@@ -11,9 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
+from wsol_core.data.folder import read_folder
 from wsol_core.errors import ConfigError, DataError, StorageError
 from wsol_core.synthetic.animals import EMBLEM_COLOURS, PUPIL_COLOURS
-from wsol_core.synthetic.dataset import CLASS_NAMES, Difficulty, draw_folder, draw_image
+from wsol_core.synthetic.bodies import CLASS_NAMES
+from wsol_core.synthetic.compositing import Difficulty, tight_box
+from wsol_core.synthetic.dataset import draw_folder, draw_image
+from wsol_core.synthetic.groups import draw_group
 
 SMALL = (96, 128)
 
@@ -77,6 +81,19 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(drawn: Pat
     assert not set(first.values()) & set(other.values())
 
 
+DRAWN_WITH = ("4.12.0", "2.2.6")
+PIXELS = "3de56be05a766b86bf0d452269d22dc9559b318c410ebc450ec6de4d4d47f99a"
+
+
+@pytest.mark.skipif((cv2.__version__, np.__version__) != DRAWN_WITH, reason="other libraries may round otherwise")
+def test_images_stay_what_they_were_bit_for_bit() -> None:
+    found = hashlib.sha256()
+    for index in range(8):
+        image = draw_image(0, index, 4, (64, 128))
+        found.update(image.image.tobytes() + image.mask.tobytes() + repr(image.boxes_xyxy).encode())
+    assert found.hexdigest() == PIXELS
+
+
 def test_an_image_does_not_depend_on_how_many_are_drawn(drawn: Path, tmp_path: Path) -> None:
     draw_folder(tmp_path / "few", classes=3, images=5, seed=7, sides_px=SMALL)
     first, few = digests(drawn), digests(tmp_path / "few")
@@ -122,6 +139,46 @@ def test_a_twig_is_no_part_of_the_animal_behind_it() -> None:
     assert max(cut) > 0
 
 
+@pytest.mark.slow
+def test_animals_that_touch_have_a_line_with_a_mask_file_each(drawn: Path, tmp_path: Path) -> None:
+    draw_folder(tmp_path / "set", classes=3, images=12, seed=7, sides_px=SMALL, touching=1.0)
+    rows = read_rows(tmp_path / "set")
+    assert [(row["file"], row["split"]) for row in rows] == [(r["file"], r["split"]) for r in read_rows(drawn)[:12]]
+    for row in rows:
+        assert set(row) == {"file", "labels", "split", "width", "height", "objects", "boxes", "box_labels"}
+        assert row["boxes"] == [each["box"] for each in row["objects"]]
+        assert row["box_labels"] == [each["label"] for each in row["objects"]]
+        assert cv2.imread(str(tmp_path / "set" / row["file"])).shape == (row["height"], row["width"], 3)
+        for each in row["objects"]:
+            mask = cv2.imread(str(tmp_path / "set" / each["mask"]), cv2.IMREAD_UNCHANGED)
+            assert mask.shape == (row["height"], row["width"])
+            assert set(np.unique(mask)) == {0, 255}
+            assert list(tight_box(mask > 0)) == each["box"]
+
+
+@pytest.mark.slow
+def test_animals_that_touch_are_read_back_one_by_one(tmp_path: Path) -> None:
+    draw_folder(tmp_path / "set", classes=3, images=6, seed=1, sides_px=SMALL, touching=1.0)
+    for index, sample in enumerate(read_folder(tmp_path / "set").samples):
+        image = draw_group(1, index, 3, SMALL)
+        assert sample.labels == image.labels
+        for region, each in zip(sample.truth, image.objects, strict=True):
+            assert (region.label, region.box_xyxy) == (each.label, each.box_xyxy)
+            assert region.mask_path is not None
+            assert ((cv2.imread(str(region.mask_path), cv2.IMREAD_UNCHANGED) > 0) == each.mask).all()
+
+
+@pytest.mark.slow
+def test_a_share_of_the_images_touches_and_the_others_stay_as_they_are(tmp_path: Path) -> None:
+    draw_folder(tmp_path / "none", 2, 40, 0, sides_px=(64, 64))
+    draw_folder(tmp_path / "some", 2, 40, 0, sides_px=(64, 64), touching=0.25)
+    touching = [row["file"] for row in read_rows(tmp_path / "some") if "objects" in row]
+    assert 5 <= len(touching) <= 15
+    none, some = digests(tmp_path / "none"), digests(tmp_path / "some")
+    images = {name for name in none if name.endswith(".jpg")}
+    assert {name for name in images if none[name] != some[name]} == set(touching)
+
+
 def test_no_two_classes_share_an_emblem() -> None:
     assert len(EMBLEM_COLOURS) * len(PUPIL_COLOURS) >= len(CLASS_NAMES) == 24
     assert len(set(EMBLEM_COLOURS)) == len(EMBLEM_COLOURS)
@@ -141,6 +198,7 @@ def test_progress_counts_the_images(tmp_path: Path) -> None:
         ({"images": 3}, "every one of the 4 classes"),
         ({"seed": -1}, "0 or more"),
         ({"test_share": 1.0}, "below 1"),
+        ({"touching": 1.5}, "touching is 1.5; .* at most 1"),
         ({"sides_px": (300, 200)}, "64 pixels or more"),
     ],
 )
