@@ -6,8 +6,8 @@ Second runs find Label Studio, the pictures, the project and its model again; EX
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -24,9 +24,12 @@ from demo.local_servers import free_port
 from demo.measure import measure, stored, write_sheet
 from demo.project import DemoProject
 from wsol_core.data.folder import DataFolder, read_folder
+from wsol_core.errors import WsolError
+from wsol_core.synthetic.dataset import draw_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES, IMAGES = 4, 400
+TOUCHING = 0.25  # share of the pictures with several objects, some of them touching, often of several classes
 PREDICTED_S = 600  # for the predictions of all tasks, after the training
 Result = TypeVar("Result")
 console = Console(stderr=True, highlight=False)
@@ -46,7 +49,7 @@ def main() -> int:
         _run(given.images, given.build.absolute(), given.exit, servers)
     except KeyboardInterrupt:
         console.print("\nStopping.")
-    except (RuntimeError, httpx.HTTPError) as error:
+    except (RuntimeError, WsolError, httpx.HTTPError) as error:
         console.print(f"[bold red]Error:[/bold red] {error}", soft_wrap=True)
         return 1
     finally:
@@ -113,7 +116,7 @@ def _show(tasks: list[dict[str, Any]], data: DataFolder, version: str, home: Pat
     found = stored(tasks, data.samples, version)
     sheet = home / "predictions.jpg"
     write_sheet(found, sheet)
-    boxes, masks = sum(len(each.boxes_xyxy) for each in found), sum(each.mask is not None for each in found)
+    boxes, masks = sum(len(each.all_boxes_xyxy) for each in found), sum(bool(each.masks) for each in found)
     console.print(f"{version}: {boxes} boxes, masks on {masks} of {len(found)} pictures, stored in Label Studio")
     for name, value in measure(found).items():
         console.print(f"  {name} [bold]{value:.3f}[/bold]")
@@ -122,8 +125,10 @@ def _show(tasks: list[dict[str, Any]], data: DataFolder, version: str, home: Pat
 
 def _drawn(folder: Path) -> Path:
     if not (folder / "annotations.jsonl").is_file():
-        draw = [sys.executable, "-m", "backend", "draw", folder, "--classes", CLASSES, "--images", IMAGES]
-        _step(f"{IMAGES} pictures are drawn", lambda: subprocess.run([*map(str, draw), "--json"], check=True, stdout=2))
+        part = folder.with_name(f"{folder.name}.unfinished")
+        shutil.rmtree(part, ignore_errors=True)
+        _step(f"{IMAGES} pictures are drawn", lambda: draw_folder(part, CLASSES, IMAGES, seed=0, touching=TOUCHING))
+        part.rename(folder)
     return folder
 
 

@@ -14,9 +14,10 @@ from backend.labelstudio.brush_rle import decode_mask
 from wsol_core.data.images import open_image, open_image_small
 from wsol_core.data.true_mask import true_mask
 from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
+from wsol_core.evaluation.matching import match_boxes
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import mask_iou
-from wsol_core.records import BoolMask, BoxXyxy, Sample
+from wsol_core.records import BoolMask, BoxXyxy, CorrectedRegion, Sample
 
 RIGHT = 0.5  # IoU from which a box counts
 Json = dict[str, Any]
@@ -24,12 +25,21 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The newest prediction of a picture: boxes of its class with their scores, and the union of its masks."""
+    """The newest prediction of a picture: the boxes of each of its classes, and the union of each class's masks."""
 
     sample: Sample
-    boxes_xyxy: tuple[BoxXyxy, ...]
-    scores: tuple[float, ...]
-    mask: BoolMask | None
+    boxes_xyxy: Mapping[str, Sequence[BoxXyxy]]
+    masks: Mapping[str, BoolMask]
+
+    @property
+    def all_boxes_xyxy(self) -> tuple[BoxXyxy, ...]:
+        """The boxes of all classes."""
+        return tuple(box for boxes in self.boxes_xyxy.values() for box in boxes)
+
+    @property
+    def mask(self) -> BoolMask | None:
+        """The union of all masks; None where there is none."""
+        return np.logical_or.reduce(list(self.masks.values())) if self.masks else None
 
 
 def stored(tasks: Sequence[Mapping[str, Any]], samples: Sequence[Sample], version: str) -> list[Stored]:
@@ -45,15 +55,20 @@ def stored(tasks: Sequence[Mapping[str, Any]], samples: Sequence[Sample], versio
 
 
 def measure(pictures: Sequence[Stored]) -> dict[str, float]:
-    """GT-known Loc (share of pictures whose largest box has IoU 0.5 or more with a true one) and mean mask IoU.
+    """What is right, over the pictures whose truth is known; empty where none is.
 
-    Empty where no truth is known.
+    GT-known Loc: share of pictures whose largest box has IoU 0.5 or more with a true one. mask IoU: mean over pictures
+    of the IoU of all masks together. A picture of several classes counts once for each, with that class's boxes and
+    masks alone. objects found: share of true objects that have a box of their class for themselves, IoU 0.5 or more.
     """
-    known = [picture for picture in pictures if picture.sample.truth]
-    right = [_best_iou(picture) >= RIGHT for picture in known]
-    masks = [iou for picture in known if (iou := _mask_iou(picture)) is not None]
-    rates = {"GT-known Loc": float(np.mean(right))} if right else {}
-    return rates | ({"mask IoU": float(np.mean(masks))} if masks else {})
+    known = [(each, label) for each in pictures for label in dict.fromkeys(true.label for true in each.sample.truth)]
+    if not known:
+        return {}
+    masks = [iou for each, label in known if (iou := _mask_iou(each, label)) is not None]
+    found = sum(_objects_found(each, label) for each, label in known)
+    rates = {"GT-known Loc": float(np.mean([_best_iou(each, label) >= RIGHT for each, label in known]))}
+    rates |= {"mask IoU": float(np.mean(masks))} if masks else {}
+    return rates | {"objects found": found / sum(len(_true(each, label)) for each, label in known)}
 
 
 def write_sheet(pictures: Sequence[Stored], path: Path, most: int = 24) -> None:
@@ -63,7 +78,7 @@ def write_sheet(pictures: Sequence[Stored], path: Path, most: int = 24) -> None:
         Tile(
             open_image(picture.sample.path),
             picture.mask,
-            picture.boxes_xyxy,
+            picture.all_boxes_xyxy,
             tuple(region.box_xyxy for region in picture.sample.truth),
         )
         for picture in chosen
@@ -72,33 +87,47 @@ def write_sheet(pictures: Sequence[Stored], path: Path, most: int = 24) -> None:
 
 
 def _stored(sample: Sample, result: Sequence[Json]) -> Stored:
-    boxes, scores, mask = [], [], None
+    boxes: dict[str, list[BoxXyxy]] = {}
+    masks: dict[str, BoolMask] = {}
     for region in result:
         value, kind = region["value"], region["type"]
-        if kind == "rectanglelabels" and set(value[kind]) & set(sample.labels):
-            width, height = region["original_width"] / 100, region["original_height"] / 100
-            x, y = value["x"] * width, value["y"] * height
-            boxes.append((x, y, x + value["width"] * width, y + value["height"] * height))
-            scores.append(float(region["score"]))
-        elif kind == "brushlabels":
-            size_wh = (region["original_width"], region["original_height"])
-            found = decode_mask(value["rle"], size_wh)
-            mask = found if mask is None else mask | found
-    return Stored(sample, tuple(boxes), tuple(scores), mask)
+        for label in set(value.get(kind, ())) & set(sample.labels):
+            if kind == "rectanglelabels":
+                boxes.setdefault(label, []).append(_box(region))
+            elif kind == "brushlabels":
+                found = decode_mask(value["rle"], (region["original_width"], region["original_height"]))
+                masks[label] = masks[label] | found if label in masks else found
+    return Stored(sample, boxes, masks)
 
 
-def _best_iou(picture: Stored) -> float:
+def _box(region: Json) -> BoxXyxy:
+    value, width, height = region["value"], region["original_width"] / 100, region["original_height"] / 100
+    x, y = value["x"] * width, value["y"] * height
+    return x, y, x + value["width"] * width, y + value["height"] * height
+
+
+def _true(picture: Stored, label: str) -> list[CorrectedRegion]:
+    return [region for region in picture.sample.truth if region.label == label]
+
+
+def _best_iou(picture: Stored, label: str) -> float:
     """Of the largest box, as in the WSOL protocol, with the true box that fits it best."""
-    if not picture.boxes_xyxy:
+    boxes = picture.boxes_xyxy.get(label)
+    if not boxes:
         return 0.0
-    largest = max(picture.boxes_xyxy, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
-    truth = np.array([region.box_xyxy for region in picture.sample.truth])
+    largest = max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
+    truth = np.array([region.box_xyxy for region in _true(picture, label)])
     return float(box_iou(np.array([largest]), truth, inclusive=True).max())
 
 
-def _mask_iou(picture: Stored) -> float | None:
+def _objects_found(picture: Stored, label: str) -> int:
+    true = [region.box_xyxy for region in _true(picture, label)]
+    return len(match_boxes(picture.boxes_xyxy.get(label, ()), true, least=RIGHT))
+
+
+def _mask_iou(picture: Stored, label: str) -> float | None:
     _, size_wh = open_image_small(picture.sample.path, 32)
-    true = true_mask(picture.sample.truth, size_wh, within_boxes=False)
+    true = true_mask(_true(picture, label), size_wh, within_boxes=False)
     if true is None:
         return None
-    return mask_iou(picture.mask if picture.mask is not None else np.zeros_like(true), true)
+    return mask_iou(picture.masks.get(label, np.zeros_like(true)), true)

@@ -1,0 +1,35 @@
+"""The pictures that the demo draws: some with several objects, and all of them or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from demo import __main__ as demo
+from wsol_core.data.folder import read_folder
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "IMAGES", 24)
+
+
+@pytest.mark.slow
+def test_a_part_of_the_pictures_has_several_objects_and_several_classes(few: None, tmp_path: Path) -> None:
+    samples = read_folder(demo._drawn(tmp_path / "pictures")).samples
+    assert len(samples) == 24
+    several = [sample for sample in samples if "__0" in str(sample.truth[0].mask_path)]
+    assert 2 <= len(several) <= 12
+    assert all(len(sample.truth) >= 2 for sample in several)
+    assert any(len(sample.labels) > 1 for sample in several)
+
+
+@pytest.mark.slow
+def test_what_an_interrupted_demo_drew_is_drawn_again(few: None, tmp_path: Path) -> None:
+    (tmp_path / "pictures.unfinished").mkdir()
+    (tmp_path / "pictures.unfinished" / "left.txt").touch()
+    folder = demo._drawn(tmp_path / "pictures")
+    assert not (folder / "left.txt").exists()
+    assert not (tmp_path / "pictures.unfinished").exists()
+    assert demo._drawn(folder) == folder
