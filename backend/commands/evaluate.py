@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +40,17 @@ COLUMNS = {
     "mask_iou": "mask\nIoU",
     "top1_accuracy": "class\nacc.",
 }
+# Of objects, one by one; edits are those of all classes.
+OBJECT_COLUMNS = {
+    "corloc": "\nCorLoc",
+    "ap50": "\nAP50",
+    "ap": "\nAP",
+    "mask_ap50": "mask\nAP50",
+    "mask_ap": "mask\nAP",
+    "recall50": "recall\n.5",
+    "recall80": "recall\n.8",
+}
+COUNT_COLUMNS = {"predicted": "found a\npicture", "true": "true a\npicture"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +125,44 @@ def write_html(
 
 
 def show(measured: EvaluationReport, seconds: float) -> None:
-    """The table on stdout: all pictures, then each class, in percent."""
+    """Two tables on stdout, of all pictures and each class: localization in percent, then objects one by one."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000  # a file has no edge to break lines at
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("\nclass", overflow="fold")
-    table.add_column("\npictures", justify="right", no_wrap=True)
-    for title in COLUMNS.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    table.add_row("all", *_cells(measured.metrics), style="bold")
-    for label, metrics in measured.per_class.items():
-        table.add_row(label, *_cells(metrics))
-    console.print(table)
+    console.print(_table(measured.metrics, measured.per_class, COLUMNS))
     levels = [f".{level}: {_percent(measured.metrics.get(f'max_box_acc_v2_{level}'))}" for level in (30, 50, 70)]
     console.print(f"Percent. V2 by IoU level: {', '.join(levels)}. Time: {duration(seconds)}.", soft_wrap=True)
     console.print(f"Threshold {measured.threshold:.3f}: {measured.threshold_rule}.", markup=False, soft_wrap=True)
+    objects = measured.instances
+    console.print()
+    console.print(_table(objects.overall, objects.per_class, OBJECT_COLUMNS, COUNT_COLUMNS))
+    console.print(_edits(objects.overall), soft_wrap=True)
+    mistakes = [f"{kind} {found.count}" for kind, found in objects.mistakes.items() if found.count]
+    console.print(f"Mistakes: {', '.join(mistakes) or 'none'}.", soft_wrap=True)
 
 
-def _cells(metrics: dict[str, float | None]) -> list[str]:
-    pictures = metrics.get("pictures") or 0.0
-    return [f"{pictures:.0f}", *(_percent(metrics.get(name)) for name in COLUMNS)]
+def _table(
+    overall: Mapping[str, float | None],
+    per_class: Mapping[str, Mapping[str, float | None]],
+    shares: Mapping[str, str],
+    counts: Mapping[str, str] | None = None,
+) -> Table:
+    """A row for all and for each class: how many pictures, `shares` in percent, then `counts`."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("\nclass", overflow="fold")
+    for title in ("\npictures", *shares.values(), *(counts or {}).values()):
+        table.add_column(title, justify="right", no_wrap=True)
+    for label, figures in {"all": overall, **per_class}.items():
+        cells = [f"{figures['pictures'] or 0.0:.0f}", *(_percent(figures.get(name)) for name in shares)]
+        cells += [f"{figures[name]:.2f}" for name in counts or {}]
+        table.add_row(label, *cells, style="bold" if label == "all" else "")
+    return table
+
+
+def _edits(figures: Mapping[str, float | None]) -> str:
+    """What predictions cost and save a person."""
+    edits, by_hand, saved = (figures[name] or 0.0 for name in ("edits", "edits_by_hand", "edits_saved"))
+    return f"Edits a picture: {edits:.2f}, by hand {by_hand:.2f}; saved {100 * saved:.1f} %."
 
 
 def _percent(value: float | None) -> str:

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
-from wsol_core.evaluation.matching import match_regions
+from wsol_core.evaluation.matching import TIGHT_IOU, match_regions
 from wsol_core.ops.masks import mask_iou
 from wsol_core.records import BoolMask, CorrectedRegion, Region
 
 logger = logging.getLogger(__name__)
 
-GOOD_BOX_IOU = 0.8  # from which a person leaves a box as it is
 IOU_MARGIN, EDITS_MARGIN = 0.01, 0.2  # mean losses that count where no measure is sure
 RESAMPLES = 2000
 LOW_SHARE, HIGH_SHARE = 0.05, 0.95  # ends of the interval
@@ -130,7 +129,7 @@ def score_image(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_
     the box IoU 1 where nothing was found in it, else 0.
     """
     matched = [pair.iou for pair in match_regions(found, truth)]
-    edits = len(found) + len(truth) - 2 * len(matched) + sum(iou < GOOD_BOX_IOU for iou in matched)
+    edits = len(found) + len(truth) - 2 * len(matched) + sum(iou < TIGHT_IOU for iou in matched)
     boxes = sum(matched) / len(truth) if truth else float(not found)
     masks = list(_mask_ious(found, truth, size_wh))
     return ImageScore(boxes, sum(masks) / len(masks) if masks else None, edits)

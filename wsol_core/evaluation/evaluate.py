@@ -1,4 +1,8 @@
-"""Measure a predictor on images whose boxes and masks are known; see box_metrics.py and pixel_metrics.py."""
+"""Measure a predictor on images whose boxes and masks are known.
+
+See box_metrics.py and pixel_metrics.py for the measures of weakly supervised localization, and instances.py for those
+that count objects.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ import numpy as np
 from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
 from wsol_core.evaluation.box_metrics import IOU_LEVELS, MAP_SIDE_PX, BoxAccuracy, SweptIou, scaled_box
+from wsol_core.evaluation.instances import PROTOCOL as INSTANCE_PROTOCOL
+from wsol_core.evaluation.instances import InstanceReport, InstanceTally
 from wsol_core.evaluation.pixel_metrics import PixelHistogram
 from wsol_core.localization.predictor import Predictor, own_labels
 from wsol_core.ops.boxes import box_iou, largest_component_box
@@ -29,6 +35,7 @@ PROTOCOL = {
     "Top-1 and Top-5 Loc": "GT-known success and the class among the 1 or 5 most probable",
     "PxAP": "pixels of all images pooled, 1000 bins",
     "mask IoU": "all predicted regions of the class against the true mask, at the image's size, model's threshold",
+    **INSTANCE_PROTOCOL,
 }
 
 
@@ -59,14 +66,16 @@ class EvaluationReport:
         metrics: Name -> value in [0, 1], and "pictures", the number of measured images; None where the truth for a
             metric is missing.
         per_class: Class -> its metrics, by the same names.
+        instances: What counts objects one by one, and the worst images of each kind of mistake.
         images: All measured images, the worst box IoU first.
-        skipped: A sentence for each image that was not measured.
+        skipped: A sentence for each image, and each figure, that was not measured.
         threshold, threshold_rule: The model's own, as its card has them.
         protocol: What each metric means, in a sentence.
     """
 
     metrics: dict[str, float | None]
     per_class: dict[str, dict[str, float | None]]
+    instances: InstanceReport
     images: tuple[ImageResult, ...]
     skipped: tuple[str, ...]
     threshold: float
@@ -91,7 +100,9 @@ def evaluate(
     """Measure a model on the samples that carry truth, each for its own labels.
 
     The metrics are those of Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020,
-    and mask IoU at the model's own threshold; `EvaluationReport.protocol` says how each is counted.
+    and mask IoU at the model's own threshold; and those that count objects one by one, for which an image's truth has
+    to name all of its objects. `EvaluationReport.protocol` says how each is counted. Average precision needs the
+    package pycocotools; where it is missing, `skipped` says so.
 
     Args:
         predictor: The model.
@@ -133,10 +144,12 @@ class _Measured:
         self._boxes = BoxAccuracy()
         self._pixels: dict[str, PixelHistogram] = defaultdict(PixelHistogram)
         self._overall = PixelHistogram()
+        self._instances = InstanceTally()
         self._images: list[ImageResult] = []
 
     def add(self, sample: Sample, found: Localization) -> None:
-        """Measure one image for each of its labels that has truth."""
+        """Measure one image, and each of its labels that has truth."""
+        self._instances.add(sample.file, found.regions, sample.truth, found.size_wh)
         ranked = sorted(found.scores, key=lambda name: -found.scores[name])
         for label in sample.labels:
             truth = [region for region in sample.truth if region.label == label]
@@ -191,8 +204,9 @@ class _Measured:
         return EvaluationReport(
             metrics=metrics,
             per_class=per_class,
+            instances=self._instances.report(),
             images=tuple(sorted(self._images, key=lambda image: (image.iou, image.file))),
-            skipped=tuple(skipped),
+            skipped=(*self._instances.not_measured, *skipped),
             threshold=self._card.threshold,
             threshold_rule=self._card.threshold_rule,
         )

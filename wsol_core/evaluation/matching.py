@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from wsol_core.ops.boxes import box_iou
 from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
+LOOSE_IOU = 0.5  # from which a box is on the right object
+TIGHT_IOU = 0.8  # from which a person leaves a box as it is
+
 
 class Match(NamedTuple):
     """A pair: the index of the predicted object, that of the true one, and their IoU."""

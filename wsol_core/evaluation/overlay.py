@@ -28,6 +28,7 @@ def draw_overlay(
     mask: BoolMask | None = None,
     boxes_xyxy: Sequence[BoxXyxy] = (),
     true_boxes_xyxy: Sequence[BoxXyxy] = (),
+    line_px: int = LINE_PX,
 ) -> RgbPixels:
     """The image (H, W, 3) shrunk to `size_wh`, with a tinted mask, yellow predicted boxes and white true ones.
 
@@ -40,7 +41,7 @@ def draw_overlay(
     scale = np.array([size_wh[0] / image.shape[1], size_wh[1] / image.shape[0]] * 2)
     lines = [(box, TRUE) for box in true_boxes_xyxy] + [(box, PREDICTED) for box in boxes_xyxy]
     edges = [(box, BOX_EDGE) for box, _ in lines]  # all of them first, so that none hides another box's line
-    for boxes, thickness in ((edges, LINE_PX + 2), (lines, LINE_PX)):
+    for boxes, thickness in ((edges, line_px + 2), (lines, line_px)):
         for box, colour in boxes:
             x0, y0, x1, y1 = (round(float(end)) for end in np.array(box) * scale)
             cv2.rectangle(canvas, (x0, y0), (x1 - 1, y1 - 1), colour, thickness)

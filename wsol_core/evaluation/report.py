@@ -11,7 +11,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import cv2
 import numpy as np
 
 from wsol_core.data.images import RgbPixels, open_image
@@ -19,6 +18,7 @@ from wsol_core.errors import StorageError
 from wsol_core.evaluation.evaluate import EvaluationReport, ImageResult
 from wsol_core.evaluation.loss_plot import loss_curves
 from wsol_core.evaluation.overlay import draw_heatmap, draw_overlay
+from wsol_core.evaluation.report_mistakes import mistake_sections, write_jpeg
 from wsol_core.localization.predictor import Predictor
 from wsol_core.records import Localization, Sample
 
@@ -40,6 +40,19 @@ NAMES = {
     "px_ap": "PxAP",
     "p_iou": "PIoU",
     "pictures": "images",
+    "corloc": "CorLoc",
+    "corloc_top": "CorLoc of the best",
+    "ap50": "AP50",
+    "ap": "AP",
+    "mask_ap50": "mask AP50",
+    "mask_ap": "mask AP",
+    "recall50": "recall at IoU .5",
+    "recall80": "recall at IoU .8",
+    "predicted": "predicted an image",
+    "true": "true an image",
+    "edits": "edits an image",
+    "edits_by_hand": "edits by hand",
+    "edits_saved": "edits saved",
 }
 
 
@@ -61,8 +74,11 @@ def write_report(
         page = Template(_PAGE).substitute(
             title=escape(f"{predictor.card.config.method} on {predictor.card.config.backbone}"),
             style=_STYLE,
-            metrics=_metric_table(report),
-            classes=_class_table(report),
+            metrics=_metric_table(report.metrics),
+            classes=_class_table(report.per_class),
+            objects=_metric_table(report.instances.overall),
+            object_classes=_class_table(report.instances.per_class),
+            mistakes=mistake_sections(report.instances.mistakes, samples, folder / IMAGES, IMAGES),
             threshold=f"{report.threshold:.2f}: {escape(report.threshold_rule)}",
             protocol="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in report.protocol.items()),
             curves=loss_curves(history),
@@ -96,7 +112,7 @@ def _cards(report: EvaluationReport, predictor: Predictor, samples: Sequence[Sam
         if result.file in found:
             sample, localization = by_file[result.file], found[result.file]
             for kind, pixels in _images(sample, localization, result.label).items():
-                _write_jpeg(folder / IMAGES / f"{number:03d}-{kind}.jpg", pixels)
+                write_jpeg(folder / IMAGES / f"{number:03d}-{kind}.jpg", pixels)
             cards.append(_card(number, result, localization))
     return cards
 
@@ -113,11 +129,6 @@ def _images(sample: Sample, found: Localization, label: str) -> dict[str, RgbPix
     )
     overlay = draw_overlay(image, size_wh, mask, boxes, true_boxes)
     return {"overlay": overlay, "map": draw_heatmap(image, size_wh, found.maps[label])}
-
-
-def _write_jpeg(path: Path, pixels: RgbPixels) -> None:
-    _, data = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
-    path.write_bytes(data.tobytes())
 
 
 def _card(number: int, result: ImageResult, found: Localization) -> str:
@@ -143,17 +154,17 @@ def _number(value: float | None, name: str = "") -> str:
     return f"{value:.0f}" if name == "pictures" else f"{value:.3f}"
 
 
-def _metric_table(report: EvaluationReport) -> str:
-    rows = (f"<tr><th>{NAMES.get(n, escape(n))}</th><td>{_number(v, n)}</td></tr>" for n, v in report.rows())
+def _metric_table(figures: Mapping[str, float | None]) -> str:
+    rows = (f"<tr><th>{NAMES.get(n, escape(n))}</th><td>{_number(v, n)}</td></tr>" for n, v in figures.items())
     return f"<table>{''.join(rows)}</table>"
 
 
-def _class_table(report: EvaluationReport) -> str:
-    names = list(next(iter(report.per_class.values())))
+def _class_table(per_class: Mapping[str, Mapping[str, float | None]]) -> str:
+    names = list(next(iter(per_class.values())))
     head = "".join(f"<th>{NAMES.get(name, escape(name))}</th>" for name in names)
     rows = (
         f"<tr><th>{escape(label)}</th>{''.join(f'<td>{_number(row[name], name)}</td>' for name in names)}</tr>"
-        for label, row in report.per_class.items()
+        for label, row in per_class.items()
     )
     return f"<table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
 
@@ -179,6 +190,8 @@ gap:.2rem 1rem;font-size:.9rem}dt{font-weight:600}dd{margin:0;color:var(--soft)}
 grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:1rem 3rem}svg{width:100%;height:auto;max-width:560px}
 .grid{stroke:currentColor;opacity:.15}.border{stroke:currentColor;opacity:.3;stroke-dasharray:3 3}
 .tick{font-size:11px;fill:currentColor}
+h3{margin:1.4rem 0 .2rem;font-size:1rem}h3 span{color:var(--soft);font-weight:400}h3+p{margin-bottom:.6rem}
+.cards.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:1rem}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-top:3px solid var(--good);border-radius:6px;
 overflow:hidden}figure.bad{border-top-color:var(--bad)}figure div{display:grid;grid-template-columns:1fr 1fr;gap:2px}
@@ -192,9 +205,15 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Boxstrap: $title</title><style>$style</style></head><body>
 <h1>$title</h1><p>Threshold $threshold.</p>
-<div class="top"><section><h2>All images</h2>$metrics</section>
+<div class="top"><section><h2>Localization</h2>$metrics</section>
+<section><h2>Objects, one by one</h2>$objects</section>
 <section><h2>Training losses</h2>$curves</section></div>
-<h2>By class</h2><div class="wide">$classes</div>
+<h2>Localization by class</h2><div class="wide">$classes</div>
+<h2>Objects by class</h2><div class="wide">$object_classes</div>
+<h2>Mistakes, the worst images of each kind</h2>
+<p><i style="background:#ffd60a"></i> predicted box &ensp;<i style="background:#fff"></i> true box &ensp;
+thick lines: the mistake; thin lines: the other boxes</p>
+$mistakes
 <h2>Images, worst first</h2>
 <p><i style="background:#ffd60a"></i> predicted box &ensp;<i style="background:#fff"></i> true box &ensp;
 <i style="background:#ff40a0"></i> predicted mask &ensp; right: activation map</p>

@@ -19,6 +19,13 @@ def test_evaluate_shows_a_row_for_all_and_for_each_class_and_writes_the_report(
     assert main(["evaluate", str(model), str(pictures), "--split", "test", *report]) == 0
     said = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in said[2:5]] == [["all", "2"], ["fish", "1"], ["ladybird", "1"]]
+    objects = next(row for row, line in enumerate(said) if "CorLoc" in line)
+    assert [line.split()[:2] for line in said[objects + 1 : objects + 4]] == [
+        ["all", "2"],
+        ["fish", "1"],
+        ["ladybird", "1"],
+    ]
+    assert said[-3].startswith("Edits a picture: ") and "by hand" in said[-3] and said[-2].startswith("Mistakes: ")
     assert said[-1] == f"The report: {tmp_path / 'report' / 'index.html'}"
     assert "GT-known Loc" in (tmp_path / "report" / "index.html").read_text()
 
@@ -34,6 +41,11 @@ def test_evaluate_tells_programs_everything_in_json(
         facts["metrics"]
     )
     assert set(facts["per_class"]) == {"fish", "ladybird"}
+    objects = facts["instances"]
+    assert set(objects["per_class"]) == {"fish", "ladybird"} and objects["overall"]["pictures"] == 12
+    assert {"corloc", "ap50", "ap", "mask_ap", "recall80", "predicted", "true"} <= set(objects["per_class"]["fish"])
+    assert {"edits", "edits_by_hand", "edits_saved"} <= set(objects["overall"])
+    assert {"missed", "merged", "split", "loose", "wrong class", "nothing there"} == set(objects["mistakes"])
 
 
 def test_evaluate_names_a_class_that_the_model_does_not_know(

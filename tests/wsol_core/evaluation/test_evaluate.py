@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from tests.wsol_core.evaluation.bright_objects import BOX, NAMES, predictor, white_square
 from wsol_core.errors import DataError
 from wsol_core.evaluation.evaluate import EvaluationReport, evaluate
+from wsol_core.evaluation.mistakes import MistakeKind
 from wsol_core.records import CorrectedRegion, Sample
 
 
@@ -64,3 +67,36 @@ def test_an_unknown_class_is_named(tmp_path: Path) -> None:
 def test_the_report_is_plain_json(tmp_path: Path) -> None:
     report = measured(tmp_path, white_square(tmp_path, "a", NAMES[0]))
     assert json.loads(json.dumps(report.to_dict()))["metrics"] == report.metrics
+
+
+def test_objects_are_counted_one_by_one_beside_the_localization_measures(tmp_path: Path) -> None:
+    hit = white_square(tmp_path, "hit", NAMES[0])
+    miss = white_square(tmp_path, "miss", NAMES[0], truth_box=(0, 0, 10, 10))
+    objects = measured(tmp_path, hit, miss).instances
+    assert objects.overall["corloc"] == objects.overall["recall80"] == 0.5
+    assert (objects.overall["edits"], objects.overall["edits_by_hand"]) == (1, 1)
+    assert objects.per_class[NAMES[0]]["mask_ap50"] == objects.overall["mask_ap50"] == pytest.approx(0.5, abs=0.01)
+    assert [(kind, found.count) for kind, found in objects.mistakes.items() if found.count] == [
+        ("missed", 1),
+        ("nothing there", 1),
+    ]
+
+
+def test_the_objects_of_several_classes_in_an_image_are_measured(tmp_path: Path) -> None:
+    both = (CorrectedRegion(NAMES[0], BOX), CorrectedRegion(NAMES[1], (0, 0, 10, 10)))
+    sample = replace(white_square(tmp_path, "a", NAMES[0]), labels=NAMES, truth=both)
+    objects = measured(tmp_path, sample).instances
+    assert [objects.per_class[name]["corloc"] for name in NAMES] == [1, 0]
+    assert objects.mistakes[MistakeKind.WRONG_CLASS].count == 1  # both classes have the same map here
+    assert objects.mistakes[MistakeKind.MISSED].worst[0].mistakes[0].true == (1,)
+    assert objects.overall["mask_ap"] is None
+
+
+def test_without_pycocotools_the_rest_is_measured_and_the_package_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    report = measured(tmp_path, white_square(tmp_path, "a", NAMES[0]))
+    assert report.metrics["gt_known_loc"] == report.instances.overall["corloc"] == 1
+    assert report.instances.overall["ap50"] is None
+    assert "pycocotools" in report.skipped[0]

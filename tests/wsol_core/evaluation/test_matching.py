@@ -41,6 +41,7 @@ def test_the_table_stays_as_it_is() -> None:
     assert table.min() == 1
 
 
+@pytest.mark.slow
 @given(IOUS, st.sampled_from([0.0, 0.25, 0.5]))
 def test_each_is_matched_once_and_no_pair_that_could_be_made_is_left(table: np.ndarray, least: float) -> None:
     pairs = match(table, least)
