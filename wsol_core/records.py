@@ -28,8 +28,8 @@ class CorrectedRegion:
     Attributes:
         label: The class of the object.
         box_xyxy: (x0, y0, x1, y1) in pixels of the upright image, x1 and y1 exclusive.
-        mask_path: A single-channel image of the upright image's size, non-zero on the object; None where only the box
-            is known. Regions of one image may share a mask file; each uses the part inside its box.
+        mask_path: A single-channel image of the upright image's size, non-zero on this object alone; None where only
+            the box is known. Where regions of one image share a mask file, each has the part inside its box.
 
     Raises:
         DataError: The box is empty or not finite.
@@ -59,7 +59,9 @@ class Sample:
         file: The name that outputs carry, relative to the data folder, with forward slashes.
         path: Where the image lies; it is opened when it is needed.
         labels: Its classes; the first is the one that epochs are judged by.
-        regions: What the learner may use of people's boxes and masks.
+        regions: What the learner may use of people's boxes and masks, one region for each object. A class that has
+            some is finished in this image: they are all its objects, and nothing of it is anywhere else. Of a label
+            without regions only its presence is known, and classes that are no label are absent.
         truth: Regions for measuring only; the learner never reads them.
 
     Example:

@@ -13,7 +13,10 @@ from backend.reports.scores import ScoreReport
 from backend.terminal import write_result, write_table
 
 SHOWN_DOUBTS = 10
-COLUMNS = ("reviewed", "accepted", "regions", "accepted", "edited", "deleted", "added", "box IoU", "mask IoU")
+COLUMNS = (
+    *("reviewed", "accepted", "objects", "accepted", "edited", "deleted", "added"),
+    *("merged", "missed", "box IoU", "mask IoU"),
+)
 
 
 def show_report(report: Report) -> None:
@@ -37,7 +40,10 @@ def show_report(report: Report) -> None:
         _heading(f"Classes of {newest.name}")
         rows = [(each.label or "no class", *_agreement_cells(each.agreement)) for each in newest.classes]
         write_table(("class", *COLUMNS), rows)
-        typer.echo("Tasks reviewed and accepted untouched; regions predicted and accepted; edits are regions per task.")
+        typer.echo(
+            "Tasks reviewed and accepted untouched; objects predicted and accepted, a box and its masks being one; "
+            "edits are objects per task; merged: one predicted box over several objects; missed: added elsewhere."
+        )
     _show_time(report.time)
     _show_scores(report.scores)
     if report.doubts:
@@ -64,9 +70,11 @@ def _agreement_cells(found: Agreement) -> tuple[str, ...]:
     return (
         str(found.tasks),
         percent(found.task_acceptance),
-        str(found.regions),
-        percent(found.region_acceptance),
+        str(found.objects),
+        percent(found.object_acceptance),
         *(number(value) for value in found.edits_per_task.values()),
+        str(found.merged),
+        str(found.missed),
         number(found.box_iou),
         number(found.mask_iou),
     )
@@ -87,10 +95,10 @@ def _show_scores(found: ScoreReport) -> None:
     _heading(f"Scores of {found.version or 'all versions'}")
     if found.bins:
         rows = [
-            (f"{each.low:.1f} to {each.high:.1f}", str(each.regions), number(each.mean_score), percent(each.right))
+            (f"{each.low:.1f} to {each.high:.1f}", str(each.objects), number(each.mean_score), percent(each.right))
             for each in found.bins
         ]
-        write_table(("score", "regions", "mean score", "right"), rows)
+        write_table(("score", "objects", "mean score", "right"), rows)
     typer.echo(found.sentence)
     if found.command:
         typer.echo(f"To set it: {found.command}")

@@ -93,15 +93,20 @@ def read_pictures(manifest: Path) -> Pictures:
 def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str) -> ManifestLine | None:
     """Return what a task teaches; None if nobody gave it a class.
 
-    A class whose predicted regions a person removed, without drawing others, is not taught: nothing of it is there.
+    A class whose predicted objects a person removed, without drawing others, is not taught: nothing of it is there. One
+    of which people corrected an object is finished: its regions are all that there is of it in the picture.
     """
-    cleared = cleared_labels(task, config)
-    labels = tuple(label for label in given_labels(task, config) if label not in cleared)
+    labels = _taught_labels(task, config)
     if not labels:
         return None
     regions = tuple(region for region in drawn_regions(task, config) if region.label in labels)
     held = bool(regions) and in_holdout(project_id, int(task["id"]))
     return ManifestLine(task["id"], labels, regions, Part.HOLDOUT if held else Part.TRAIN)
+
+
+def _taught_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...]:
+    cleared = cleared_labels(task, config)
+    return tuple(label for label in given_labels(task, config) if label not in cleared)
 
 
 def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None]) -> bytes:
@@ -112,12 +117,12 @@ def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None])
     seen = labelled = 0
     tasks = client.tasks(run.project_id)
     while page := list(islice(tasks, AT_ONCE)):
-        found = [line for task in page if (line := manifest_line(task, config, run.project_id))]
-        chosen = {line.task for line in found}
-        paths = fetch_images(context.media, [task for task in page if task["id"] in chosen], config, run.project_id)
+        found = [task for task in page if _taught_labels(task, config)]
+        paths = fetch_images(context.media, found, config, run.project_id)
         raise_if_none_for_now(paths)
-        for line, path in zip(found, paths, strict=True):
-            if isinstance(path, Path):
+        for task, path in zip(found, paths, strict=True):
+            # One after the other: the masks of a whole page would fill the memory.
+            if isinstance(path, Path) and (line := manifest_line(task, config, run.project_id)):
                 _link_or_copy(path, folder / "pictures" / str(line.task))
                 kept = {"task": line.task, "labels": line.labels, "regions": _save_regions(line, folder)}
                 lines.append({**kept, "part": line.part.value})
@@ -132,7 +137,7 @@ def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None])
 
 
 def _save_regions(line: ManifestLine, folder: Path) -> list[Json]:
-    """Return what people drew on the picture, as the manifest has it; masks become files, one for each class."""
+    """Return what people drew on the picture, as the manifest has it; masks become files, one for each object."""
     if not line.regions:
         return []
     try:
@@ -140,10 +145,10 @@ def _save_regions(line: ManifestLine, folder: Path) -> list[Json]:
     except DataError:  # training says so, once, and goes on without the picture
         return []
     kept = []
-    for region in line.regions:
+    for number, region in enumerate(line.regions):
         name = None
         if region.mask is not None:
-            name = f"masks/{line.task}-{line.labels.index(region.label)}.png"
+            name = f"masks/{line.task}-{number}.png"
             (folder / name).parent.mkdir(exist_ok=True)
             Image.fromarray(region.mask).save(folder / name)
         kept.append({"label": region.label, "box_xyxy": region.box_in(size_wh), "mask": name})

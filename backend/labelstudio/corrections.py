@@ -1,4 +1,4 @@
-"""Read what people corrected, as training takes it: boxes, masks, and classes that are not there after all.
+"""Read what people corrected, as training takes it: object by object, and classes that are not there after all.
 
 What the model predicted and a person left as it was is no evidence of anything new, so an annotation counts only once
 a person has changed, added, drawn or removed some region of it; then all of it does. Malformed regions are passed over.
@@ -8,17 +8,18 @@ Whether a task trains at all, or is held out to compare versions on, is decided 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from backend.labelstudio.label_config import RECTANGLE, LabelConfig
-from backend.labelstudio.region_shapes import box_of, label_of, mask_of, size_of
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.objects import FILLED, pixels_in
+from backend.labelstudio.region_shapes import label_of
+from backend.labelstudio.reviewed_objects import ReviewedObject, ReviewedShape
 from backend.labelstudio.reviews import match_annotation
-from backend.storage.ledger_rows import RegionFate
+from backend.storage.ledger_rows import Fate
 from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.records import BoolMask, BoxXyxy
 
@@ -29,7 +30,7 @@ HELD_OUT = 0.2  # share of the corrected tasks
 class DrawnRegion:
     """One object, in pixels of an upright picture of `size_wh`, which is the size that Label Studio saw.
 
-    `mask` is (H, W) of the whole picture, and holds all objects of the class; None: a box alone.
+    `mask` is (H, W) of the whole picture, and holds this object alone; None: a box alone.
     """
 
     label: str
@@ -46,10 +47,10 @@ class DrawnRegion:
 def drawn_regions(task: Mapping[str, Any], config: LabelConfig) -> tuple[DrawnRegion, ...]:
     """Return the objects of the annotation that counts (see reviews.py), if a person changed any of them."""
     found = match_annotation(task, config)
-    if found is None or set(found.fates()) <= {RegionFate.ACCEPTED}:
+    if found is None or set(found.fates()) <= {Fate.ACCEPTED}:
         return ()
-    left = [final for _, final in found.pairs if final is not None]
-    return tuple(_objects(left, config)) if left else ()
+    regions = [region for each in found.objects(config) for region in _drawn(each)]
+    return _share([region for region in regions if region.size_wh == regions[0].size_wh and _is_possible(region)])
 
 
 def cleared_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...]:
@@ -71,31 +72,71 @@ def in_holdout(project_id: str, task_id: int, share: float = HELD_OUT) -> bool:
     return int.from_bytes(digest, "big") < share * 2**64
 
 
-def _objects(regions: Sequence[Mapping[str, Any]], config: LabelConfig) -> Iterator[DrawnRegion]:
-    """Return boxes, each with its class's mask if that has pixels inside; masks without a box get their own."""
-    boxes: dict[str, list[BoxXyxy]] = {}
-    masks: dict[str, BoolMask] = {}
-    size_wh = size_of(regions[0])
-    for region in regions:
-        label = label_of(region, config)
-        if label is None or size_of(region) != size_wh or size_wh[0] * size_wh[1] > MAX_IMAGE_PIXELS:
+def _is_possible(region: DrawnRegion) -> bool:
+    return region.size_wh[0] * region.size_wh[1] <= MAX_IMAGE_PIXELS
+
+
+def _drawn(reviewed: ReviewedObject) -> Iterator[DrawnRegion]:
+    """Return what people left of an object; where they gave its regions several classes, one for each of them."""
+    left = [shape for shape in reviewed.shapes if shape.final is not None and shape.final.label is not None]
+    for label in dict.fromkeys(shape.shown.label for shape in left):
+        own = [shape for shape in left if shape.shown.label == label]
+        mask = _mask(own)
+        # A box comes before its masks, whose own bounds count where there is none.
+        box = next((box for shape in own if (box := shape.shown.box_xyxy) is not None), None)
+        if label is not None and box is not None:
+            inside = mask is not None and pixels_in(mask, box).any()
+            yield DrawnRegion(label, box, own[0].shown.size_wh, mask if inside else None)
+
+
+def _mask(shapes: Sequence[ReviewedShape]) -> BoolMask | None:
+    """Return the masks together; of those, what people drew says more than what they left as it was."""
+    masks = [(shape.fate != Fate.ACCEPTED, shape.shown.mask) for shape in shapes]
+    known = [(drawn, mask) for drawn, mask in masks if mask is not None]
+    best = [mask for drawn, mask in known if drawn == any(drawn for drawn, _ in known)]
+    return np.logical_or.reduce(best) if best else None
+
+
+def _share(regions: Sequence[DrawnRegion]) -> tuple[DrawnRegion, ...]:
+    """Split masks that lie over several objects, as one brush stroke may, among those boxes that have none."""
+    found = list(regions)
+    for index, region in enumerate(found):
+        if region.mask is None:
             continue
-        if region.get("type") == RECTANGLE:
-            if (box := box_of(region)) is not None:
-                boxes.setdefault(label, []).append(box)
-        elif (mask := mask_of(region)) is not None and mask.any():
-            known = masks.get(label)
-            masks[label] = mask if known is None else known | mask
-    for label in dict.fromkeys((*boxes, *masks)):
-        mask = masks.get(label)
-        for box in boxes.get(label, [] if mask is None else [_bounds(mask)]):
-            yield DrawnRegion(label, box, size_wh, mask if mask is not None and _inside(mask, box).any() else None)
+        others = [other.box_xyxy for other in found if other.label == region.label and other.mask is not None]
+        sharers = [
+            place
+            for place, other in enumerate(found)
+            if other.label == region.label and other.mask is None and _fills(region.mask, other.box_xyxy, others)
+        ]
+        if sharers:
+            places = (index, *sharers)
+            parts = _split(region.mask, [found[place].box_xyxy for place in places])
+            for place, part in zip(places, parts, strict=True):
+                found[place] = replace(found[place], mask=part if part.any() else None)
+    return tuple(found)
 
 
-def _bounds(mask: BoolMask) -> BoxXyxy:
-    rows, columns = (np.flatnonzero(np.any(mask, axis=axis)) for axis in (1, 0))
-    return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
+def _fills(mask: BoolMask, box: BoxXyxy, others: Sequence[BoxXyxy]) -> bool:
+    """Return whether a mask fills enough of a box, where none of the `others` lies, to be that of its object, too."""
+    ground = np.ones_like(mask)
+    for other in others:
+        pixels_in(ground, other)[...] = False
+    ground = pixels_in(ground, box)
+    free = int(np.count_nonzero(ground))
+    return free > 0 and int(np.count_nonzero(pixels_in(mask, box) & ground)) >= FILLED * free
 
 
-def _inside(mask: BoolMask, box: BoxXyxy) -> BoolMask:
-    return mask[int(box[1]) : math.ceil(box[3]), int(box[0]) : math.ceil(box[2])]
+def _split(mask: BoolMask, boxes: Sequence[BoxXyxy]) -> list[BoolMask]:
+    """Return each box's part of a mask (H, W); a pixel in several boxes is of the one in which it is most central."""
+    nearest = np.full(mask.shape, np.inf, np.float32)
+    owner = np.full(mask.shape, -1, np.int16)
+    rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
+    for index, (x0, y0, x1, y1) in enumerate(boxes):
+        across, down = np.abs(2 * columns + 1 - x0 - x1) / (x1 - x0), np.abs(2 * rows + 1 - y0 - y1) / (y1 - y0)
+        far = np.maximum(across, down)
+        closer = np.zeros_like(mask)
+        pixels_in(closer, boxes[index])[...] = True
+        closer &= far < nearest
+        nearest[closer], owner[closer] = far[closer], index
+    return [mask & (owner == index) for index in range(len(boxes))]

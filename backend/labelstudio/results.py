@@ -19,6 +19,7 @@ from PIL import Image
 from backend.labelstudio.brush_rle import encode_mask, encoded_size
 from backend.labelstudio.label_config import BITMASK, BRUSH, RECTANGLE, Control, LabelConfig
 from backend.labelstudio.mask_budget import fit_mask
+from backend.labelstudio.objects import new_object_id, region_id
 from wsol_core.records import BoolMask, Localization, Region
 
 Json = dict[str, Any]
@@ -37,26 +38,31 @@ def to_prediction(
 ) -> Json:
     """What Label Studio shows of a localization: each region once for every control that takes it, and the choices.
 
+    The ids say which results show the same region, see objects.py.
+
     The prediction's score is the mean over the regions shown, or the surest choice's where there are none.
 
     Args: score_threshold: for controls that have none of their own. chosen: the classes a person has given the
         picture already; they are ticked whatever their scores.
     """
     results, scores = [], {}
-    for control in config.region_controls:
+    names = {id(region): new_object_id() for region in localization.regions}
+    for number, control in enumerate(config.region_controls):
         for region in _regions_for(control, localization, score_threshold):
             value = _value(control, region, localization.size_wh)
             if value is not None:
                 scores[id(region)] = _unit(region.score)
                 value[control.kind] = [control.label_for(region.label)]
-                results.append(_result(control, localization.size_wh, region.score, value))
+                name = region_id(names[id(region)], number)
+                results.append(_result(name, control, localization.size_wh, region.score, value))
     surest = 0.0
     for control in config.choices:
         ticked = _ticked(control, localization, score_threshold, chosen)
         if ticked:
             surest = max(surest, *ticked.values())
             value = {"choices": list(ticked)}
-            results.append(_result(control, localization.size_wh, fmean(ticked.values()), value))
+            name = secrets.token_urlsafe(8)[:10]
+            results.append(_result(name, control, localization.size_wh, fmean(ticked.values()), value))
     score = fmean(scores.values()) if scores else surest
     return {"result": results, "score": round(_unit(score), 4), "model_version": version}
 
@@ -113,10 +119,10 @@ def _threshold(control: Control, score_threshold: float) -> float:
     return score_threshold if control.score_threshold is None else control.score_threshold
 
 
-def _result(control: Control, size_wh: tuple[int, int], score: float, value: Json) -> Json:
+def _result(name: str, control: Control, size_wh: tuple[int, int], score: float, value: Json) -> Json:
     width, height = size_wh
     return {
-        "id": secrets.token_urlsafe(8)[:10],
+        "id": name,
         "from_name": control.name,
         "to_name": control.to_name,
         "type": control.kind,

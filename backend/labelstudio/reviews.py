@@ -1,4 +1,4 @@
-"""Compare annotations with predictions: regions are accepted, edited, deleted or added, or the task is skipped.
+"""Compare annotations with predictions: objects are accepted, edited, deleted or added, or the task is skipped.
 
 The annotation that counts is the one marked as ground truth, else the newest, among those that were not cancelled and
 say something about regions: they have some, or began from a prediction that had. Classes chosen before there was any
@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.region_shapes import CHANGED, MOST, UNTOUCHED, label_of, region_iou, regions_of, same_value
+from backend.labelstudio.region_shapes import CHANGED, MOST, UNTOUCHED, regions_of, same_value
+from backend.labelstudio.reviewed_objects import Pair, ReviewedObject, mistakes, reviewed_objects
 from backend.labelstudio.task_labels import age_of, given_labels, newest_first
-from backend.storage.ledger_rows import LedgerRow, Outcome, RegionFate, RegionRow
+from backend.storage.ledger_rows import Fate, LedgerRow, Mistake, ObjectRow, Outcome
 
 Json = Mapping[str, Any]
 
@@ -33,23 +34,27 @@ class MatchedAnnotation:
 
     annotation: Json
     prediction: Json | None
-    pairs: tuple[tuple[Json | None, Json | None], ...]
+    pairs: tuple[Pair, ...]
 
-    def fates(self) -> list[RegionFate]:
+    def objects(self, config: LabelConfig) -> list[ReviewedObject]:
+        """Return the objects that the pairs show."""
+        return reviewed_objects(self.pairs, self.fates(), config)
+
+    def fates(self) -> list[Fate]:
         """Return what became of each pair."""
         return [self._fate(*pair) for pair in self.pairs]
 
-    def _fate(self, predicted: Json | None, final: Json | None) -> RegionFate:
+    def _fate(self, predicted: Json | None, final: Json | None) -> Fate:
         if final is None:
-            return RegionFate.DELETED
+            return Fate.DELETED
         origin = final.get("origin")
         if predicted is not None:
             # Label Studio's "Create annotations from predictions" copies regions as they were stored, origin included.
             untouched = origin in (UNTOUCHED, predicted.get("origin")) and same_value(predicted, final)
-            return RegionFate.ACCEPTED if untouched else RegionFate.EDITED
+            return Fate.ACCEPTED if untouched else Fate.EDITED
         if self.prediction is None:  # deleted since: what the editor said then is all there is
-            return {UNTOUCHED: RegionFate.ACCEPTED, CHANGED: RegionFate.EDITED}.get(str(origin), RegionFate.ADDED)
-        return RegionFate.ADDED
+            return {UNTOUCHED: Fate.ACCEPTED, CHANGED: Fate.EDITED}.get(str(origin), Fate.ADDED)
+        return Fate.ADDED
 
 
 def review(task: Json, config: LabelConfig) -> LedgerRow | None:
@@ -59,18 +64,18 @@ def review(task: Json, config: LabelConfig) -> LedgerRow | None:
     if not labels and not annotations:
         return None
     found = match_annotation(task, config)
-    regions = tuple(_region_rows(found, config)) if found else ()
+    objects = _object_rows(found.objects(config)) if found else ()
     newest = max(annotations, key=age_of, default=None)
     annotation = found.annotation if found else newest or {}
     prediction = (found.prediction if found else None) or {}
     version = prediction.get("model_version")
     return LedgerRow(
         task=int(task["id"]),
-        outcome=_outcome(regions, skipped=bool(newest and newest.get("was_cancelled"))),
+        outcome=_outcome(objects, skipped=bool(newest and newest.get("was_cancelled"))),
         labels=labels,
         version=version if isinstance(version, str) else None,
         score=_number(prediction.get("score")),
-        regions=regions,
+        objects=objects,
         lead_time_s=_number(annotation.get("lead_time")),
         annotator=_whole(annotation.get("completed_by")),
         annotation=_whole(annotation.get("id")),
@@ -117,33 +122,36 @@ def _names(source: Json, origins: Sequence[str] | None = None) -> set[str]:
     return {name for name in names if isinstance(name, str) and name}
 
 
-def _pairs(predicted: Sequence[Json], final: Sequence[Json]) -> tuple[tuple[Json | None, Json | None], ...]:
+def _pairs(predicted: Sequence[Json], final: Sequence[Json]) -> tuple[Pair, ...]:
     """Pair regions of the same kind by id, in the final order, the deleted ones last."""
     left = {(str(each.get("id")), str(each.get("type"))): each for each in predicted if each.get("id")}
     nameless = [each for each in predicted if not each.get("id")]
-    pairs: list[tuple[Json | None, Json | None]] = []
+    pairs: list[Pair] = []
     for each in final:
         known = left.pop((str(each.get("id")), str(each.get("type"))), None)
         pairs.append((known, each))
     return (*pairs, *((each, None) for each in (*left.values(), *nameless)))
 
 
-def _region_rows(found: MatchedAnnotation, config: LabelConfig) -> Iterator[RegionRow]:
-    for (predicted, final), fate in zip(found.pairs, found.fates(), strict=True):
-        shown = final if final is not None else predicted
-        assert shown is not None
-        iou = 1.0 if fate == RegionFate.ACCEPTED else None
-        if predicted is not None and final is not None and fate == RegionFate.EDITED:
-            iou = region_iou(predicted, final)
-        score = _number(predicted.get("score")) if predicted is not None else None
-        yield RegionRow(label_of(shown, config), str(shown.get("type")), fate, iou, score)
+def _object_rows(objects: Sequence[ReviewedObject]) -> tuple[ObjectRow, ...]:
+    return tuple(_object_row(each, mistake) for each, mistake in zip(objects, mistakes(objects), strict=True))
 
 
-def _outcome(regions: Sequence[RegionRow], skipped: bool) -> Outcome:
-    if not regions:
+def _object_row(reviewed: ReviewedObject, mistake: Mistake | None) -> ObjectRow:
+    ious: dict[bool, float] = {}
+    scores: list[float] = []
+    for shape in reviewed.shapes:
+        if (iou := shape.iou) is not None:
+            ious.setdefault(shape.shown.is_box, iou)
+        if shape.predicted is not None and (score := _number(shape.predicted.region.get("score"))) is not None:
+            scores.append(score)
+    return ObjectRow(reviewed.label, reviewed.fate, ious.get(True), ious.get(False), next(iter(scores), None), mistake)
+
+
+def _outcome(objects: Sequence[ObjectRow], skipped: bool) -> Outcome:
+    if not objects:
         return Outcome.SKIPPED if skipped else Outcome.OPEN
-    accepted = all(region.fate == RegionFate.ACCEPTED for region in regions)
-    return Outcome.ACCEPTED if accepted else Outcome.CORRECTED
+    return Outcome.ACCEPTED if all(each.fate == Fate.ACCEPTED for each in objects) else Outcome.CORRECTED
 
 
 def _annotations(task: Json) -> list[Json]:

@@ -10,11 +10,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from backend.storage.ledger_rows import LedgerRow, Outcome, RegionFate, RegionRow
+from backend.storage.ledger_rows import Fate, LedgerRow, Mistake, ObjectRow, Outcome
 from backend.storage.models import BEFORE_TRAINING
 
-EDITS = (RegionFate.EDITED, RegionFate.DELETED, RegionFate.ADDED)
-BOX = "rectanglelabels"  # every other kind of region is a mask
+EDITS = (Fate.EDITED, Fate.DELETED, Fate.ADDED)
 MOST_DOUBTS = 50
 LEAST_TIMES = 5  # tasks of each group, before their times are compared
 OUTLIER = 10  # lead times above so many medians are of tabs that were left open
@@ -24,17 +23,21 @@ OUTLIER = 10  # lead times above so many medians are of tabs that were left open
 class Agreement:
     """What people did with predictions. Shares and IoUs are in [0, 1], and None where nothing was counted.
 
-    `tasks` were accepted or corrected; `regions` are predicted ones. `box_iou` and `mask_iou` are means over the
-    `boxes` and `masks` that were kept, as they were predicted or edited: a deleted region has no IoU.
+    `tasks` were accepted or corrected; `objects` are predicted ones, whose box and masks count as one. Of them `merged`
+    covered several objects of a picture; `missed` are objects that people added where none of those was. `box_iou` and
+    `mask_iou` are means over the `boxes` and `masks` that were kept, as they were predicted or edited: a deleted
+    object has no IoU.
     """
 
     tasks: int
     accepted_tasks: int
     task_acceptance: float | None
-    regions: int
-    accepted_regions: int
-    region_acceptance: float | None
+    objects: int
+    accepted_objects: int
+    object_acceptance: float | None
     edits_per_task: dict[str, float | None]
+    merged: int
+    missed: int
     boxes: int
     box_iou: float | None
     masks: int
@@ -87,48 +90,50 @@ def is_reviewed(row: LedgerRow) -> bool:
 def agreement(rows: Iterable[LedgerRow]) -> Agreement:
     """Return the agreement over those `rows` that were reviewed."""
     reviewed = [row for row in rows if is_reviewed(row)]
-    return _agreement([(row.outcome == Outcome.ACCEPTED, row.regions) for row in reviewed])
+    return _agreement([(row.outcome == Outcome.ACCEPTED, row.objects) for row in reviewed])
 
 
 def by_class(rows: Iterable[LedgerRow]) -> dict[str | None, Agreement]:
-    """Return the agreement of each class, by name; None: regions without one. A task counts for all its classes."""
-    cases: dict[str | None, list[tuple[bool, Sequence[RegionRow]]]] = {}
+    """Return the agreement of each class, by name; None: objects without one. A task counts for all its classes."""
+    cases: dict[str | None, list[tuple[bool, Sequence[ObjectRow]]]] = {}
     for row in rows:
         if is_reviewed(row):
-            for label, regions in _of_classes(row).items():
-                accepted = [region.fate == RegionFate.ACCEPTED for region in regions]
+            for label, objects in _of_classes(row).items():
+                accepted = [each.fate == Fate.ACCEPTED for each in objects]
                 kept = all(accepted) if accepted else row.outcome == Outcome.ACCEPTED
-                cases.setdefault(label, []).append((kept, regions))
+                cases.setdefault(label, []).append((kept, objects))
     return {label: _agreement(cases[label]) for label in sorted(cases, key=lambda label: (label is None, label or ""))}
 
 
-def _of_classes(row: LedgerRow) -> dict[str | None, list[RegionRow]]:
-    """Return the row's regions by class; in a picture of one class, a region without a class is of that one."""
+def _of_classes(row: LedgerRow) -> dict[str | None, list[ObjectRow]]:
+    """Return the row's objects by class; in a picture of one class, an object without a class is of that one."""
     labels = list(row.labels)
-    found: dict[str | None, list[RegionRow]] = {label: [] for label in labels}
-    for region in row.regions:
-        label = labels[0] if region.label is None and len(labels) == 1 else region.label
-        found.setdefault(label, []).append(region)
+    found: dict[str | None, list[ObjectRow]] = {label: [] for label in labels}
+    for each in row.objects:
+        label = labels[0] if each.label is None and len(labels) == 1 else each.label
+        found.setdefault(label, []).append(each)
     return found
 
 
-def _agreement(cases: Sequence[tuple[bool, Sequence[RegionRow]]]) -> Agreement:
-    """Args: cases: of each task, whether it was accepted untouched, and its regions."""
-    regions = [region for _, own in cases for region in own]
-    predicted = [region for region in regions if region.fate != RegionFate.ADDED]
-    kept = [(each.kind, each.iou) for each in predicted if each.fate != RegionFate.DELETED and each.iou is not None]
-    boxes = [iou for kind, iou in kept if kind == BOX]
-    masks = [iou for kind, iou in kept if kind != BOX]
+def _agreement(cases: Sequence[tuple[bool, Sequence[ObjectRow]]]) -> Agreement:
+    """Args: cases: of each task, whether it was accepted untouched, and its objects."""
+    objects = [each for _, own in cases for each in own]
+    predicted = [each for each in objects if each.fate != Fate.ADDED]
+    kept = [each for each in predicted if each.fate != Fate.DELETED]
+    boxes = [each.box_iou for each in kept if each.box_iou is not None]
+    masks = [each.mask_iou for each in kept if each.mask_iou is not None]
     accepted_tasks = sum(accepted for accepted, _ in cases)
-    accepted = sum(region.fate == RegionFate.ACCEPTED for region in predicted)
+    accepted = sum(each.fate == Fate.ACCEPTED for each in predicted)
     return Agreement(
         tasks=len(cases),
         accepted_tasks=accepted_tasks,
         task_acceptance=ratio(accepted_tasks, len(cases)),
-        regions=len(predicted),
-        accepted_regions=accepted,
-        region_acceptance=ratio(accepted, len(predicted)),
-        edits_per_task={fate: ratio(sum(region.fate == fate for region in regions), len(cases)) for fate in EDITS},
+        objects=len(predicted),
+        accepted_objects=accepted,
+        object_acceptance=ratio(accepted, len(predicted)),
+        edits_per_task={fate: ratio(sum(each.fate == fate for each in objects), len(cases)) for fate in EDITS},
+        merged=sum(each.mistake == Mistake.MERGED for each in objects),
+        missed=sum(each.mistake == Mistake.MISSED for each in objects),
         boxes=len(boxes),
         box_iou=ratio(sum(boxes), len(boxes)),
         masks=len(masks),
@@ -160,9 +165,9 @@ def labelling_time(rows: Sequence[LedgerRow]) -> LabellingTime:
 
 
 def _is_drawn(row: LedgerRow) -> bool:
-    """Return whether a person drew without a prediction; regions of a deleted one still say what became of them."""
-    fates = {region.fate for region in row.regions}
-    return row.outcome == Outcome.CORRECTED and version_of(row) is None and fates == {RegionFate.ADDED}
+    """Return whether a person drew without a prediction; objects of a deleted one still say what became of them."""
+    fates = {each.fate for each in row.objects}
+    return row.outcome == Outcome.CORRECTED and version_of(row) is None and fates == {Fate.ADDED}
 
 
 def _tasks(count: int) -> str:
@@ -203,8 +208,8 @@ def doubts(rows: Sequence[LedgerRow]) -> list[Doubt]:
     return by_model + sorted((doubt for doubt in deleted if doubt.task not in told), key=lambda doubt: doubt.task)
 
 
-def _all_deleted(regions: Sequence[RegionRow]) -> bool:
-    return bool(regions) and all(region.fate == RegionFate.DELETED for region in regions)
+def _all_deleted(objects: Sequence[ObjectRow]) -> bool:
+    return bool(objects) and all(each.fate == Fate.DELETED for each in objects)
 
 
 def ratio(part: float, whole: float) -> float | None:

@@ -20,12 +20,12 @@ Z_95 = NormalDist().inv_cdf(0.975)
 
 
 def acceptance_plot(versions: Sequence[VersionReport]) -> str:
-    """Shares of tasks and of regions that people accepted untouched, with 95 % intervals, version by version."""
+    """Shares of tasks and of objects that people accepted untouched, with 95 % intervals, version by version."""
     judged = [version for version in versions if version.agreement.tasks]
     axes = Axes(max(1, len(judged)))
     series = (
         ("a", "tasks", -5, [(each.agreement.accepted_tasks, each.agreement.tasks) for each in judged]),
-        ("b", "regions", 5, [(each.agreement.accepted_regions, each.agreement.regions) for each in judged]),
+        ("b", "objects", 5, [(each.agreement.accepted_objects, each.agreement.objects) for each in judged]),
     )
     parts = [*_share_grid(axes), *_names(judged, axes)]
     for kind, what, aside, counts in series:
@@ -43,7 +43,7 @@ def acceptance_plot(versions: Sequence[VersionReport]) -> str:
 
 
 def edits_plot(versions: Sequence[VersionReport]) -> str:
-    """Regions that people edited, deleted and added, per task, on top of each other."""
+    """Objects that people edited, deleted and added, per task, on top of each other."""
     judged = [version for version in versions if version.agreement.tasks]
     edits = [{fate: value or 0.0 for fate, value in each.agreement.edits_per_task.items()} for each in judged]
     most = _round_up(max((sum(each.values()) for each in edits), default=0.0))
@@ -100,7 +100,7 @@ def risk_plot(found: ScoreReport) -> str:
     target = axes.y(found.target_risk)
     parts = [
         *axes.grid([axes.y_most * part / 4 for part in range(5)], percent),
-        *_share_ticks(axes, "share of the regions that are kept"),
+        *_share_ticks(axes, "share of the objects that are kept"),
         f'<path class="fill a pale" d="M{path([*risk, *upper[::-1]])}Z"/>' if len(risk) > 1 else "",
         _line(risk, "a"),
         f'<path class="line b" stroke-dasharray="5 4" d="M{axes.left} {target:.1f}H{axes.width - axes.right}"/>',
@@ -119,7 +119,7 @@ def risk_plot(found: ScoreReport) -> str:
 
 
 def reliability_plot(found: ScoreReport) -> str:
-    """Share of right regions against the mean score of each bin, with 80 % intervals, and the line where both agree."""
+    """Share of right objects against the mean score of each bin, with 80 % intervals, and the line where both agree."""
     axes = Axes()
     parts = [*_share_grid(axes), *_share_ticks(axes, "mean score")]
     parts.append(
@@ -128,7 +128,7 @@ def reliability_plot(found: ScoreReport) -> str:
     for each in found.bins:
         at = axes.x(min(1.0, max(0.0, each.mean_score)))
         parts.append(_range(at, axes.y(each.right_low), axes.y(each.right_high), "a"))
-        title = f"{_count(each.regions, 'region')}, mean score {number(each.mean_score)}: {percent(each.right)} right"
+        title = f"{_count(each.objects, 'object')}, mean score {number(each.mean_score)}: {percent(each.right)} right"
         parts.append(_dot(at, axes.y(each.right), "a big", title))
     return axes.picture("Calibration of the scores", parts)
 
@@ -175,7 +175,7 @@ def _range(x: float, low: float, high: float, kind: str) -> str:
 
 def _risk_title(point: RiskPoint) -> str:
     return (
-        f"score {point.threshold:g} and above: {_count(point.regions, 'region')} ({percent(point.coverage)}), "
+        f"score {point.threshold:g} and above: {_count(point.objects, 'object')} ({percent(point.coverage)}), "
         f"{percent(point.risk)} wrong, at most {percent(point.risk_high)}"
     )
 

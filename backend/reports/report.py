@@ -37,7 +37,7 @@ TARGET_RISK = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """A class of one version; `label` None: regions without a class."""
+    """A class of one version; `label` None: objects without a class."""
 
     label: str | None
     agreement: Agreement
@@ -141,7 +141,7 @@ class ReportService:
 
 
 def build_report(material: ReportInput, made: float, target_risk: float = TARGET_RISK) -> Report:
-    """Args: made: now. target_risk: share of wrong regions that a score threshold may let through."""
+    """Args: made: now. target_risk: share of wrong objects that a score threshold may let through."""
     rows, project = material.rows, material.project
     total, live = agreement(rows), material.live
     doubted = doubts(rows)

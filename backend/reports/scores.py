@@ -1,6 +1,6 @@
-"""Measure what a region's score is worth: risk and coverage of every threshold, and calibration.
+"""Measure what a object's score is worth: risk and coverage of every threshold, and calibration.
 
-Pure computing over the ledger's rows; what people made of the regions is counted in agreement.py.
+Pure computing over the ledger's rows; what people made of the objects is counted in agreement.py.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 
 from backend.reports.agreement import is_reviewed, percent_text, ratio
-from backend.storage.ledger_rows import LedgerRow, RegionFate
+from backend.storage.ledger_rows import Fate, LedgerRow
 
-LEAST_REGIONS = 20
-RIGHT_IOU = 0.5  # a person changed less than that: the region was in the right place
+LEAST_OBJECTS = 20
+RIGHT_IOU = 0.5  # a person changed less than that: the object was in the right place
 Z_90_ONE_SIDED = NormalDist().inv_cdf(0.9)
 MOST_POINTS = 100  # of a curve
 BINS = 5
 
-Judged = tuple[float, bool]  # a predicted region's score, and whether it was right
+Judged = tuple[float, bool]  # a predicted object's score, and whether it was right
 
 
 @dataclass(frozen=True, slots=True)
 class RiskPoint:
-    """With only the `regions` of at least this score, the `coverage` (share of all) is left, and the `risk` is run.
+    """With only the `objects` of at least this score, the `coverage` (share of all) is left, and the `risk` is run.
 
-    Risk is the share of those regions that were wrong; `risk_high` is the upper end of its one-sided 90 % interval.
+    Risk is the share of those objects that were wrong; `risk_high` is the upper end of its one-sided 90 % interval.
     """
 
     threshold: float
-    regions: int
+    objects: int
     coverage: float
     risk: float
     risk_high: float
@@ -39,11 +39,11 @@ class RiskPoint:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBin:
-    """Regions whose scores are in [`low`, `high`), and in the last bin 1.0 too. `right_low`, `right_high`: 80 %."""
+    """Objects whose scores are in [`low`, `high`), and in the last bin 1.0 too. `right_low`, `right_high`: 80 %."""
 
     low: float
     high: float
-    regions: int
+    objects: int
     mean_score: float
     right: float
     right_low: float
@@ -52,14 +52,14 @@ class ScoreBin:
 
 @dataclass(frozen=True, slots=True)
 class ScoreReport:
-    """Of the regions of `version` (None: of all versions). Curve, bins and error are empty while there are too few.
+    """Of the objects of `version` (None: of all versions). Curve, bins and error are empty while there are too few.
 
-    `unjudged` regions have no score, or were edited in a way that nobody could measure. `threshold` is the lowest
+    `unjudged` objects have no score, or were edited in a way that nobody could measure. `threshold` is the lowest
     point whose `risk_high` is at most `target_risk`. `calibration_error` is the mean gap of score and share right.
     """
 
     version: str | None
-    regions: int
+    objects: int
     unjudged: int
     target_risk: float
     threshold: RiskPoint | None
@@ -71,17 +71,17 @@ class ScoreReport:
 
 
 def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, target_risk: float) -> ScoreReport:
-    """Report on the live version if enough of its regions were judged, else on all versions together."""
+    """Report on the live version if enough of its objects were judged, else on all versions together."""
     reviewed = [row for row in rows if is_reviewed(row)]
     own = [row for row in reviewed if row.version == live]
-    version = live if len(_judged(own)) >= LEAST_REGIONS else None
+    version = live if len(_judged(own)) >= LEAST_OBJECTS else None
     used = own if version is not None else reviewed
     judged = _judged(used)
-    predicted = sum(region.fate != RegionFate.ADDED for row in used for region in row.regions)
+    predicted = sum(each.fate != Fate.ADDED for row in used for each in row.objects)
     unjudged = predicted - len(judged)
-    if len(judged) < LEAST_REGIONS:
-        missing = f"No threshold can be recommended yet: people have judged {len(judged)} regions with a score"
-        sentence = f"{missing}; {LEAST_REGIONS} are needed."
+    if len(judged) < LEAST_OBJECTS:
+        missing = f"No threshold can be recommended yet: people have judged {len(judged)} objects with a score"
+        sentence = f"{missing}; {LEAST_OBJECTS} are needed."
         return ScoreReport(version, len(judged), unjudged, target_risk, None, sentence, "")
     curve = risk_curve(judged)
     chosen = next((point for point in curve if point.risk_high <= target_risk), None)
@@ -89,7 +89,7 @@ def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, targ
     bins = reliability(judged)
     return ScoreReport(
         version=version,
-        regions=len(judged),
+        objects=len(judged),
         unjudged=unjudged,
         target_risk=target_risk,
         threshold=chosen,
@@ -97,17 +97,18 @@ def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, targ
         command=command,
         curve=_thinned(curve, chosen),
         bins=bins,
-        calibration_error=ratio(sum(each.regions * abs(each.mean_score - each.right) for each in bins), len(judged)),
+        calibration_error=ratio(sum(each.objects * abs(each.mean_score - each.right) for each in bins), len(judged)),
     )
 
 
 def _judged(rows: Iterable[LedgerRow]) -> list[Judged]:
-    """Return predicted regions by score, lowest first. Deleted and badly placed ones are wrong."""
+    """Return predicted objects by score, lowest first. Deleted and badly placed ones are wrong."""
     found = []
-    for region in (region for row in rows for region in row.regions):
-        score, iou = region.score, 0.0 if region.fate == RegionFate.DELETED else region.iou
-        if score is not None and math.isfinite(score) and iou is not None:  # an added region has no IoU
-            found.append((float(score), iou >= RIGHT_IOU))
+    for each in (each for row in rows for each in row.objects):
+        iou = each.mask_iou if each.box_iou is None else each.box_iou
+        iou = 0.0 if each.fate == Fate.DELETED else iou
+        if each.score is not None and math.isfinite(each.score) and iou is not None:  # an added object has no IoU
+            found.append((float(each.score), iou >= RIGHT_IOU))
     return sorted(found)
 
 
@@ -119,22 +120,22 @@ def risk_curve(judged: Sequence[Judged]) -> list[RiskPoint]:
         wrong_from.append(wrong_from[-1] + (not right))
     points = []
     for threshold in sorted({_floor(score) for score in scores}):
-        regions = len(scores) - bisect.bisect_left(scores, threshold)
-        wrong = wrong_from[regions]
+        objects = len(scores) - bisect.bisect_left(scores, threshold)
+        wrong = wrong_from[objects]
         points.append(
             RiskPoint(
                 threshold,
-                regions,
-                round(regions / len(scores), 4),
-                round(wrong / regions, 4),
-                round(wilson(wrong, regions)[1], 4),
+                objects,
+                round(objects / len(scores), 4),
+                round(wrong / objects, 4),
+                round(wilson(wrong, objects)[1], 4),
             )
         )
     return points
 
 
 def _floor(score: float) -> float:
-    """Round down to four digits: a threshold that people type still lets its own region through."""
+    """Round down to four digits: a threshold that people type still lets its own object through."""
     rounded = round(score, 4)
     return rounded if rounded <= score else round(rounded - 1e-4, 4)
 
@@ -155,17 +156,17 @@ def wilson(count: int, total: int, z: float = Z_90_ONE_SIDED) -> tuple[float, fl
 def _advice(chosen: RiskPoint | None, project: str, target: float) -> tuple[str, str]:
     """Return a sentence, and the command that does what it says; "" if nothing is to be done."""
     if chosen is None:
-        return f"No threshold brings the risk below {target:g}: wrong regions have high scores, too.", ""
+        return f"No threshold brings the risk below {target:g}: wrong objects have high scores, too.", ""
     if chosen.coverage == 1:
         return (
-            f"No threshold is needed: of all predicted regions {percent_text(chosen.risk)} were wrong "
+            f"No threshold is needed: of all predicted objects {percent_text(chosen.risk)} were wrong "
             f"(at most {percent_text(chosen.risk_high)}, at 90 % confidence).",
             "",
         )
     risk, most, coverage = (percent_text(share) for share in (chosen.risk, chosen.risk_high, chosen.coverage))
     return (
-        f"From a score of {chosen.threshold:g} on, {risk} of the regions were wrong (at most {most}, at 90 % "
-        f"confidence); {coverage} of all regions have such a score. Below the threshold the model abstains.",
+        f"From a score of {chosen.threshold:g} on, {risk} of the objects were wrong (at most {most}, at 90 % "
+        f"confidence); {coverage} of all objects have such a score. Below the threshold the model abstains.",
         f"boxstrap policy {project} --score-threshold {chosen.threshold:g}",
     )
 
@@ -180,7 +181,7 @@ def _thinned(curve: Sequence[RiskPoint], chosen: RiskPoint | None) -> list[RiskP
 
 
 def reliability(judged: Sequence[Judged]) -> list[ScoreBin]:
-    """Return bins of equal width over [0, 1], without those that have no region."""
+    """Return bins of equal width over [0, 1], without those that have no object."""
     members: dict[int, list[Judged]] = {}
     for score, right in judged:
         members.setdefault(min(BINS - 1, max(0, int(score * BINS))), []).append((score, right))
@@ -193,7 +194,7 @@ def reliability(judged: Sequence[Judged]) -> list[ScoreBin]:
             ScoreBin(
                 low=index / BINS,
                 high=(index + 1) / BINS,
-                regions=len(own),
+                objects=len(own),
                 mean_score=round(sum(score for score, _ in own) / len(own), 4),
                 right=round(count / len(own), 4),
                 right_low=round(low, 4),

@@ -156,4 +156,4 @@ def _with_known_prediction(known: LedgerRow, row: LedgerRow) -> LedgerRow:
     """
     if row.version is not None or known.version is None:
         return row
-    return replace(row, outcome=known.outcome, version=known.version, score=known.score, regions=known.regions)
+    return replace(row, outcome=known.outcome, version=known.version, score=known.score, objects=known.objects)

@@ -1,11 +1,18 @@
-"""Records of the ledger: what people made of a task's prediction, region by region."""
+"""Records of the ledger: what people made of a task's prediction, object by object.
+
+An object is one thing in the picture: its box and its masks, which are regions of their own in Label Studio, are one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+BOX = "rectanglelabels"  # older rows name the kind of each region; every other kind is a mask
+
+Json = Mapping[str, Any]
 
 
 class Outcome(StrEnum):
@@ -17,8 +24,8 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-class RegionFate(StrEnum):
-    """What people made of a region; ADDED ones were not predicted."""
+class Fate(StrEnum):
+    """What people made of a predicted object, or of one of its regions; ADDED ones were not predicted."""
 
     ACCEPTED = "accepted"
     EDITED = "edited"
@@ -26,19 +33,33 @@ class RegionFate(StrEnum):
     ADDED = "added"
 
 
-@dataclass(frozen=True, slots=True)
-class RegionRow:
-    """What became of one region. `label` is the final one, of a deleted region the predicted one.
+class Mistake(StrEnum):
+    """How a prediction was wrong: MERGED has several objects in one box, MISSED is one that no such box covers."""
 
-    `kind` is Label Studio's type of the region; `iou` is that of the predicted with the final region, in [0, 1]: 1
-    where it was accepted, None where there are not two to compare; `score` is the predicted region's.
+    MERGED = "merged"
+    MISSED = "missed"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """What became of one object. `label` is the final class, of a deleted object the predicted one.
+
+    `box_iou` and `mask_iou` are those of the predicted with the final box and mask, in [0, 1]: 1 where it was accepted,
+    None where there are not two to compare; `score` is the predicted object's. `mistake` is None where there was none
+    of these, and in rows of versions that did not look for them.
     """
 
     label: str | None
-    kind: str
-    fate: RegionFate
-    iou: float | None
-    score: float | None
+    fate: Fate
+    box_iou: float | None = None
+    mask_iou: float | None = None
+    score: float | None = None
+    mistake: Mistake | None = None
+
+
+def fate_of_object(regions: Sequence[Fate]) -> Fate:
+    """Return what became of an object whose regions had these fates, at least one: edited, unless all say the same."""
+    return regions[0] if len(set(regions)) == 1 else Fate.EDITED
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +90,7 @@ class LedgerRow:
     labels: tuple[str, ...]
     version: str | None = None
     score: float | None = None
-    regions: tuple[RegionRow, ...] = ()
+    objects: tuple[ObjectRow, ...] = ()
     lead_time_s: float | None = None
     annotator: int | None = None
     annotation: int | None = None
@@ -88,7 +109,7 @@ class LedgerRow:
             labels=tuple(values["labels"]),
             version=values.get("version"),
             score=values.get("score"),
-            regions=tuple(_region(region) for region in values.get("regions", ())),
+            objects=_objects(values),
             lead_time_s=values.get("lead_time_s"),
             annotator=values.get("annotator"),
             annotation=values.get("annotation"),
@@ -100,10 +121,46 @@ class LedgerRow:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, without those that FeedbackStore adds."""
         values = {key: value for key, value in asdict(self).items() if key not in ("changed", "doubt")}
-        return {**values, "labels": list(self.labels), "regions": list(values["regions"])}
+        return {**values, "labels": list(self.labels), "objects": list(values["objects"])}
 
 
-def _region(values: Mapping[str, Any]) -> RegionRow:
-    return RegionRow(
-        values["label"], values["kind"], RegionFate(values["fate"]), values.get("iou"), values.get("score")
+def _objects(values: Mapping[str, Any]) -> tuple[ObjectRow, ...]:
+    if "objects" not in values:
+        return tuple(map(_object_of_regions, _grouped(values.get("regions", ()))))
+    return tuple(
+        ObjectRow(
+            label=each["label"],
+            fate=Fate(each["fate"]),
+            box_iou=each.get("box_iou"),
+            mask_iou=each.get("mask_iou"),
+            score=each.get("score"),
+            mistake=Mistake(each["mistake"]) if each.get("mistake") else None,
+        )
+        for each in values["objects"]
+    )
+
+
+def _grouped(regions: Iterable[Json]) -> list[list[Json]]:
+    """Return the regions of older rows by object: its box and its masks have one class and one score."""
+    objects: list[list[Json]] = []
+    for region in regions:
+        for own in objects:
+            same = (own[0]["label"], own[0].get("score")) == (region["label"], region.get("score"))
+            if same and all(each["kind"] != region["kind"] for each in own):
+                own.append(region)
+                break
+        else:
+            objects.append([region])
+    return objects
+
+
+def _object_of_regions(regions: Sequence[Json]) -> ObjectRow:
+    boxes = [each.get("iou") for each in regions if each["kind"] == BOX]
+    masks = [each.get("iou") for each in regions if each["kind"] != BOX]
+    return ObjectRow(
+        label=regions[0]["label"],
+        fate=fate_of_object([Fate(each["fate"]) for each in regions]),
+        box_iou=next(iter(boxes), None),
+        mask_iou=next(iter(masks), None),
+        score=regions[0].get("score"),
     )

@@ -57,7 +57,7 @@ def activate(project: str, call: ActivateCall, all_services: TheServices) -> Jso
 
 @router.get("/projects/{project}/report")
 def report(project: str, all_services: TheServices, risk: Annotated[float, Query(gt=0, lt=1)] = TARGET_RISK) -> Json:
-    """What pre-annotation brought. `risk`: share of wrong regions that a score threshold may let through."""
+    """What pre-annotation brought. `risk`: share of wrong objects that a score threshold may let through."""
     return all_services.reports.report(project_number(project), risk).to_dict()
 
 

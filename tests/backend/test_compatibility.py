@@ -16,7 +16,7 @@ from backend.queueing.messages import PreannotationChunk
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.queueing.rq_adapter import QueuedJob, open_queue
 from backend.settings import Settings
-from backend.storage.ledger_rows import ClassDoubt, RegionFate
+from backend.storage.ledger_rows import ClassDoubt, Fate
 from backend.storage.runs import RunState
 from backend.storage.stores import Stores, open_stores
 from tests.backend.support.embedded_redis import redis_in, short_home
@@ -105,8 +105,8 @@ def test_the_feedback_ledger_is_read(stores: Stores) -> None:
         (3, "corrected", None),
     ]
     assert rows[1].doubt == ClassDoubt(given=("crab",), seen="snail", probability=0.93)
-    [region] = rows[1].regions
-    assert (region.label, region.fate, region.iou) == ("crab", RegionFate.EDITED, 2 / 3)
+    [found] = rows[1].objects
+    assert (found.label, found.fate, found.box_iou, found.mask_iou) == ("crab", Fate.EDITED, 2 / 3, None)
     assert stores.feedback.corrected_since(PROJECT, 0) == 2
     cursor = stores.feedback.cursor(PROJECT)
     assert cursor is not None and cursor.updated_at == "2026-11-03T10:00:00+00:00"

@@ -112,9 +112,9 @@ def test_a_correction_is_in_the_ledger_soon(place: Place, client: LabelStudioCli
 
     assert eventually(outcomes, 60, "three rows", place.log) == ["corrected", "skipped", "open"]
     row = ledger.rows(project)[0]
-    [region] = row.regions
+    [found] = row.objects
     assert (row.version, row.score, row.lead_time_s, row.labels) == ("v1", 0.5, 2.5, ("fish",))
-    assert (region.fate, region.iou) == ("edited", pytest.approx(1 / 3))
+    assert (found.fate, found.box_iou) == ("edited", pytest.approx(1 / 3))
     person.call("DELETE", f"/api/tasks/{second}/")
     assert eventually(lambda: len(ledger.rows(project)) == 2, 60, "the row is gone", place.log)
 
@@ -174,7 +174,5 @@ def test_brush_masks_come_back_to_the_pixel(
     said = review(task, PARSED)
     assert said is not None and said.version == "v1"
     overlap = np.count_nonzero(predicted & drawn) / np.count_nonzero(predicted | drawn)
-    assert [(each.fate, each.kind, each.iou) for each in said.regions] == [
-        ("edited", "brushlabels", pytest.approx(overlap)),
-        ("deleted", "rectanglelabels", None),
-    ]
+    [whole] = said.objects  # its box went
+    assert (whole.fate, whole.box_iou, whole.mask_iou) == ("edited", None, pytest.approx(overlap))

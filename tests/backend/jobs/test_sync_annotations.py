@@ -121,7 +121,7 @@ def test_another_labeling_config_has_all_rows_reviewed_again(
     catch_up(context, PROJECT)
     [after, *_] = stores.feedback.rows(PROJECT)
     assert (before.labels, after.labels, after.changed) == (("crab",), (), before.changed)
-    assert [region.label for region in after.regions] == [None, "fish"]
+    assert [each.label for each in after.objects] == [None, "fish"]
 
 
 def test_tasks_that_are_gone_are_forgotten_when_a_deletion_was_heard_of(

@@ -1,4 +1,4 @@
-"""What people made of predictions, region by region."""
+"""What people made of predictions, object by object."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def reviewed(*args: Any, **data: object) -> LedgerRow:
 
 
 def fates(found: LedgerRow) -> list[tuple[str, str | None, float | None]]:
-    return [(each.fate, each.label, each.iou) for each in found.regions]
+    """With the IoU of the box, or of the mask of an object that has none."""
+    return [(each.fate, each.label, each.mask_iou if each.box_iou is None else each.box_iou) for each in found.objects]
 
 
 def test_an_untouched_prediction_is_accepted() -> None:
@@ -104,7 +105,16 @@ def test_an_untouched_prediction_is_accepted() -> None:
         "labels": ["crab"],
         "version": "boxstrap-7-0001",
         "score": 0.7,
-        "regions": [{"label": "crab", "kind": "rectanglelabels", "fate": "accepted", "iou": 1.0, "score": 0.8}],
+        "objects": [
+            {
+                "label": "crab",
+                "fate": "accepted",
+                "box_iou": 1.0,
+                "mask_iou": None,
+                "score": 0.8,
+                "mistake": None,
+            }
+        ],
         "lead_time_s": 2.5,
         "annotator": 3,
         "annotation": 1,
@@ -118,7 +128,7 @@ def test_a_moved_box_is_edited_and_overlaps_by_a_third() -> None:
 
 def test_a_value_that_differs_is_an_edit_whatever_the_origin_says() -> None:
     found = reviewed([prediction(box("a"))], annotation(*untouched(box("a", x=12))))
-    assert [each.fate for each in found.regions] == ["edited"]
+    assert [each.fate for each in found.objects] == ["edited"]
 
 
 def test_the_rounding_of_an_editor_is_no_edit() -> None:
@@ -136,7 +146,7 @@ def test_deleted_and_added_regions_have_nothing_to_compare() -> None:
     found = reviewed([prediction(box("a"), box("b", label="fish"))], annotation(*untouched(box("a")), drawn(box("z"))))
     assert found.outcome == "corrected"
     assert fates(found) == [("accepted", "crab", 1.0), ("added", "crab", None), ("deleted", "fish", None)]
-    assert [each.score for each in found.regions] == [0.8, None, 0.8]
+    assert [each.score for each in found.objects] == [0.8, None, 0.8]
 
 
 @pytest.mark.parametrize(("shape", "moved"), [(brush, 40), (bits, 40), (outline, 20)])
@@ -144,15 +154,15 @@ def test_masks_of_every_kind_are_decoded_and_compared(shape: Any, moved: int) ->
     found = reviewed(
         [prediction(shape("a", moved - 10 if shape is not outline else 15))], annotation(changed(shape("a", moved)))
     )
-    [each] = found.regions
-    assert each.fate == "edited" and each.iou == pytest.approx(1 / 3, abs=0.03)
+    [each] = found.objects
+    assert each.fate == "edited" and each.mask_iou == pytest.approx(1 / 3, abs=0.03)
 
 
 def test_regions_of_two_kinds_are_not_compared() -> None:
     found = reviewed([prediction(box("a"))], annotation(changed(brush("a", 30))))
-    assert [(each.kind, each.fate) for each in found.regions] == [
-        ("brushlabels", "added"),
-        ("rectanglelabels", "deleted"),
+    assert [(each.fate, each.box_iou, each.mask_iou) for each in found.objects] == [
+        ("added", None, None),
+        ("deleted", None, None),
     ]
 
 
@@ -169,12 +179,12 @@ def test_an_outline_that_cannot_be_drawn_is_an_edit_without_an_overlap(points: A
 
 def test_everything_deleted_is_a_correction() -> None:
     found = reviewed([prediction(box("a"), brush("b", 30))], annotation())
-    assert (found.outcome, [each.fate for each in found.regions]) == ("corrected", ["deleted", "deleted"])
+    assert (found.outcome, [each.fate for each in found.objects]) == ("corrected", ["deleted"])
 
 
 def test_classes_chosen_before_there_was_a_prediction_say_nothing_of_it() -> None:
     found = reviewed([prediction(box("a"))], annotation(choice("crab"), parent=None))
-    assert (found.outcome, found.labels, found.regions, found.version) == ("open", ("crab",), (), None)
+    assert (found.outcome, found.labels, found.objects, found.version) == ("open", ("crab",), (), None)
 
 
 def test_a_prediction_of_classes_alone_leaves_the_task_open() -> None:
@@ -190,13 +200,13 @@ def test_the_prediction_is_found_by_its_number_before_its_regions() -> None:
 
 def test_without_its_prediction_a_region_is_what_its_origin_says() -> None:
     found = reviewed([], annotation(*untouched(box("a")), changed(box("b")), drawn(box("c")), parent=None))
-    assert [each.fate for each in found.regions] == ["accepted", "edited", "added"]
+    assert [each.fate for each in found.objects] == ["accepted", "edited", "added"]
 
 
 def test_a_prediction_that_a_newer_version_wrote_over_since_is_not_what_it_began_from() -> None:
     newer = prediction(box("n", x=40), version="boxstrap-7-0002")
     found = reviewed([newer], annotation(*untouched(box("a")), changed(box("b"))))
-    assert (found.version, [each.fate for each in found.regions]) == (None, ["accepted", "edited"])
+    assert (found.version, [each.fate for each in found.objects]) == (None, ["accepted", "edited"])
     assert reviewed([newer], annotation(drawn(box("c")))).version == "boxstrap-7-0002"  # nothing was copied
 
 

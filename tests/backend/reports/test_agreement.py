@@ -5,63 +5,63 @@ from __future__ import annotations
 import pytest
 
 from backend.reports.agreement import Doubt, Times, agreement, by_class, doubts, labelling_time
-from backend.storage.ledger_rows import ClassDoubt, LedgerRow
-from tests.backend.support.ledger import FIRST, SECOND, region, row
+from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Mistake
+from tests.backend.support.ledger import FIRST, SECOND, an_object, row
 
-BRUSH = "brushlabels"
-# 4 tasks reviewed, 1 untouched; 6 regions predicted, 3 accepted; 2 edited, 1 deleted, 2 added.
+# 4 tasks reviewed, 1 untouched; 4 objects predicted, 2 accepted; 1 edited, 1 deleted, 2 added. Two have masks, too.
 ROWS = [
-    row(1, region("accepted"), region("accepted", kind=BRUSH)),
-    row(2, region("edited", 0.6), region("edited", 0.4, kind=BRUSH)),
-    row(3, region("deleted"), region("added")),
-    row(4, region("accepted"), region("added", label="crab"), labels=("fish", "crab")),
+    row(1, an_object("accepted", mask_iou=1.0)),
+    row(2, an_object("edited", 0.6, mask_iou=0.4, mistake=Mistake.MERGED)),
+    row(3, an_object("deleted"), an_object("added", mistake=Mistake.MISSED)),
+    row(4, an_object("accepted"), an_object("added", label="crab"), labels=("fish", "crab")),
     row(5, outcome="skipped"),
     row(6, outcome="open"),
-    row(7, region("added"), version=None),
+    row(7, an_object("added"), version=None),
 ]
 
 
 def test_acceptance_edits_and_iou_are_counted() -> None:
     found = agreement(ROWS)
     assert (found.tasks, found.accepted_tasks, found.task_acceptance) == (4, 1, 0.25)
-    assert (found.regions, found.accepted_regions, found.region_acceptance) == (6, 3, 0.5)
-    assert found.edits_per_task == {"edited": 0.5, "deleted": 0.25, "added": 0.5}
+    assert (found.objects, found.accepted_objects, found.object_acceptance) == (4, 2, 0.5)
+    assert found.edits_per_task == {"edited": 0.25, "deleted": 0.25, "added": 0.5}
     assert (found.boxes, found.box_iou) == (3, round((1 + 0.6 + 1) / 3, 4))
     assert (found.masks, found.mask_iou) == (2, 0.7)
+    assert (found.merged, found.missed) == (1, 1)
 
 
 def test_of_nothing_there_are_no_shares() -> None:
     found = agreement([])
-    assert (found.tasks, found.task_acceptance, found.region_acceptance, found.box_iou) == (0, None, None, None)
+    assert (found.tasks, found.task_acceptance, found.object_acceptance, found.box_iou) == (0, None, None, None)
     assert found.edits_per_task == {"edited": None, "deleted": None, "added": None}
 
 
 def test_a_task_counts_for_each_of_its_classes() -> None:
     found = by_class(ROWS)
     assert list(found) == ["crab", "fish"]
-    assert (found["crab"].tasks, found["crab"].accepted_tasks, found["crab"].regions) == (1, 0, 0)
+    assert (found["crab"].tasks, found["crab"].accepted_tasks, found["crab"].objects) == (1, 0, 0)
     assert found["crab"].edits_per_task["added"] == 1
-    assert (found["fish"].tasks, found["fish"].accepted_tasks, found["fish"].regions) == (4, 2, 6)
+    assert (found["fish"].tasks, found["fish"].accepted_tasks, found["fish"].objects) == (4, 2, 4)
 
 
-def test_a_region_without_a_class_is_of_the_only_one_that_the_picture_has() -> None:
-    alone = row(1, region("accepted", label=None))
-    both = row(2, region("accepted", label=None), labels=("fish", "crab"))
-    assert {label: each.regions for label, each in by_class([alone, both]).items()} == {"crab": 0, "fish": 1, None: 1}
+def test_an_object_without_a_class_is_of_the_only_one_that_the_picture_has() -> None:
+    alone = row(1, an_object("accepted", label=None))
+    both = row(2, an_object("accepted", label=None), labels=("fish", "crab"))
+    assert {label: each.objects for label, each in by_class([alone, both]).items()} == {"crab": 0, "fish": 1, None: 1}
 
 
 def test_an_empty_prediction_from_before_the_first_training_is_no_prediction() -> None:
-    assert agreement([row(1, region("added"), version="boxstrap-7-untrained")]).tasks == 0
+    assert agreement([row(1, an_object("added"), version="boxstrap-7-untrained")]).tasks == 0
 
 
 def test_an_edit_that_nobody_could_measure_has_no_part_in_the_mean() -> None:
-    found = agreement([row(1, region("edited", None), region("edited", 0.8))])
-    assert (found.boxes, found.box_iou, found.regions) == (1, 0.8, 2)
+    found = agreement([row(1, an_object("edited", None), an_object("edited", 0.8))])
+    assert (found.boxes, found.box_iou, found.objects) == (1, 0.8, 2)
 
 
 def timed(with_s: list[float | None], without_s: list[float | None]) -> list[LedgerRow]:
-    helped = [row(number, region("accepted"), lead_time_s=time) for number, time in enumerate(with_s)]
-    alone = [row(100 + n, region("added"), version=None, lead_time_s=time) for n, time in enumerate(without_s)]
+    helped = [row(number, an_object("accepted"), lead_time_s=time) for number, time in enumerate(with_s)]
+    alone = [row(100 + n, an_object("added"), version=None, lead_time_s=time) for n, time in enumerate(without_s)]
     return [*helped, *alone]
 
 
@@ -93,8 +93,10 @@ def test_times_of_skipped_open_and_empty_tasks_do_not_count() -> None:
         row(1, outcome="skipped", lead_time_s=5),
         row(2, outcome="open", version=None, lead_time_s=5),
         row(3, outcome="corrected", version=None, lead_time_s=5),
-        row(4, region("accepted"), lead_time_s=0),
-        row(5, region("edited", None), region("added"), version=None, lead_time_s=5),  # its prediction was deleted
+        row(4, an_object("accepted"), lead_time_s=0),
+        row(
+            5, an_object("edited", None), an_object("added"), version=None, lead_time_s=5
+        ),  # its prediction was deleted
     ]
     found = labelling_time(others)
     assert (found.with_prediction.tasks, found.without.tasks) == (0, 0)
@@ -106,13 +108,13 @@ def doubt(seen: str, probability: float) -> ClassDoubt:
 
 def test_doubts_come_most_probable_first_and_then_what_people_deleted() -> None:
     rows = [
-        row(1, region("deleted"), region("deleted", kind=BRUSH)),
+        row(1, an_object("deleted"), an_object("deleted")),
         row(2, doubt=doubt("crab", 0.7)),
-        row(3, region("deleted"), region("added")),
-        row(4, region("accepted"), doubt=doubt("crab", 0.9)),
-        row(5, region("deleted"), doubt=doubt("crab", 0.6)),
-        row(6, region("deleted", label="crab")),
-        row(7, region("deleted"), version=SECOND, outcome="skipped"),
+        row(3, an_object("deleted"), an_object("added")),
+        row(4, an_object("accepted"), doubt=doubt("crab", 0.9)),
+        row(5, an_object("deleted"), doubt=doubt("crab", 0.6)),
+        row(6, an_object("deleted", label="crab")),
+        row(7, an_object("deleted"), version=SECOND, outcome="skipped"),
     ]
     assert doubts(rows) == [
         Doubt(4, ["fish"], "crab", 0.9),

@@ -16,7 +16,7 @@ from backend.storage.runs import RunState
 from backend.storage.stores import Stores, open_stores
 from backend.storage.sync_cursor import SyncCursor
 from backend.storage.version_facts import VersionFacts
-from tests.backend.support.ledger import FIRST, SECOND, region, row, scored
+from tests.backend.support.ledger import FIRST, SECOND, an_object, row, scored
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_before_the_first_training(stores: Stores) -> None:
 
 def test_before_the_first_review(stores: Stores, tmp_path: Path) -> None:
     publish(stores, tmp_path, 60)
-    stores.feedback.put("7", [row(1, region("added"), version=None)])
+    stores.feedback.put("7", [row(1, an_object("added"), version=None)])
     found = report(stores)
     assert "nobody has reviewed a prediction. People drew 1 task without one." in found.sentence
     assert "boxstrap preannotate 7" in found.next_step
@@ -71,11 +71,11 @@ def test_versions_have_what_people_made_of_them_and_what_they_cost(stores: Store
     stores.runs.update(failed.id, state=RunState.FAILED, started=5.0, ended=25.5)
     stores.runs.create("7", {})
     rows = [
-        row(1, region("edited", 0.5)),
-        row(2, region("accepted"), version=SECOND),
-        row(3, region("deleted"), version=SECOND),
+        row(1, an_object("edited", 0.5)),
+        row(2, an_object("accepted"), version=SECOND),
+        row(3, an_object("deleted"), version=SECOND),
         row(4, outcome="skipped", version=SECOND),
-        row(5, region("accepted"), version="boxstrap-7-0000"),
+        row(5, an_object("accepted"), version="boxstrap-7-0000"),
     ]
     stores.feedback.put("7", rows)
     stores.feedback.set_cursor("7", SyncCursor(full_scan=1.0, synced=1234.5))
@@ -95,7 +95,7 @@ def test_versions_have_what_people_made_of_them_and_what_they_cost(stores: Store
 
 
 def test_fifty_doubts_are_listed_and_all_are_counted(stores: Stores) -> None:
-    stores.feedback.put("7", [row(task, region("accepted")) for task in range(52)])
+    stores.feedback.put("7", [row(task, an_object("accepted")) for task in range(52)])
     for task in range(52):
         stores.feedback.set_doubt("7", task, ClassDoubt(("fish",), "crab", task / 100))
     found = report(stores)

@@ -19,7 +19,7 @@ import pytest
 from backend.errors import BackendError
 from backend.settings import Settings
 from backend.storage.feedback import FeedbackStore
-from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Outcome, RegionFate, RegionRow
+from backend.storage.ledger_rows import ClassDoubt, Fate, LedgerRow, Mistake, ObjectRow, Outcome
 from backend.storage.stores import open_stores
 from backend.storage.sync_cursor import SyncCursor
 from tests.backend.support.real_services import ROOT
@@ -45,8 +45,8 @@ def store(tmp_path: Path, clock: Clock) -> FeedbackStore:
 
 
 def row(task: int, digest: str = "a", outcome: str = "corrected", **more: Any) -> LedgerRow:
-    regions = (RegionRow("crab", "rectanglelabels", RegionFate.EDITED, 0.5, 0.25),)
-    known = LedgerRow(task, Outcome(outcome), ("crab",), "v1", 0.7, regions, 1.5, 1, digest=digest)
+    objects = (ObjectRow("crab", Fate.EDITED, 0.5, None, 0.25, Mistake.MERGED),)
+    known = LedgerRow(task, Outcome(outcome), ("crab",), "v1", 0.7, objects, 1.5, 1, digest=digest)
     return replace(known, **more)
 
 
@@ -56,14 +56,40 @@ def test_rows_come_back_as_they_were_with_the_time_they_were_first_seen(store: F
     assert store.rows("8") == []
 
 
-def test_a_row_is_stored_with_the_keys_that_earlier_versions_wrote(store: FeedbackStore) -> None:
+def test_a_row_is_stored_object_by_object(store: FeedbackStore) -> None:
     store.put("7", [row(1)])
     with closing(sqlite3.connect(store.path)) as db:
         [(outcome, text)] = db.execute("SELECT outcome, row FROM rows")
-    region = {"label": "crab", "kind": "rectanglelabels", "fate": "edited", "iou": 0.5, "score": 0.25}
-    known = {"task": 1, "outcome": "corrected", "labels": ["crab"], "version": "v1", "score": 0.7, "regions": [region]}
+    one = {"label": "crab", "fate": "edited", "box_iou": 0.5, "mask_iou": None, "score": 0.25, "mistake": "merged"}
+    known = {"task": 1, "outcome": "corrected", "labels": ["crab"], "version": "v1", "score": 0.7, "objects": [one]}
     more = {"lead_time_s": 1.5, "annotator": 1, "annotation": None, "digest": "a"}
     assert (outcome, json.loads(text)) == ("corrected", {**known, **more})
+
+
+def test_rows_of_earlier_versions_had_a_row_a_region_and_become_objects(store: FeedbackStore) -> None:
+    def region(kind: str, fate: str, iou: float | None, score: float | None, label: str = "crab") -> dict[str, Any]:
+        return {"label": label, "kind": kind, "fate": fate, "iou": iou, "score": score}
+
+    box, brush = "rectanglelabels", "brushlabels"
+    regions = [
+        *(region(box, "accepted", 1.0, 0.9), region(brush, "edited", 0.6, 0.9)),
+        *(region(box, "added", None, None), region(box, "added", None, None), region(brush, "added", None, None)),
+        *(region(box, "deleted", None, 0.4), region(brush, "deleted", None, 0.4)),
+        region(box, "accepted", 1.0, 0.4, "ant"),
+    ]
+    text = json.dumps({"task": 1, "outcome": "corrected", "labels": ["crab"], "digest": "a", "regions": regions})
+    store.put("7", [row(1)])
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("UPDATE rows SET row = ?", (text,))
+        db.commit()
+    [read] = store.rows("7")
+    assert [(each.label, each.fate, each.box_iou, each.mask_iou, each.score) for each in read.objects] == [
+        ("crab", Fate.EDITED, 1.0, 0.6, 0.9),
+        ("crab", Fate.ADDED, None, None, None),
+        ("crab", Fate.ADDED, None, None, None),
+        ("crab", Fate.DELETED, None, None, 0.4),
+        ("ant", Fate.ACCEPTED, 1.0, None, 0.4),
+    ]
 
 
 def test_the_time_moves_with_the_digest_only(store: FeedbackStore, clock: Clock) -> None:
@@ -74,12 +100,12 @@ def test_the_time_moves_with_the_digest_only(store: FeedbackStore, clock: Clock)
 
 
 def test_what_is_known_of_a_prediction_outlives_it(store: FeedbackStore) -> None:
-    gone: dict[str, Any] = {"version": None, "score": None, "outcome": "open", "regions": ()}
+    gone: dict[str, Any] = {"version": None, "score": None, "outcome": "open", "objects": ()}
     store.put("7", [row(1), row(2)])
     store.put("7", [row(1, **gone, labels=("fish",)), row(2, digest="b", **gone)])
     kept, anew = store.rows("7")
-    assert (kept.version, kept.outcome, kept.labels, len(kept.regions)) == ("v1", "corrected", ("fish",), 1)
-    assert (anew.version, anew.outcome, anew.regions) == (None, "open", ())
+    assert (kept.version, kept.outcome, kept.labels, len(kept.objects)) == ("v1", "corrected", ("fish",), 1)
+    assert (anew.version, anew.outcome, anew.objects) == (None, "open", ())
 
 
 def test_corrections_are_counted_from_a_moment_on(store: FeedbackStore, clock: Clock) -> None:

@@ -222,7 +222,7 @@ def test_a_history_comes_out_as_it_should(outcome: Outcome) -> None:
         Act("revise", 0, "remove", 1, False),
     ]
     rows, lines = outcome(history, Deliveries.every_second(), False)
-    fates = [[region.fate for region in row.regions] for row in rows]
+    fates = [[each.fate for each in row.objects] for row in rows]
     assert [row.outcome for row in rows] == ["corrected", "corrected", "skipped"]
     assert fates == [["accepted", "deleted"], ["edited", "accepted"], []]
     assert [(line.task, line.labels, len(line.regions)) for line in lines] == [(3, ("crab",), 1)]
