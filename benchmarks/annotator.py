@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from backend.labelstudio.brush_rle import decode_mask, encode_mask
+from backend.labelstudio.objects import Shape
 from wsol_core.data.true_mask import true_mask
+from wsol_core.evaluation.matching import Match, match
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import mask_iou
-from wsol_core.records import BoxXyxy, CorrectedRegion
+from wsol_core.records import BoolMask, BoxXyxy, CorrectedRegion
 
 ENOUGH = 0.8  # IoU of prediction and truth from which a person leaves a box or a mask as it is
 NEAR = 0.1  # IoU from which a person moves a box instead of drawing another
@@ -33,7 +35,7 @@ class Work:
     """What was submitted for one task. IoUs are those of prediction and truth, in [0, 1].
 
     edited, deleted and added are boxes; `masks` counts the brush regions that were edited, deleted or added.
-    box_iou: mean over the true boxes, 0 for one that was missed. mask_iou: mean over the classes; None without truth.
+    box_iou: mean over the true boxes, 0 for one that was missed. mask_iou: the same of the true masks; None without.
     """
 
     result: list[Json]
@@ -96,12 +98,15 @@ def ranking(candidates: Iterable[Candidate], solved: Mapping[str, int]) -> list[
 def annotate(predicted: Sequence[Json], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> Work:
     """What the annotator submits for a prediction's regions.
 
-    A mask is right or wrong as a whole: all brush regions of a class together. Without a true mask they stay.
+    Each object has a box and a mask of its own. Where the masks of a class are not all known, its brush regions stay.
     """
-    boxes, ious, (edited, deleted, added) = _boxes([each for each in predicted if _is(each, BOX)], truth, size_wh)
-    masks, mask_ious, touched = _masks([each for each in predicted if _is(each, MASK)], truth, size_wh)
+    boxes, brushes = ([each for each in predicted if _is(each, control)] for control in (BOX, MASK))
+    taken = _taken_boxes(boxes, truth, size_wh)
+    shown, ious, (edited, deleted, added) = _boxes(boxes, truth, taken, size_wh)
+    of_objects = {name: j for j, pair in taken.items() if (name := _object(boxes[pair.found])) is not None}
+    masks, mask_ious, touched = _masks(brushes, truth, of_objects, size_wh)
     return Work(
-        result=boxes + masks,
+        result=shown + masks,
         edited=edited,
         deleted=deleted,
         added=added,
@@ -131,64 +136,79 @@ def summary(works: Sequence[Work]) -> Json:
     }
 
 
-def _boxes(
+def _taken_boxes(
     predicted: Sequence[Json], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]
-) -> tuple[list[Json], list[float], tuple[int, int, int]]:
-    """The boxes to submit, the IoU of each true box with the predicted one, and how many were edited, deleted, added.
-
-    Each predicted box belongs to one true box at most: the pairs that fit best are made first.
-    """
-    pairs = sorted(
-        (
-            (float(box_iou(np.array([_box(region, size_wh)]), np.array([true.box_xyxy]), inclusive=True)[0, 0]), i, j)
-            for i, region in enumerate(predicted)
-            for j, true in enumerate(truth)
+) -> dict[int, Match]:
+    """Index of a true box -> its pair. Each predicted box belongs to one true box at most, the best pairs first."""
+    table = [
+        [
+            float(box_iou(np.array([_box(region, size_wh)]), np.array([true.box_xyxy]), inclusive=True)[0, 0])
             if _label(region) == true.label
-        ),
-        reverse=True,
-    )
-    taken: dict[int, tuple[int, float]] = {}  # true box -> predicted box, IoU
-    for iou, i, j in pairs:
-        if iou >= NEAR and j not in taken and i not in {index for index, _ in taken.values()}:
-            taken[j] = (i, iou)
+            else 0.0
+            for true in truth
+        ]
+        for region in predicted
+    ]
+    return {pair.true: pair for pair in match(np.array(table).reshape(len(predicted), len(truth)), NEAR)}
+
+
+def _boxes(
+    predicted: Sequence[Json], truth: Sequence[CorrectedRegion], taken: Mapping[int, Match], size_wh: tuple[int, int]
+) -> tuple[list[Json], list[float], tuple[int, int, int]]:
+    """The boxes to submit, the IoU of each true box with the predicted one; how many were edited, deleted and added."""
     result, edited = [], 0
     for j, true in enumerate(truth):
         if j not in taken:
             result.append(_drawn(BOX, true.label, _percent(true.box_xyxy, size_wh), size_wh))
             continue
-        index, iou = taken[j]
-        right = iou >= ENOUGH
-        result.append(_kept(predicted[index]) if right else _edited(predicted[index], _percent(true.box_xyxy, size_wh)))
+        region, right = predicted[taken[j].found], taken[j].iou >= ENOUGH
+        result.append(_kept(region) if right else _edited(region, _percent(true.box_xyxy, size_wh)))
         edited += not right
-    ious = [taken[j][1] if j in taken else 0.0 for j in range(len(truth))]
+    ious = [taken[j].iou if j in taken else 0.0 for j in range(len(truth))]
     return result, ious, (edited, len(predicted) - len(taken), len(truth) - len(taken))
 
 
 def _masks(
-    predicted: Sequence[Json], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]
+    predicted: Sequence[Json], truth: Sequence[CorrectedRegion], of_objects: Mapping[str, int], size_wh: tuple[int, int]
 ) -> tuple[list[Json], list[float], int]:
-    """The brush regions to submit, the mask IoU of each class, and how many regions were touched."""
-    labels = tuple(dict.fromkeys(region.label for region in truth))
-    result: list[Json] = []
-    ious: list[float] = []
-    touched = sum(_label(region) not in labels for region in predicted)  # of a class that is not there: deleted
-    for label in labels:
-        own = [region for region in predicted if _label(region) == label]
-        true = true_mask([region for region in truth if region.label == label], size_wh, within_boxes=False)
-        if true is None:
-            result += map(_kept, own)
-            continue
-        found = np.zeros_like(true)
-        for region in own:
-            found |= decode_mask(region["value"]["rle"], size_wh)
-        ious.append(mask_iou(found, true))
-        if ious[-1] >= ENOUGH:
-            result += map(_kept, own)
-            continue
-        value = {"format": "rle", "rle": encode_mask(true)}
-        result.append(_edited(own[0], value) if own else _drawn(MASK, label, value, size_wh))
-        touched += max(1, len(own))  # the first is edited, all others go
+    """The brush regions to submit, the IoU of each true mask with the predicted one, and how many were touched.
+
+    Args: of_objects: the id of a predicted object -> the true one that its box belongs to, and so its mask does.
+    """
+    known = [true_mask([true], size_wh, within_boxes=True) for true in truth]
+    masks = [decode_mask(region["value"]["rle"], size_wh) for region in predicted]
+    table = np.zeros((len(predicted), len(truth)))
+    for i, region in enumerate(predicted):
+        for j, mask in enumerate(known):
+            if mask is not None and _label(region) == truth[j].label:
+                bound = of_objects.get(_object(region) or "") == j
+                table[i, j] = mask_iou(masks[i], mask) + bound  # before all that are not
+    pairs = {pair.true: pair.found for pair in match(table, NEAR)}
+    unknown = {true.label for true, mask in zip(truth, known, strict=True) if mask is None}
+    left = [region for i, region in enumerate(predicted) if i not in pairs.values()]
+    result = [_kept(region) for region in left if _label(region) in unknown]
+    touched, ious = len(left) - len(result), []
+    for j, mask in enumerate(known):
+        if mask is not None:
+            ious.append(mask_iou(masks[pairs[j]], mask) if j in pairs else 0.0)
+            found, wrong = _shown_mask(predicted[pairs[j]] if j in pairs else None, ious[-1], truth[j].label, mask)
+            result.append(found)
+            touched += wrong
     return result, ious, touched
+
+
+def _shown_mask(region: Json | None, iou: float, label: str, mask: BoolMask) -> tuple[Json, bool]:
+    """The brush region to submit for a true mask, and whether it had to be touched."""
+    if region is not None and iou >= ENOUGH:
+        return _kept(region), False
+    value = {"format": "rle", "rle": encode_mask(mask)}
+    height, width = mask.shape
+    return (_drawn(MASK, label, value, (width, height)) if region is None else _edited(region, value)), True
+
+
+def _object(region: Json) -> str | None:
+    """The predicted object that a region's id names."""
+    return Shape(region, None).object_id
 
 
 def _is(region: Json, control: str) -> bool:

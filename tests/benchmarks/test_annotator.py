@@ -101,12 +101,28 @@ def test_of_wrong_masks_one_becomes_the_true_one_and_the_others_go(truth: Sequen
     assert origins(work) == [("b", "prediction"), ("m", "prediction-changed")]
     assert np.array_equal(decode_mask(work.result[1]["value"]["rle"], SIZE_WH), filled(TRUE))
     assert (work.corrections, work.masks, work.accepted) == (0, 2, False)
-    assert work.mask_iou == pytest.approx(1000 / 7500)
+    assert work.mask_iou == pytest.approx(0.2)
 
 
-def test_pieces_that_are_right_together_are_accepted(truth: Sequence[CorrectedRegion]) -> None:
-    predicted = [box("b", TRUE), brush("m", filled((20, 10, 70, 60))), brush("n", filled((70, 10, 120, 60)))]
-    assert annotate(predicted, truth, SIZE_WH).accepted
+def test_of_two_pieces_one_becomes_the_whole(truth: Sequence[CorrectedRegion]) -> None:
+    predicted = [box("b", TRUE), brush("m", filled((20, 10, 90, 60))), brush("n", filled((90, 10, 120, 60)))]
+    work = annotate(predicted, truth, SIZE_WH)
+    assert (work.masks, work.mask_iou) == (2, pytest.approx(0.7))
+    assert [each["id"] for each in work.result] == ["b", "m"]
+
+
+def test_neighbours_get_a_mask_each_that_belongs_to_their_box(tmp_path: Path) -> None:
+    boxes: list[BoxXyxy] = [(20, 10, 80, 60), (80, 10, 140, 60)]
+    for index, each in enumerate(boxes):
+        Image.fromarray(filled(each)).save(tmp_path / f"{index}.png")
+    truth = [CorrectedRegion("fish", each, tmp_path / f"{index}.png") for index, each in enumerate(boxes)]
+    both: BoxXyxy = (20, 10, 140, 60)
+    work = annotate([box("0a1b2c3d-0", both), brush("0a1b2c3d-1", filled(both))], truth, SIZE_WH)
+    assert (work.edited, work.added, work.deleted, work.masks) == (1, 1, 0, 2)
+    task = {"id": 1, "data": {"label": "fish"}, "annotations": [{"id": 1, "result": work.result}]}
+    read = sorted(drawn_regions(task, CONFIG), key=lambda each: each.box_xyxy)
+    assert [each.box_xyxy for each in read] == [pytest.approx(each) for each in boxes]
+    assert all(np.array_equal(each.mask, filled(own)) for each, own in zip(read, boxes, strict=True))
 
 
 def test_without_a_true_mask_the_box_alone_decides() -> None:

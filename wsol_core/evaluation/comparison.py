@@ -41,8 +41,8 @@ class ImageScore:
     """How well the regions of an image were found.
 
     box_iou: mean over the true boxes of the IoU with the box matched to each, 0 where there is none. mask_iou: mean
-        over the classes whose true masks are known, None where there are none. edits: how often a person would have
-        to adjust, delete or add a region.
+        over the true masks that are known of the IoU with the mask of that region, 0 where there is none; None where
+        no true mask is known. edits: how often a person would have to adjust, delete or add a region.
     """
 
     box_iou: float
@@ -124,35 +124,33 @@ def _figures(name: str, measure: Measure) -> str:
 def score_image(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> ImageScore:
     """Scores what was `found` in an image of `size_wh` against its corrected regions.
 
-    Within each class predicted and true boxes are matched one to one, largest IoU first. A matched box with an IoU
+    Within each class predicted and true boxes are matched one to one, largest IoU first, and so are their masks: one
+    region over two objects is one of them, badly placed, and misses the other. A matched box with an IoU
     below 0.8 is an edit, as is every region without a match on either side. An image that holds no true region has
     the box IoU 1 where nothing was found in it, else 0.
     """
-    matched = [pair.iou for pair in match_regions(found, truth)]
-    edits = len(found) + len(truth) - 2 * len(matched) + sum(iou < TIGHT_IOU for iou in matched)
-    boxes = sum(matched) / len(truth) if truth else float(not found)
-    masks = list(_mask_ious(found, truth, size_wh))
+    pairs = match_regions(found, truth)
+    edits = len(found) + len(truth) - 2 * len(pairs) + sum(pair.iou < TIGHT_IOU for pair in pairs)
+    boxes = sum(pair.iou for pair in pairs) / len(truth) if truth else float(not found)
+    masks = list(_mask_ious(truth, {pair.true: found[pair.found].mask for pair in pairs}, size_wh))
     return ImageScore(boxes, sum(masks) / len(masks) if masks else None, edits)
 
 
-def _mask_ious(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> Iterator[float]:
-    """The IoU of each class whose true regions all have masks: without one of them the rest would be too little."""
-    for label in dict.fromkeys(region.label for region in truth):
-        mask = _true_mask([region for region in truth if region.label == label], size_wh)
-        if mask is None:
-            continue
-        predicted: BoolMask = np.zeros(size_wh[::-1], np.bool_)
-        for region in found:
-            if region.label == label:
-                predicted |= region.mask
-        yield mask_iou(predicted, mask)
+def _mask_ious(
+    truth: Sequence[CorrectedRegion], predicted: Mapping[int, BoolMask], size_wh: tuple[int, int]
+) -> Iterator[float]:
+    """The IoU of each true mask that is known. Args: predicted: the mask matched to each true region, by its index."""
+    for index, region in enumerate(truth):
+        mask = _true_mask(region, size_wh)
+        if mask is not None:
+            yield mask_iou(predicted[index], mask) if index in predicted else 0.0
 
 
-def _true_mask(regions: Sequence[CorrectedRegion], size_wh: tuple[int, int]) -> BoolMask | None:
+def _true_mask(region: CorrectedRegion, size_wh: tuple[int, int]) -> BoolMask | None:
     try:
-        return true_mask(regions, size_wh, within_boxes=True)
+        return true_mask([region], size_wh, within_boxes=True)
     except DataError as error:
-        logger.warning("Only the boxes are compared: %s", error)
+        logger.warning("Only the box is compared: %s", error)
         return None
 
 

@@ -76,11 +76,22 @@ def test_each_true_box_has_one_match_and_the_closest_pair_comes_first() -> None:
     assert score == ImageScore(1.0, None, 1)
 
 
-def test_masks_of_a_class_are_joined_before_they_are_compared(tmp_path: Path) -> None:
+def test_each_true_mask_is_compared_with_that_of_the_region_matched_to_it(tmp_path: Path) -> None:
     mask = mask_file(tmp_path, (0, 0, 4, 10), (10, 0, 14, 10))
     truth = [true((0, 0, 4, 10), mask=mask), true((10, 0, 14, 10), mask=mask)]
     score = score_image([found((0, 0, 4, 10)), found((10, 0, 12, 10))], truth, SIZE_WH)
-    assert score == ImageScore(0.75, 0.75, 1)  # (40 + 20) of 80 pixels
+    assert score == ImageScore(0.75, 0.75, 1)
+    assert score_image([found((0, 0, 4, 10))], truth, SIZE_WH) == ImageScore(0.5, 0.5, 1)
+
+
+def test_neighbours_in_one_region_are_worse_than_apart_though_their_union_is_the_same(tmp_path: Path) -> None:
+    mask = mask_file(tmp_path, (0, 0, 10, 10), (10, 0, 20, 10))
+    truth = [true((0, 0, 10, 10), mask=mask), true((10, 0, 20, 10), mask=mask)]
+    apart = score_image([found((0, 0, 10, 10)), found((10, 0, 20, 10))], truth, SIZE_WH)
+    merged = score_image([found((0, 0, 20, 10))], truth, SIZE_WH)
+    assert (apart, merged) == (ImageScore(1.0, 1.0, 0), ImageScore(0.25, 0.25, 2))
+    refused, taken = compare([apart] * 5, [merged] * 5), compare([merged] * 5, [apart] * 5)
+    assert refused.worse == ("box_iou", "mask_iou", "edits") and taken.passed
 
 
 def test_a_region_owns_the_part_of_a_shared_mask_that_lies_in_its_box(tmp_path: Path) -> None:
@@ -90,11 +101,11 @@ def test_a_region_owns_the_part_of_a_shared_mask_that_lies_in_its_box(tmp_path: 
     assert score.mask_iou == pytest.approx((1.0 + 0.5) / 2)
 
 
-def test_a_class_with_a_box_without_mask_has_no_mask_iou(tmp_path: Path) -> None:
+def test_an_object_without_a_true_mask_has_no_part_in_the_mask_iou(tmp_path: Path) -> None:
     mask = mask_file(tmp_path, (0, 0, 4, 10))
-    truth = [true((0, 0, 4, 10), mask=mask), true((10, 0, 14, 10)), true((0, 0, 4, 10), "dog", mask)]
-    assert score_image([found((0, 0, 4, 10), "dog")], truth, SIZE_WH).mask_iou == 1.0
-    assert score_image([found((0, 0, 4, 10))], truth[:2], SIZE_WH).mask_iou is None
+    truth = [true((0, 0, 4, 10), mask=mask), true((10, 0, 14, 10))]
+    assert score_image([found((0, 0, 2, 10))], truth, SIZE_WH).mask_iou == 0.5
+    assert score_image([found((0, 0, 2, 10))], truth[1:], SIZE_WH).mask_iou is None
 
 
 def test_a_mask_of_another_size_is_scaled_and_a_torn_one_left_out(tmp_path: Path) -> None:
