@@ -18,7 +18,7 @@ from wsol_core.records import BoxXyxy, Sample
 
 IMAGE_PX = 480  # the longer side
 MOST_LINES = 4  # below an image; the rest is counted
-THIN_PX, THICK_PX = 1, 4  # lines of other boxes, and of those that are the mistake
+THIN_PX, THICK_PX = 2, 5  # lines of other boxes, and of those that are the mistake
 
 
 def mistake_sections(
