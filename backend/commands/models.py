@@ -9,7 +9,7 @@ import typer
 
 from backend.commands.options import JsonOption, examples
 from backend.settings import Settings
-from backend.terminal import write_json, write_result, write_table
+from backend.terminal import warn_of, write_json, write_result, write_table
 
 if TYPE_CHECKING:
     from backend.storage.models import ModelRegistry, Version
@@ -52,6 +52,7 @@ def list_versions(
     else:
         columns = ("project", "version", "live", "classes", "pictures", "holdout", "created")
         write_table(columns, [_cells(row) for row in rows])
+        warn_of([f"{row['version']}: {' '.join(row['faults'])}" for row in rows if row["faults"]])
 
 
 @app.command("activate", epilog=ACTIVATE_EXAMPLES)
@@ -122,7 +123,9 @@ def _row(project: str, version: Version, live: str | None) -> dict[str, Any]:
     from backend.services.overview import is_suggested
 
     facts = version.facts.to_dict()
-    known = {name: facts[name] for name in ("created", "run", "parent", "classes", "pictures", "metrics", "gate")}
+    known = {
+        name: facts[name] for name in ("created", "run", "parent", "classes", "pictures", "metrics", "gate", "faults")
+    }
     states = {"live": version.name == live, "suggested": is_suggested(version, live)}
     return {"project": project, "version": version.name, **states, **known, "folder": str(version.folder)}
 
@@ -133,6 +136,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created"])) if row["created"] else ""
     classes, pictures = ", ".join(row["classes"] or ()), row["pictures"]
     live = "live" if row["live"] else "suggested" if row["suggested"] else ""
+    live += f"{', ' if live else ''}unreliable" if row["faults"] else ""
     return row["project"], row["version"], live, classes, "" if pictures is None else str(pictures), holdout, created
 
 

@@ -58,7 +58,7 @@ def _heading(text: str) -> None:
 def _version_cells(version: VersionReport) -> tuple[str, ...]:
     return (
         version.name,
-        "live" if version.live else "",
+        ", ".join(["live"] * version.live + ["unreliable"] * bool(version.faults)),
         moment(version.created),
         lasting(version.training_s),
         *_agreement_cells(version.agreement),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, examples, one_of
-from backend.commands.training_display import duration, showing
+from backend.commands.training_display import duration, notices, showing
 from backend.settings import Settings
 from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
@@ -150,8 +150,9 @@ def resumed_config(out: Path, given: Mapping[str, Any]) -> TrainConfig:
 def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) -> ModelCard:
     """Train, showing progress; a first Ctrl-C ends it at the next step with a checkpoint."""
     stop = StopRequest(STOPPING if settings.is_main else "")
-    with stop.listening(), showing(as_json, silent=not settings.is_main) as on_progress:
-        data, backgrounds = read_pictures(inputs, settings.is_main)
+    silent = not settings.is_main
+    with stop.listening(), showing(as_json, silent) as on_progress:
+        data, backgrounds = read_pictures(inputs, not silent)
         if not inputs.resume:
             check_weights(config, settings.weights_dir)
         # Loading torch takes seconds; a wrong folder is known without it.
@@ -167,12 +168,12 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
                 inputs.out,
                 weights_dir=settings.weights_dir,
                 backgrounds=backgrounds,
-                hooks=TrainingHooks(on_progress, stop.is_asked),
+                hooks=TrainingHooks(on_progress, stop.is_asked, notices(as_json, silent)),
                 resume=inputs.resume,
                 distributed=Distributed(settings.rank, settings.world_size, settings.local_rank),
             )
         except TrainingCancelled:
-            if not settings.is_main:
+            if silent:
                 raise typer.Exit(stop.exit_code) from None
             again = command_to_resume(sys.argv, settings.world_size)
             raise Interrupted(
@@ -226,6 +227,7 @@ def show_card(card: ModelCard, inputs: Inputs, seconds: float, as_json: bool) ->
     if as_json:
         write_json({"event": "result", "model": str(inputs.out), "seconds": round(seconds, 1), **card.to_dict()})
         return
+    warn_of(card.faults)
     measured = {name.replace("_", " "): f"{value:.3f}".rstrip("0").rstrip(".") for name, value in card.metrics.items()}
     write_result(
         f"{card.config.method} on {card.config.backbone}, trained",

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bars
 
 from backend.terminal import say, stderr_console, write_json
-from wsol_core.training.progress import Progress, TrainingHooks
+from wsol_core.training.progress import Notice, Progress, TrainingHooks
 
 JSON_EVERY_S, LOG_EVERY_S = 0.5, 30.0
 OnProgress = Callable[[Progress], None]
@@ -35,6 +35,20 @@ def showing(as_json: bool, silent: bool = False) -> Iterator[OnProgress]:
                 completed=progress.step,
                 facts=_facts(progress),
             )
+
+
+def notices(as_json: bool, silent: bool = False) -> Callable[[Notice], None]:
+    """What to call with a training's notices; those that warn are in the log, which people see anyway."""
+
+    def show(notice: Notice) -> None:
+        if silent:
+            return
+        if as_json:
+            write_json({"event": "notice", "text": notice.text, "warns": notice.warns})
+        elif not notice.warns:
+            say(notice.text)
+
+    return show
 
 
 def _bars() -> Bars:

@@ -102,6 +102,9 @@ def backend(view: ProjectView, url: str | None) -> Finding:
             f"{where} is {state} and serves {told}, while the live version here is {known}",
             "Give `boxstrap doctor` the BOXSTRAP_HOME and MODEL_DIR of the running service, or connect that address.",
         )
+    faults = [fault for made in view.projects.published(view.id) if made.name == told for fault in made.facts.faults]
+    if faults:
+        return warning(f"{where} is {state} and serves {told}, which is unreliable", " ".join(faults))
     return ok(f"{where} is {state} and serves {told}")
 
 

@@ -2,7 +2,8 @@
 
 New and live version localize the pictures of the holdout, which people corrected and neither learned from, and are
 compared picture by picture (wsol_core.evaluation.comparison). Where too few are corrected, only what the labels say is
-left, and the record says so. The same run gets the same answer however often it is asked.
+left, and the record says so. Before that, a version whose training was too short or collapsed is refused over one
+without such a fault. The same run gets the same answer however often it is asked.
 """
 
 from __future__ import annotations
@@ -52,10 +53,14 @@ def judge(
     against = context.stores.models.current(project_id)
     if against is None:
         sentence = "It is the first version; there is nothing to compare it with."
+        sentence += " It goes live though it is unreliable." if card.faults else ""
         return GateDecision(mode, GateCriterion.FIRST_VERSION, None, 0, True, True, sentence)
     folder = context.stores.models.folder(project_id, against)
-    found = _by_holdout(folder, model, holdout, context.settings.device) or _by_labels(
-        context.stores.models.facts(project_id, against), card, len(holdout)
+    facts = context.stores.models.facts(project_id, against)
+    found = (
+        _by_faults(against, facts, card)
+        or _by_holdout(folder, model, holdout, context.settings.device)
+        or _by_labels(facts, card, len(holdout))
     )
     promoted, sentence = found.passed and mode == GateMode.AUTO, found.sentence
     if found.passed and not promoted:
@@ -64,6 +69,14 @@ def judge(
     return GateDecision(
         mode, found.criterion, against, found.pictures, found.passed, promoted, sentence, found.measures
     )
+
+
+def _by_faults(against: str, facts: VersionFacts, card: ModelCard) -> _Comparison | None:
+    """Refuse a version that is unreliable while the live one is not; None in all other cases."""
+    if not card.faults or facts.faults:
+        return None
+    sentence = f"{against} stays live, since the new version is unreliable. {' '.join(card.faults)}"
+    return _Comparison(GateCriterion.FAULTS, 0, False, sentence, {})
 
 
 def _by_holdout(live: Path, new: Path, holdout: Sequence[Sample], device: str) -> _Comparison | None:
@@ -91,7 +104,12 @@ def _scores(model: Path, holdout: Sequence[Sample], device: str) -> dict[str, Im
 
 
 def _by_labels(facts: VersionFacts, card: ModelCard, corrected: int) -> _Comparison:
-    """Compare what labels alone say of held-out pictures; each version was measured on pictures of its own."""
+    """Compare what labels alone say of held-out pictures; each version was measured on pictures of its own.
+
+    The figures of an unreliable live version are no bar for one that is not.
+    """
+    if facts.faults and not card.faults:
+        return _Comparison(GateCriterion.FAULTS, 0, True, "The live version is unreliable, and this one is not.", {})
     old, new = facts.metrics, card.metrics
     measures = {
         name: {"live": old[name], "new": new[name], "difference": new[name] - old[name]}

@@ -24,7 +24,7 @@ from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import CHECKPOINT, is_finished, is_started
 from wsol_core.training.fit import fit
-from wsol_core.training.progress import Progress, TrainingHooks
+from wsol_core.training.progress import Notice, Progress, TrainingHooks
 
 logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_
         classes,
         model,
         weights_dir=context.settings.weights_dir,
-        hooks=TrainingHooks(_reporter(context, run.id), _stop_asker(context, run.id, worker_ends)),
+        hooks=_hooks(context, run.id, worker_ends),
         resume=is_started(model),
         unseen=pictures.holdout,
         warm_start=context.stores.models.folder(run.project_id, live) if live else None,
@@ -155,12 +155,17 @@ def _facts(run: Run, card: ModelCard, pictures: Pictures, gate: GateDecision) ->
         config=card.config.to_dict(),
         code_version=card.code_version,
         gate=gate,
+        faults=card.faults,
     )
 
 
-def _reporter(context: JobContext, run_id: str) -> Callable[[Progress], None]:
-    """Return a hook that writes progress to Redis twice a second; a Redis that is away does not stop a training."""
-    last_s = -EVERY_S
+def _hooks(context: JobContext, run_id: str, worker_ends: Callable[[], bool]) -> TrainingHooks:
+    """Return hooks that write progress to Redis twice a second, and warnings into the run's record.
+
+    What else the training says, such as how long it will take, goes along with its progress. A Redis that is away does
+    not stop a training.
+    """
+    last_s, said = -EVERY_S, ""
 
     def report(progress: Progress) -> None:
         nonlocal last_s
@@ -168,9 +173,17 @@ def _reporter(context: JobContext, run_id: str) -> Callable[[Progress], None]:
         if now_s - last_s < EVERY_S:
             return
         last_s = now_s
-        _report(context, run_id, {**progress.to_values(), "at": time.time()})
+        _report(context, run_id, {**progress.to_values(), "notice": said, "at": time.time()})
 
-    return report
+    def keep(notice: Notice) -> None:
+        nonlocal said
+        if not notice.warns:
+            said = notice.text
+            return
+        known = context.stores.runs.read(run_id).warnings
+        context.stores.runs.update(run_id, warnings=tuple(dict.fromkeys((*known, notice.text))))
+
+    return TrainingHooks(report, _stop_asker(context, run_id, worker_ends), keep)
 
 
 def _report_reading(context: JobContext, run_id: str, seen: int) -> None:

@@ -57,6 +57,7 @@ class VersionReport:
     pictures: int | None = None
     gate: str = ""
     training_s: float | None = None
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,7 @@ def _version(
         pictures=facts.pictures,
         gate=facts.gate.sentence if facts.gate else "",
         training_s=training_s,
+        faults=facts.faults,
     )
 
 

@@ -62,6 +62,7 @@ def _show_run(run: Run, training: TrainingService, redis: CircuitBreaker) -> Jso
         "version": run.version,
         "reason": run.reason,
         "trigger": run.trigger,
+        "warnings": list(run.warnings),
         "gate": run.gate and run.gate.to_dict(),
         "progress": _with_share(redis.ask(lambda: training.progress(run))),
     }
@@ -116,6 +117,7 @@ def _show_version(version: Version, live: str | None) -> Json:
         "parent": facts.parent,
         "gate": facts.gate and facts.gate.to_dict(),
         "suggested": is_suggested(version, live),
+        "faults": list(facts.faults),
     }
 
 

@@ -46,7 +46,8 @@ class Run:
 
     `starts` counts its processes that died in a row without getting further, and the present one, which has `begun`
     later than `started` where it goes on from a checkpoint. `trigger` says why it was started: "20 new corrections".
-    `gate` says how its version was compared with the live one, once it was.
+    `gate` says how its version was compared with the live one, once it was. `warnings` are sentences of the training,
+    such as that it is too short.
     """
 
     id: str
@@ -63,13 +64,15 @@ class Run:
     reason: str = ""
     trigger: str = ""
     gate: GateDecision | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Run:
         """Read what run.json holds; keys of other versions of Boxstrap are left out."""
         known = {name: values[name] for name in (part.name for part in fields(cls)) if name in values}
         state = RunState(known.get("state", RunState.QUEUED))
-        return cls(**{**known, "state": state, "gate": GateDecision.from_dict(known.get("gate"))})
+        gate, warnings = GateDecision.from_dict(known.get("gate")), tuple(known.get("warnings") or ())
+        return cls(**{**known, "state": state, "gate": gate, "warnings": warnings})
 
 
 class RunStore:

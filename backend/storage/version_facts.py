@@ -18,6 +18,7 @@ class GateCriterion(StrEnum):
     FIRST_VERSION = "first version"
     HOLDOUT = "holdout"
     LABELS = "labels only"
+    FAULTS = "faults"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ class VersionFacts:
     """The content of version.json. The registry adds `version`, `parent` (live before) and `created` (since 1970).
 
     Counts are of pictures: `pictures` were trained on, `corrected` of those have regions of people, `holdout` were
-    kept for the gate. `metrics` are the training's own; `config` is its TrainConfig as JSON values.
+    kept for the gate. `metrics` are the training's own; `config` is its TrainConfig as JSON values. `faults` say in
+    sentences why the version is unreliable; those of before they were looked for have none.
     """
 
     run: str | None = None
@@ -80,6 +82,7 @@ class VersionFacts:
     config: Mapping[str, Any] = field(default_factory=dict)
     code_version: str = ""
     gate: GateDecision | None = None
+    faults: tuple[str, ...] = ()
     version: str = ""
     parent: str | None = None
     created: float | None = None
@@ -98,6 +101,7 @@ class VersionFacts:
             config=values.get("config") or {},
             code_version=values.get("code_version") or "",
             gate=GateDecision.from_dict(values.get("gate")),
+            faults=tuple(values.get("faults") or ()),
             version=values.get("version") or "",
             parent=values.get("parent"),
             created=values.get("created"),

@@ -23,6 +23,8 @@ class ModelCard:
     score_scale, score_shift: a region's score is sigmoid(score_scale * x + score_shift).
     refine_edges: whether maps are refined at the image's edges before thresholding.
     metrics: figures of the training, by name; without boxes, so not comparable with an evaluation's.
+    faults: sentences that say why the model is unreliable: its training was too short, or collapsed. Cards of before
+        they were looked for have none.
     """
 
     config: TrainConfig
@@ -35,6 +37,7 @@ class ModelCard:
     score_shift: float = 0.0
     refine_edges: bool = True
     metrics: Mapping[str, float] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
     code_version: str = __version__
     version: int = CARD_VERSION
 
@@ -60,7 +63,8 @@ class ModelCard:
         """Plain JSON values; `from_dict` reads them back."""
         values = asdict(self)
         values["refine"] = values.pop("refine_edges")  # its name in model.json
-        return {**values, "classes": list(self.classes), "config": self.config.to_dict()}
+        lists = {"classes": list(self.classes), "faults": list(self.faults)}
+        return {**values, **lists, "config": self.config.to_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelCard:
@@ -73,11 +77,17 @@ class ModelCard:
                 "use the program's version that wrote it, or train again."
             )
         names = {"refine" if part.name == "refine_edges" else part.name for part in fields(cls)}
+        values = {"faults": (), **values}  # cards of before have none
         if wrong := sorted(names ^ set(values)):
             raise CheckpointError(f"The model card's entry {wrong[0]!r} is missing or unknown; train again.")
         try:
-            config, classes = TrainConfig.from_dict(values["config"]), tuple(values["classes"])
-            others = {name: value for name, value in values.items() if name not in ("config", "classes", "refine")}
-            return cls(config=config, classes=classes, refine_edges=values["refine"], **others)
+            parsed = {
+                "config": TrainConfig.from_dict(values["config"]),
+                "classes": tuple(values["classes"]),
+                "faults": tuple(str(fault) for fault in values["faults"]),
+                "refine_edges": values["refine"],
+            }
+            others = {name: value for name, value in values.items() if name not in (*parsed, "refine")}
+            return cls(**parsed, **others)
         except (ConfigError, TypeError, ValueError) as error:
             raise CheckpointError(f"The model card cannot be used: {error}") from error

@@ -15,6 +15,8 @@ from wsol_core.localization.thresholds import DEFAULT_THRESHOLD
 from wsol_core.methods.base import WsolMethod
 from wsol_core.training.calibration import MOST_IMAGES, choose_thresholds, pick
 from wsol_core.training.checkpoint import remove_checkpoint
+from wsol_core.training.enough_steps import shortage_sentence, shortest
+from wsol_core.training.forecast import LATER_STAGES_SLOWER, planned_stages
 from wsol_core.training.model_selection import HeldOut, evaluating, top1_accuracy
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.time_budget import TimeBudget
@@ -56,10 +58,22 @@ def export_model(
     """Writes the trained method, which holds the weights to export, as a finished model; its card."""
     most = _affordable_images(state, budget)
     card = choose_thresholds(predictor, data.labeled, most, unseen=[*data.held_out, *data.unseen])
-    card = replace(card, metrics=_metrics(context, predictor.precision, data, held_out, state, budget.now_s()))
+    faults = training_faults(context, state, budget)
+    metrics = _metrics(context, predictor.precision, data, held_out, state, budget.now_s())
+    card = replace(card, metrics=metrics | {"enough_steps": float(not faults)}, faults=faults)
     save_model(context.folder, context.method, card)
     remove_checkpoint(context.folder)
     return card
+
+
+def training_faults(context: TrainingContext, state: TrainingState, budget: TimeBudget) -> tuple[str, ...]:
+    """Why the model is unreliable, in sentences; none where it is not."""
+    stages = planned_stages(context, state, budget, len(context.method.stages) - 1)
+    short = shortest(stages)
+    if short is None:
+        return ()
+    minutes = budget.enough_minutes(LATER_STAGES_SLOWER, state.costs.export_s, short)
+    return (shortage_sentence(short, context.images, minutes),)
 
 
 def _metrics(

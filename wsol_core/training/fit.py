@@ -65,8 +65,8 @@ def fit(
         resume: Go on with the training whose checkpoint is in `out`, with the same images and settings; a finished
             one is not trained again.
         warm_start: The folder of a finished model to begin with instead of pretrained weights. The training then takes
-            `schedule.WARM_SHARE` of the steps it would take else. Where the model does not fit, a warning is logged
-            and the training begins as without it.
+            `schedule.WARM_SHARE` of its usual length, but where that model had too few steps itself. Where the model
+            does not fit, or has collapsed, a warning is logged and the training begins as without it.
         unseen: Further images with corrected regions, for the calibration of scores alone.
         distributed: This process among several. Each trains on batches of `config.batch_size` images, and the main one
             writes.

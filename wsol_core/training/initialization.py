@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from wsol_core.config import TrainConfig
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method
 from wsol_core.networks.pretrained import pretrained_state
+from wsol_core.training.schedule import WARM_SHARE
 from wsol_core.training.step import seeded
 from wsol_core.training.training_data import TrainingData
 from wsol_core.training.warm_start import read_warm_start
@@ -26,17 +27,24 @@ class Initialization:
     """What a training began with; the names are those of a checkpoint's entries.
 
     pretrained: its features began as ImageNet's, also where a finished model came between. warm_start: it began with
-    a finished model's weights. knows_classes: that model had learned all its classes.
+    a finished model's weights. knows_classes: that model had learned all its classes. was_short: its training was too
+    short to be relied on, so that this one is not shortened by what it has learned.
     """
 
     pretrained: bool = False
     warm_start: bool = False
     knows_classes: bool = False
+    was_short: bool = False
+
+    @property
+    def share(self) -> float:
+        """How much of the usual length the training takes."""
+        return WARM_SHARE if self.warm_start and not self.was_short else 1.0
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Mapping[str, Any]) -> Initialization:
         """What the interrupted training began with."""
-        names = ("pretrained", "warm_start", "knows_classes")
+        names = [part.name for part in fields(cls)]
         return cls(**{name: bool(checkpoint.get(name)) for name in names})
 
 
@@ -46,7 +54,8 @@ def initial_method(
     """The method before its first step: with the weights of the model in `warm_start`, else on pretrained features."""
     model = None if warm_start is None else read_warm_start(warm_start, config)
     if model is not None:
-        initialization = Initialization(model.pretrained, warm_start=True, knows_classes=model.knows(data.classes))
+        knows = model.knows(data.classes)
+        initialization = Initialization(model.pretrained, True, knows_classes=knows, was_short=model.was_short)
         method = _build(config, data, initialization, device)
         model.load_into(method, config, data.classes)
     else:

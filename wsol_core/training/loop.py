@@ -18,10 +18,10 @@ from torch.optim import Optimizer
 from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_folder import HISTORY
 from wsol_core.training.checkpoint import Checkpointer
+from wsol_core.training.forecast import Forecast
 from wsol_core.training.history import History
 from wsol_core.training.planning import StagePlanner
 from wsol_core.training.reporting import StepReporter
-from wsol_core.training.schedule import WARM_SHARE
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.step import Stepper, StepState, seeded
 from wsol_core.training.time_budget import TimeBudget
@@ -42,6 +42,7 @@ class TrainingLoop:
         self._checkpoint = checkpoint
         self._planner = StagePlanner(context, self.state, self.budget)
         self._reporter = StepReporter(context, self.state, self.budget, history)
+        self._forecast = Forecast(context, self.state, self.budget)
         self._validation = Validation(context, self.state, self.budget, history)
         self._checkpointer = Checkpointer(context, self.state, self.budget, history)
 
@@ -88,6 +89,7 @@ class TrainingLoop:
 
     def _after_step(self, index: int, stepper: Stepper, losses: Mapping[str, float], images: int) -> None:
         self._reporter.after_step(index, losses, images, stepper.learning_rate)
+        self._forecast.after_step(index)
         validated = self._validation.after_step(index)
         if validated or self.budget.is_due(self.state.plans[index], self.state.step):
             self._planner.revise(index, self._validation.has_converged())
@@ -111,5 +113,5 @@ def _time_budget(context: TrainingContext, used_s: float) -> TimeBudget:
         context.clock,
         context.started,
         used_s,
-        share=WARM_SHARE if context.initialization.warm_start else 1.0,
+        share=context.initialization.share,
     )

@@ -43,8 +43,19 @@ class Progress:
         }
 
 
-def _ignore(progress: Progress) -> None:
-    """The default of `on_progress`."""
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence about a training for people, such as how long it will take.
+
+    `warns`: the model will be unreliable. The same sentence is logged, as a warning where it warns.
+    """
+
+    text: str
+    warns: bool = False
+
+
+def _ignore(told: Progress | Notice) -> None:
+    """The default of `on_progress` and `on_notice`."""
 
 
 def _never() -> bool:
@@ -57,6 +68,7 @@ class TrainingHooks:
 
     on_progress: called after every step.
     should_stop: called before every step; where it returns True, `fit` saves a checkpoint and raises TrainingCancelled.
+    on_notice: called now and then, after a step.
 
     Example:
         >>> hooks = TrainingHooks(on_progress=lambda progress: print(progress.stage, progress.step, progress.steps))
@@ -64,3 +76,4 @@ class TrainingHooks:
 
     on_progress: Callable[[Progress], None] = _ignore
     should_stop: Callable[[], bool] = _never
+    on_notice: Callable[[Notice], None] = _ignore

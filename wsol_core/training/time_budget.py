@@ -8,10 +8,13 @@ final work, in the same proportion.
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wsol_core.config import TrainConfig
+from wsol_core.training.enough_steps import StageSteps
 from wsol_core.training.schedule import (
     StageLength,
     StagePlan,
@@ -27,6 +30,7 @@ MOST_VALIDATIONS = 20  # of a stage
 VALIDATION_SHARE = 0.1  # of a stage's time, where minutes rule
 RECHECKS = 20  # of a stage
 RECENT = 0.1  # weight of the newest step in the smoothed speed
+RECENT_STEPS = 3  # that a forecast is made from
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class TimeBudget:
         self.total_s = None if config.minutes is None else config.minutes * 60 * share
         self.steps_per_epoch = steps_per_epoch
         self.smoothed_step_s = 0.0
+        self._share, self._minutes = share, config.minutes
         self.default_steps = [max(1, round(length.steps * share)) for length in lengths]
         self._epochs = None if config.epochs is None else max(1, round(config.epochs * share))
         self._shares = stage_shares(lengths)
@@ -75,6 +80,7 @@ class TimeBudget:
         self._most = [*[length.most_steps for length in lengths[:-1]], None]
         self._clock = clock
         self._zero = started - used_s
+        self._recent_s: deque[float] = deque(maxlen=RECENT_STEPS)
         self._mark_s = self.now_s()
         self._window_start_s, self._window_steps, self._window_excluded_s = self.now_s(), 0, 0.0
 
@@ -84,7 +90,7 @@ class TimeBudget:
 
     def plan_ahead(self, validating_stage: int | None) -> list[StagePlan]:
         """The plans of all stages, where minutes do not rule."""
-        all_steps = self.default_steps if self._epochs is None else self._split_epochs(self._epochs)
+        all_steps = self.default_steps if self._epochs is None else self._split(self._epochs * self.steps_per_epoch)
         return [
             StagePlan(
                 steps, validation_interval(steps, self.steps_per_epoch, MOST_VALIDATIONS * (i == validating_stage))
@@ -92,9 +98,11 @@ class TimeBudget:
             for i, steps in enumerate(all_steps)
         ]
 
-    def _split_epochs(self, epochs: int) -> list[int]:
-        split = split_steps(epochs * self.steps_per_epoch, self._shares)
-        for i, most in enumerate(self._most):
+    def _split(self, steps: int, first: int = 0) -> list[int]:
+        """The steps of each stage from `first` on, when these have so many together."""
+        shares = self._shares[first:]
+        split = split_steps(steps, [share / sum(shares) for share in shares])
+        for i, most in enumerate(self._most[first:]):
             spare = 0 if most is None else max(0, split[i] - most)
             split[i], split[-1] = split[i] - spare, split[-1] + spare
         return split
@@ -114,6 +122,29 @@ class TimeBudget:
         every = validation_interval(steps, self.steps_per_epoch, most)
         return StagePlan(steps, every, deadline_s=self.now_s() + budget_s)
 
+    def forecast_steps(self, plan: StagePlan, index: int, costs: Costs) -> list[int]:
+        """The steps of the stages after stage `index`, which goes by `plan`, at its speed; where minutes rule."""
+        if self.total_s is None or plan.deadline_s is None or index + 1 == len(self._shares):
+            return []
+        left_s = stage_budget_s(self.total_s, plan.deadline_s, costs.export_s, [1.0])
+        return self._split(steps_within(left_s, costs.step_s, 0.0, 0), index + 1)
+
+    def whole_s(self, plans: Sequence[StagePlan], index: int, step: int) -> float:
+        """Seconds of the whole training, after `step` steps of stage `index`, at the speed of its last steps."""
+        if self.total_s is not None:
+            return self.total_s
+        left = sum(plan.steps for plan in plans[index:]) - step
+        return self.now_s() + left * self.recent_step_s
+
+    def enough_minutes(self, margin: float, export_s: float, short: StageSteps) -> int:
+        """Minutes that give every stage its default steps on this machine, `margin` times as long to be sure.
+
+        Where minutes were given, they are also as many times more as stage `short` lacks.
+        """
+        seconds = margin * (sum(self.default_steps) * self.recent_step_s + export_s) / self._share
+        asked = 0.0 if self._minutes is None else self._minutes * short.default / max(1, short.steps)
+        return math.ceil(max(seconds / 60, asked))
+
     def is_due(self, plan: StagePlan, step: int) -> bool:
         """Whether the plan is compared with the clock after `step` steps."""
         return self.total_s is not None and step % max(1, plan.steps // RECHECKS) == 0
@@ -128,6 +159,11 @@ class TimeBudget:
         steps = corrected_steps(plan, step, now_s, step_s, validation_s, self.total_s)
         return plan if steps is None else plan.with_steps(step, steps)
 
+    @property
+    def recent_step_s(self) -> float:
+        """Seconds a step of this stage took lately; 0 before its first."""
+        return sum(self._recent_s) / max(1, len(self._recent_s))
+
     def begin_step(self) -> None:
         """Starts the clock of a step."""
         self._mark_s = self.now_s()
@@ -135,6 +171,7 @@ class TimeBudget:
     def end_step(self) -> None:
         """Stops the clock of the step."""
         step_s = self.now_s() - self._mark_s
+        self._recent_s.append(step_s)
         self.smoothed_step_s += (step_s - self.smoothed_step_s) * (RECENT if self.smoothed_step_s else 1.0)
         self._window_steps += 1
 
@@ -144,6 +181,7 @@ class TimeBudget:
 
     def begin_stage(self) -> None:
         """Forgets how long the steps of another stage took."""
+        self._recent_s.clear()
         self.smoothed_step_s = 0.0
         self._window_start_s, self._window_steps, self._window_excluded_s = self.now_s(), 0, 0.0
 

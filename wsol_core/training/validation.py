@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from wsol_core.training.enough_steps import least_steps
 from wsol_core.training.history import History
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.time_budget import TimeBudget
@@ -30,7 +31,9 @@ class Validation:
         return True
 
     def has_converged(self) -> bool:
-        """Whether `config.patience` epochs have brought no gain."""
+        """Whether `config.patience` epochs have brought no gain, and the stage has had enough steps to tell."""
+        if self._state.step < least_steps(self._budget.default_steps[-1]):
+            return False
         last_gain, patience = self._state.choice.last_gain_epoch, self._context.config.patience
         return bool(patience and last_gain and self._epoch() - last_gain >= patience)
 

@@ -28,12 +28,16 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 @dataclass(frozen=True, slots=True)
 class WarmStart:
-    """A finished model to begin with. `pretrained`: whether its features began as ImageNet's, once."""
+    """A finished model to begin with.
+
+    pretrained: whether its features began as ImageNet's, once. was_short: whether its training had too few steps.
+    """
 
     name: str
     weights: Mapping[str, Tensor]
     classes: tuple[str, ...]
     pretrained: bool
+    was_short: bool = False
 
     def knows(self, classes: Sequence[str]) -> bool:
         """Whether the model has learned all of `classes`."""
@@ -72,7 +76,11 @@ def read_warm_start(folder: Path, config: TrainConfig) -> WarmStart | None:
                 "The training does not begin with the weights of %s: its %s is %s, not %s.", folder, what, old, new
             )
             return None
-    return WarmStart(folder.name, method.state_dict(), card.classes, _was_pretrained(card))
+    if card.metrics.get("collapsed"):
+        logger.warning("The training does not begin with the weights of %s: %s", folder, " ".join(card.faults))
+        return None
+    was_short = card.metrics.get("enough_steps") == 0
+    return WarmStart(folder.name, method.state_dict(), card.classes, _was_pretrained(card), was_short)
 
 
 def _was_pretrained(card: ModelCard) -> bool:

@@ -43,6 +43,7 @@ function showRun(run) {
   if (!figures) return;
   const bar = place.querySelector("progress");
   if (run.progress?.epoch !== undefined) bar.value = run.progress.share;
+  if (run.progress?.notice) place.querySelector("[data-notice]").textContent = run.progress.notice;
   figures.replaceChildren(
     ...Object.entries(figuresOf(run.progress)).map(([name, value]) => {
       const row = document.createElement("div");

@@ -52,6 +52,16 @@ def test_the_list_has_a_line_for_each_version(registry: ModelRegistry, capsys: p
     assert second[:4] == ["7", SECOND, "live", "bird,"]
 
 
+def test_an_unreliable_version_is_marked_and_says_why(
+    registry: ModelRegistry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry.publish("7", tmp_path / "trained", VersionFacts("c", faults=("10 steps are not enough.",)))
+    assert main(["models", "list", "7"]) == 0
+    said = capsys.readouterr()
+    assert "live, unreliable" in said.out
+    assert "Warning: boxstrap-7-0003: 10 steps are not enough." in said.err
+
+
 def test_programs_get_everything(registry: ModelRegistry, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list", "--json"]) == 0
     first, second = json.loads(capsys.readouterr().out)["versions"]

@@ -22,7 +22,11 @@ def test_train_tells_programs_its_progress_and_last_its_result(
     assert main(["train", str(pictures), *options]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["event"] for line in lines[-2:]] == ["progress", "result"]
-    assert {line["stage"] for line in lines[:-1]} == {"classify", "localize"}
+    assert {line["stage"] for line in lines if line["event"] == "progress"} == {"classify", "localize"}
+    length, warning = (line for line in lines if line["event"] == "notice")
+    assert "will take about" in length["text"] and not length["warns"]
+    assert "not enough" in warning["text"] and warning["warns"]
+    assert lines[-1]["faults"]
     assert (lines[-1]["model"], lines[-1]["classes"]) == (str(tmp_path / "m"), ["fish", "ladybird"])
 
 
@@ -32,7 +36,9 @@ def test_train_says_where_the_model_is_and_what_is_next(
 ) -> None:
     options = ["--out", str(tmp_path / "m"), "--method", "cam", "--minutes", "0.02", *SMALL]
     assert main(["train", str(pictures), *options, "--backgrounds", str(pictures / "images" / "fish")]) == 0
-    said = capsys.readouterr().out
+    said, beside = capsys.readouterr()
+    assert "The training will take about" in beside
+    assert "not enough for" in beside and "or leave the length open" in beside
     assert said.startswith("cam on tiny, trained\n")
     assert f"Next: boxstrap localize {tmp_path / 'm'} {pictures} --out boxes" in said
 

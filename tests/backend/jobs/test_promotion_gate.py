@@ -21,9 +21,7 @@ from wsol_core.training.fit import fit
 pytestmark = pytest.mark.slow
 
 PROJECT = "7"
-CONFIG = TrainConfig(
-    backbone="tiny", epochs=18, side_px=96, batch_size=16, pretrained=False, device="cpu"
-)  # a warm start takes a third
+CONFIG = TrainConfig(backbone="tiny", epochs=9, side_px=96, batch_size=16, pretrained=False, device="cpu")
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,11 @@ def judged(context: JobContext, new: Path, holdout: Sequence[Sample]) -> GateDec
     return judge(context, PROJECT, new, read_card(new), holdout)
 
 
-def live(context: JobContext, model: Path) -> str:
-    facts = VersionFacts(run=model.name, metrics=dict(read_card(model).metrics))
+def live(context: JobContext, model: Path, faults: Sequence[str] | None = None) -> str:
+    """Publish the model, with the faults of its card or with others."""
+    card = read_card(model)
+    known = card.faults if faults is None else tuple(faults)
+    facts = VersionFacts(run=model.name, metrics=dict(card.metrics), faults=known)
     return context.stores.models.publish(PROJECT, model, facts)
 
 
@@ -127,3 +128,34 @@ def test_a_class_that_the_live_version_does_not_know_counts_against_it(context: 
     ]
     decision = judged(context, trained.good, renamed)
     assert decision.measures["box_iou"]["live"] == decision.measures["box_iou"]["new"] == 0
+
+
+def test_an_unreliable_version_is_refused_over_one_that_is_not(context: JobContext, trained: Trained) -> None:
+    card = read_card(trained.good)
+    assert card.faults  # 9 epochs of 96 pictures are 54 steps
+    version = context.stores.models.publish(PROJECT, trained.weak, VersionFacts(run="long"))
+    decision = judge(context, PROJECT, trained.good, card, trained.holdout)
+    assert (decision.criterion, decision.passed, decision.promoted) == (GateCriterion.FAULTS, False, False)
+    assert decision.sentence.startswith(f"{version} stays live, since the new version is unreliable. ")
+    assert "are not enough for" in decision.sentence
+
+
+def test_an_unreliable_version_is_compared_with_one_that_is_so_too(context: JobContext, trained: Trained) -> None:
+    live(context, trained.weak, faults=("It was short.",))
+    assert judged(context, trained.good, trained.holdout).criterion == GateCriterion.HOLDOUT
+
+
+def test_figures_of_an_unreliable_live_version_do_not_keep_a_sound_one_away(
+    context: JobContext, trained: Trained
+) -> None:
+    live(context, trained.weak, faults=("It was short.",))
+    sound = replace(read_card(trained.good), faults=(), metrics={"holdout_score": -1.0})
+    decision = judge(context, PROJECT, trained.good, sound, ())
+    assert (decision.criterion, decision.promoted) == (GateCriterion.FAULTS, True)
+
+
+def test_the_first_version_goes_live_and_the_record_says_that_it_is_unreliable(
+    context: JobContext, trained: Trained
+) -> None:
+    decision = judged(context, trained.weak, trained.holdout)
+    assert decision.promoted and decision.sentence.endswith("It goes live though it is unreliable.")

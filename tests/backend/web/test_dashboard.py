@@ -207,3 +207,26 @@ def test_odd_records_of_the_gate_break_nothing(site: Site, tmp_path: Path, gate:
     run = site.stores.runs.create("7", {}, "x")
     site.stores.runs.update(run.id, state=RunState.SUCCEEDED, gate=GateDecision.from_dict(gate))
     assert "boxstrap-7-0001" in page(site).text
+
+
+def test_an_unreliable_version_is_marked_with_the_reason_said_once(site: Site, tmp_path: Path) -> None:
+    site.set_up()
+    fault = "36 steps of stage localize are not enough for 51 images; 250 would do."
+    site.publish(tmp_path, run="a", faults=[fault])
+    gate = GateDecision(GateMode.AUTO, GateCriterion.FAULTS, None, 0, False, False, f"0001 stays live. {fault}")
+    site.publish(tmp_path, run="b", faults=[fault], gate=gate.to_dict())
+    site.publish(tmp_path, run="c")
+    text = page(site).text
+    assert text.count("unreliable") == 2
+    assert text.count(fault) == 2
+
+
+def test_a_running_training_says_how_long_it_takes_and_that_it_is_too_short(site: Site) -> None:
+    site.set_up()
+    run = site.post("/api/projects/7/train", {}).json()["id"]
+    site.stores.runs.update(run, state="running", started=time.time(), warnings=("36 steps are not enough.",))
+    progress = {"stage": "classify", "epoch": 1, "epochs": 2, "step": 5, "steps": 10, "notice": "About 7 minutes."}
+    site.queue.progress.report_run(run, progress)
+    text = page(site).text
+    assert "About 7 minutes." in text and "36 steps are not enough." in text
+    assert site.stores.runs.read(run).warnings == ("36 steps are not enough.",)

@@ -70,3 +70,10 @@ def test_a_card_with_a_missing_entry_or_that_is_no_object_is_a_checkpoint_error(
         ModelCard.from_dict(values)
     with pytest.raises(CheckpointError, match="JSON object"):
         ModelCard.from_dict([])  # type: ignore[arg-type]
+
+
+def test_a_card_of_before_faults_were_looked_for_has_none() -> None:
+    values = make_card(faults=("It is too short.",)).to_dict()
+    assert ModelCard.from_dict(values).faults == ("It is too short.",)
+    del values["faults"]
+    assert ModelCard.from_dict(values).faults == ()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, draw
 from wsol_core.errors import StorageError
+from wsol_core.localization.model_folder import read_card
 from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES
 from wsol_core.records import Sample
 from wsol_core.training.fit import fit
@@ -54,3 +55,12 @@ def test_corrected_regions_decide_the_thresholds_and_true_boxes_never_do(tmp_pat
     measured_only = [replace(sample, regions=(), truth=sample.regions) for sample in boxed]
     weak = fit(CONFIG, measured_only, CLASSES, tmp_path / "weak")
     assert (weak.threshold_rule, weak.score_scale, weak.score_shift) == (RULE_WITHOUT_BOXES, 1.0, 0.0)
+
+
+@pytest.mark.slow
+def test_the_card_of_a_training_that_was_too_short_says_so(tmp_path: Path, samples: list[Sample]) -> None:
+    card = fit(CONFIG, samples, CLASSES, tmp_path / "model")
+    assert card.metrics["enough_steps"] == 0
+    [fault] = card.faults
+    assert "steps of stage classify are not enough for" in fault and "200 would do" in fault
+    assert read_card(tmp_path / "model").faults == card.faults

@@ -15,6 +15,7 @@ from wsol_core.methods.base import WsolMethod
 from wsol_core.records import Sample
 from wsol_core.training.fit import fit
 from wsol_core.training.initialization import Initialization, initial_method, resumed_method
+from wsol_core.training.schedule import WARM_SHARE
 from wsol_core.training.training_data import prepare_data
 
 
@@ -55,3 +56,10 @@ def test_a_training_goes_on_as_pretrained_without_the_weights_it_began_from(
     fit(config, corrected_samples, CLASSES, tmp_path / "cut", resume=True)
     assert same(weights(tmp_path / "cut"), weights(tmp_path / "whole"))
     assert "from scratch" not in caplog.text
+
+
+def test_a_warm_start_is_shorter_but_where_the_model_before_was_too_short_itself() -> None:
+    assert Initialization(pretrained=True).share == 1
+    assert Initialization(warm_start=True).share == WARM_SHARE
+    assert Initialization(warm_start=True, was_short=True).share == 1
+    assert Initialization.of_checkpoint({"warm_start": True, "pretrained": True}).share == WARM_SHARE

@@ -31,6 +31,8 @@ def test_as_values_progress_is_rounded_and_its_losses_are_summed() -> None:
 
 
 def test_progress_card_schedule_and_history_do_not_load_torch() -> None:
-    modules = [f"wsol_core.training.{name}" for name in ("progress", "schedule", "history", "time_budget")]
+    modules = [
+        f"wsol_core.training.{name}" for name in ("progress", "schedule", "history", "time_budget", "enough_steps")
+    ]
     code = f"import sys, wsol_core.localization.model_card, {', '.join(modules)}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from tests.wsol_core.training.training_doubles import make_context, same, train
+from tests.wsol_core.training.training_doubles import TinyMethod, make_context, same, train
 from wsol_core.training.progress import Progress, TrainingHooks
 
 
@@ -30,3 +30,15 @@ def test_training_stops_early_when_patience_runs_out(tmp_path: Path) -> None:
     context = make_context(tmp_path, hooks=hooks, epochs=12, patience=2, validate=lambda dtype: torch.full((5,), 0.5))
     train(context)
     assert [p.stage for p in seen].count("localize") == 3 * 3  # the first epoch gains, the next two do not
+
+
+def test_patience_ends_no_stage_before_it_has_had_enough_steps_to_tell(tmp_path: Path) -> None:
+    class Slow(TinyMethod):
+        def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:
+            return 30
+
+    seen: list[Progress] = []
+    hooks = TrainingHooks(on_progress=seen.append)
+    changes = {"method": Slow(), "hooks": hooks, "epochs": 12, "patience": 2}
+    train(make_context(tmp_path, **changes, validate=lambda dtype: torch.full((5,), 0.5)))
+    assert [p.stage for p in seen].count("localize") == 15

@@ -104,8 +104,9 @@ def test_widths_that_follow_many_classes_are_taken_over_as_far_as_they_go(before
 
 @pytest.mark.slow
 def test_a_warm_training_begins_with_the_model_and_takes_half_of_the_steps(
-    tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wsol_core.methods.base.ENOUGH_STEPS", 4)
     config = replace(CONFIG, epochs=6)
     cold = fit(config, samples, CLASSES, tmp_path / "first")
     with caplog.at_level(logging.INFO):
@@ -185,3 +186,12 @@ def test_without_a_model_that_fits_training_begins_as_ever(tmp_path: Path, corre
     assert card.metrics["warm_start"] == 0.0
     fit(CONFIG, corrected_samples, CLASSES, tmp_path / "without")
     assert same(weights(tmp_path / "second"), weights(tmp_path / "without"))
+
+
+@pytest.mark.slow
+def test_a_training_that_begins_with_one_that_was_too_short_takes_its_whole_length(
+    tmp_path: Path, samples: list[Sample]
+) -> None:
+    short = fit(CONFIG, samples, CLASSES, tmp_path / "first")
+    after = fit(CONFIG, samples, CLASSES, tmp_path / "second", warm_start=tmp_path / "first")
+    assert (after.metrics["train_steps"], after.metrics["warm_start"]) == (short.metrics["train_steps"], 1)
