@@ -11,11 +11,14 @@ from backend.reports.formatting import lasting, moment, number, percent
 from backend.reports.report import Report, VersionReport
 from backend.reports.scores import ScoreReport
 from backend.terminal import write_result, write_table
+from wsol_core.evaluation.mistakes import MistakeKind
 
 SHOWN_DOUBTS = 10
+SHOWN_MISTAKES = (MistakeKind.MERGED, MistakeKind.SPLIT, MistakeKind.MISSED)  # the others are edits and deletions
 COLUMNS = (
     *("reviewed", "accepted", "objects", "accepted", "edited", "deleted", "added"),
-    *("merged", "missed", "box IoU", "mask IoU"),
+    *SHOWN_MISTAKES,
+    *("box IoU", "mask IoU"),
 )
 
 
@@ -42,7 +45,8 @@ def show_report(report: Report) -> None:
         write_table(("class", *COLUMNS), rows)
         typer.echo(
             "Tasks reviewed and accepted untouched; objects predicted and accepted, a box and its masks being one; "
-            "edits are objects per task; merged: one predicted box over several objects; missed: added elsewhere."
+            "edits are objects per task; merged: one prediction over several objects; split: several on one; missed: "
+            "none there."
         )
     _show_time(report.time)
     _show_scores(report.scores)
@@ -73,8 +77,7 @@ def _agreement_cells(found: Agreement) -> tuple[str, ...]:
         str(found.objects),
         percent(found.object_acceptance),
         *(number(value) for value in found.edits_per_task.values()),
-        str(found.merged),
-        str(found.missed),
+        *(str(found.mistakes[kind]) for kind in SHOWN_MISTAKES),
         number(found.box_iou),
         number(found.mask_iou),
     )

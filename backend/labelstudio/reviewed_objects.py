@@ -13,12 +13,11 @@ import numpy as np
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.objects import Json, Shape, group_shapes
 from backend.labelstudio.region_shapes import region_iou
-from backend.storage.ledger_rows import Fate, Mistake, fate_of_object
-from wsol_core.ops.boxes import box_iou
-from wsol_core.records import BoxXyxy
+from backend.storage.ledger_rows import Fate, fate_of_object
+from wsol_core.evaluation.mistakes import MistakeKind, mistakes_of
+from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
-GOOD_IOU = 0.8  # from which a predicted box was that of the one object and of no second
-COVERED = 0.5  # share of an object's box inside a predicted one, from which the prediction covers it
+_NO_MASK = np.zeros((1, 1), np.bool_)
 
 Pair = tuple[Json | None, Json | None]  # a region as it was predicted, and as people left it
 
@@ -66,14 +65,16 @@ class ReviewedObject:
         return (final or self.shapes[0].shown).label
 
     @property
-    def predicted_box(self) -> BoxXyxy | None:
-        """The predicted box, or that of the predicted mask, in shares of the picture."""
-        return _box_in_shares([shape.predicted for shape in self.shapes])
+    def predicted_region(self) -> Region | None:
+        """As it was predicted, in shares of the picture and without its mask; None where no box can be read."""
+        known = _box_in_shares([shape.predicted for shape in self.shapes])
+        return None if known is None else Region(*known, 0.0, (), _NO_MASK)
 
     @property
-    def final_box(self) -> BoxXyxy | None:
-        """The box that people left, or that of the mask, in shares of the picture."""
-        return _box_in_shares([shape.final for shape in self.shapes])
+    def final_region(self) -> CorrectedRegion | None:
+        """As people left it, in shares of the picture and without its mask; None where no box can be read."""
+        known = _box_in_shares([shape.final for shape in self.shapes])
+        return None if known is None else CorrectedRegion(*known)
 
 
 def reviewed_objects(pairs: Sequence[Pair], fates: Sequence[Fate], config: LabelConfig) -> list[ReviewedObject]:
@@ -94,28 +95,20 @@ def reviewed_objects(pairs: Sequence[Pair], fates: Sequence[Fate], config: Label
     return [ReviewedObject(_redrawn(own)) for own in members.values()]
 
 
-def mistakes(objects: Sequence[ReviewedObject]) -> list[Mistake | None]:
-    """Return for each object what kind of mistake the prediction made of it, as far as boxes show one.
+def mistakes(objects: Sequence[ReviewedObject]) -> list[MistakeKind | None]:
+    """Return for each object the mistake that its prediction was, or that nothing was predicted there.
 
-    A prediction is merged that covers two objects or more: the one that people made of it, unless it fitted that one,
-    and those that they added. What they added where no merged one lies was missed.
+    They are those of `boxstrap evaluate`, with what people left as the truth.
     """
-    found: list[Mistake | None] = [None] * len(objects)
-    covered: dict[int, list[int]] = {}  # predicted -> added
-    for index, each in enumerate(objects):
-        if each.fate == Fate.ADDED:
-            found[index] = Mistake.MISSED
-            shares = [(_covers(other, each), -place) for place, other in enumerate(objects)]
-            share, nearest = max(shares)
-            if share >= COVERED:
-                covered.setdefault(-nearest, []).append(index)
-    for index, added in covered.items():
-        own = objects[index]
-        still = own.fate == Fate.EDITED and _covers(own, own) >= COVERED
-        if not (still and _fits(own)) and still + len(added) > 1:
-            found[index] = Mistake.MERGED
-            for place in added:
-                found[place] = None
+    found: list[MistakeKind | None] = [None] * len(objects)
+    if all(each.fate == Fate.ACCEPTED for each in objects):
+        return found  # no mask has to be read
+    predicted = {index: known for index, each in enumerate(objects) if (known := each.predicted_region)}
+    final = {index: region for index, each in enumerate(objects) if (region := each.final_region)}
+    for mistake in mistakes_of(list(predicted.values()), list(final.values()), (1, 1)):
+        rows = [list(predicted)[index] for index in mistake.found] or [list(final)[index] for index in mistake.true]
+        for row in rows:
+            found[row] = found[row] or mistake.kind
     return found
 
 
@@ -140,34 +133,11 @@ def _redrawn(shapes: Sequence[ReviewedShape]) -> tuple[ReviewedShape, ...]:
     return tuple(sorted([*result, *gone.values()], key=lambda shape: not shape.shown.is_box))
 
 
-def _box_in_shares(shapes: Sequence[Shape | None]) -> BoxXyxy | None:
+def _box_in_shares(shapes: Sequence[Shape | None]) -> tuple[str, BoxXyxy] | None:
+    """Return the class, "" where it has none, and the box of the first shape that has one."""
     for shape in shapes:
         if shape is not None and (box := shape.box_xyxy) is not None:
             width, height = shape.size_wh
-            return (box[0] / width, box[1] / height, box[2] / width, box[3] / height)
+            x0, y0, x1, y1 = box[0] / width, box[1] / height, box[2] / width, box[3] / height
+            return (shape.label or "", (x0, y0, x1, y1)) if x0 < x1 and y0 < y1 else None
     return None
-
-
-def _covers(one: ReviewedObject, other: ReviewedObject) -> float:
-    """The share of an object's final box inside the predicted box of a changed one of its class."""
-    if one.fate not in (Fate.EDITED, Fate.DELETED) or one.label != other.label:
-        return 0.0
-    predicted, final = one.predicted_box, other.final_box
-    return 0.0 if predicted is None or final is None else _shared(predicted, final) / _area(final)
-
-
-def _fits(own: ReviewedObject) -> bool:
-    """Whether the predicted box was that of the object that people made of it."""
-    predicted, final = own.predicted_box, own.final_box
-    if predicted is None or final is None:
-        return False
-    return bool(box_iou(np.array([predicted]), np.array([final]), inclusive=False)[0, 0] >= GOOD_IOU)
-
-
-def _shared(one: BoxXyxy, other: BoxXyxy) -> float:
-    sides = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
-    return float(sides.clip(min=0).prod())
-
-
-def _area(box: BoxXyxy) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])

@@ -20,7 +20,8 @@ from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.region_shapes import CHANGED, MOST, UNTOUCHED, regions_of, same_value
 from backend.labelstudio.reviewed_objects import Pair, ReviewedObject, mistakes, reviewed_objects
 from backend.labelstudio.task_labels import age_of, given_labels, newest_first
-from backend.storage.ledger_rows import Fate, LedgerRow, Mistake, ObjectRow, Outcome
+from backend.storage.ledger_rows import Fate, LedgerRow, ObjectRow, Outcome
+from wsol_core.evaluation.mistakes import MistakeKind
 
 Json = Mapping[str, Any]
 
@@ -64,7 +65,7 @@ def review(task: Json, config: LabelConfig) -> LedgerRow | None:
     if not labels and not annotations:
         return None
     found = match_annotation(task, config)
-    objects = _object_rows(found.objects(config)) if found else ()
+    objects = _object_rows(found, config) if found else ()
     newest = max(annotations, key=age_of, default=None)
     annotation = found.annotation if found else newest or {}
     prediction = (found.prediction if found else None) or {}
@@ -133,11 +134,13 @@ def _pairs(predicted: Sequence[Json], final: Sequence[Json]) -> tuple[Pair, ...]
     return (*pairs, *((each, None) for each in (*left.values(), *nameless)))
 
 
-def _object_rows(objects: Sequence[ReviewedObject]) -> tuple[ObjectRow, ...]:
-    return tuple(_object_row(each, mistake) for each, mistake in zip(objects, mistakes(objects), strict=True))
+def _object_rows(found: MatchedAnnotation, config: LabelConfig) -> tuple[ObjectRow, ...]:
+    objects = found.objects(config)
+    known = [None] * len(objects) if found.prediction is None else mistakes(objects)
+    return tuple(_object_row(each, mistake) for each, mistake in zip(objects, known, strict=True))
 
 
-def _object_row(reviewed: ReviewedObject, mistake: Mistake | None) -> ObjectRow:
+def _object_row(reviewed: ReviewedObject, mistake: MistakeKind | None) -> ObjectRow:
     ious: dict[bool, float] = {}
     scores: list[float] = []
     for shape in reviewed.shapes:

@@ -10,8 +10,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from backend.storage.ledger_rows import Fate, LedgerRow, Mistake, ObjectRow, Outcome
+from backend.storage.ledger_rows import Fate, LedgerRow, ObjectRow, Outcome
 from backend.storage.models import BEFORE_TRAINING
+from wsol_core.evaluation.mistakes import MistakeKind
 
 EDITS = (Fate.EDITED, Fate.DELETED, Fate.ADDED)
 MOST_DOUBTS = 50
@@ -23,8 +24,8 @@ OUTLIER = 10  # lead times above so many medians are of tabs that were left open
 class Agreement:
     """What people did with predictions. Shares and IoUs are in [0, 1], and None where nothing was counted.
 
-    `tasks` were accepted or corrected; `objects` are predicted ones, whose box and masks count as one. Of them `merged`
-    covered several objects of a picture; `missed` are objects that people added where none of those was. `box_iou` and
+    `tasks` were accepted or corrected; `objects` are predicted ones, whose box and masks count as one. `mistakes` are
+    counted by the kinds of `boxstrap evaluate`: predicted objects, and added ones for what was missed. `box_iou` and
     `mask_iou` are means over the `boxes` and `masks` that were kept, as they were predicted or edited: a deleted
     object has no IoU.
     """
@@ -36,8 +37,7 @@ class Agreement:
     accepted_objects: int
     object_acceptance: float | None
     edits_per_task: dict[str, float | None]
-    merged: int
-    missed: int
+    mistakes: dict[str, int]
     boxes: int
     box_iou: float | None
     masks: int
@@ -132,8 +132,7 @@ def _agreement(cases: Sequence[tuple[bool, Sequence[ObjectRow]]]) -> Agreement:
         accepted_objects=accepted,
         object_acceptance=ratio(accepted, len(predicted)),
         edits_per_task={fate: ratio(sum(each.fate == fate for each in objects), len(cases)) for fate in EDITS},
-        merged=sum(each.mistake == Mistake.MERGED for each in objects),
-        missed=sum(each.mistake == Mistake.MISSED for each in objects),
+        mistakes={kind: sum(each.mistake == kind for each in objects) for kind in MistakeKind},
         boxes=len(boxes),
         box_iou=ratio(sum(boxes), len(boxes)),
         masks=len(masks),

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from wsol_core.evaluation.mistakes import MistakeKind
+
 BOX = "rectanglelabels"  # older rows name the kind of each region; every other kind is a mask
 
 Json = Mapping[str, Any]
@@ -33,20 +35,13 @@ class Fate(StrEnum):
     ADDED = "added"
 
 
-class Mistake(StrEnum):
-    """How a prediction was wrong: MERGED has several objects in one box, MISSED is one that no such box covers."""
-
-    MERGED = "merged"
-    MISSED = "missed"
-
-
 @dataclass(frozen=True, slots=True)
 class ObjectRow:
     """What became of one object. `label` is the final class, of a deleted object the predicted one.
 
     `box_iou` and `mask_iou` are those of the predicted with the final box and mask, in [0, 1]: 1 where it was accepted,
-    None where there are not two to compare; `score` is the predicted object's. `mistake` is None where there was none
-    of these, and in rows of versions that did not look for them.
+    None where there are not two to compare; `score` is the predicted object's. `mistake` is that of the
+    prediction, or of there being none; None where it was right, and in rows of builds that did not look for mistakes.
     """
 
     label: str | None
@@ -54,7 +49,7 @@ class ObjectRow:
     box_iou: float | None = None
     mask_iou: float | None = None
     score: float | None = None
-    mistake: Mistake | None = None
+    mistake: MistakeKind | None = None
 
 
 def fate_of_object(regions: Sequence[Fate]) -> Fate:
@@ -134,7 +129,7 @@ def _objects(values: Mapping[str, Any]) -> tuple[ObjectRow, ...]:
             box_iou=each.get("box_iou"),
             mask_iou=each.get("mask_iou"),
             score=each.get("score"),
-            mistake=Mistake(each["mistake"]) if each.get("mistake") else None,
+            mistake=MistakeKind(each["mistake"]) if each.get("mistake") else None,
         )
         for each in values["objects"]
     )

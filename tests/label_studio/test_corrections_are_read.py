@@ -12,6 +12,8 @@ import pytest
 from label_studio_sdk.converter.brush import decode_rle
 from PIL import Image
 
+from backend.jobs.context import JobContext, job_context
+from backend.jobs.manifest import frozen_manifest, read_pictures
 from backend.labelstudio.brush_rle import decode_mask, encode_mask
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.corrections import drawn_regions
@@ -22,7 +24,7 @@ from backend.storage.feedback import FeedbackStore
 from tests.label_studio.conftest import PASSWORD, USER, Place
 from tests.label_studio.person import CONFIG
 from tests.label_studio.servers import eventually
-from wsol_core.data.images import open_image_small
+from wsol_core.data.images import open_image_small, open_mask
 from wsol_core.records import BoolMask, Localization, Region
 
 pytestmark = pytest.mark.slow
@@ -176,3 +178,74 @@ def test_brush_masks_come_back_to_the_pixel(
     overlap = np.count_nonzero(predicted & drawn) / np.count_nonzero(predicted | drawn)
     [whole] = said.objects  # its box went
     assert (whole.fate, whole.box_iou, whole.mask_iou) == ("edited", None, pytest.approx(overlap))
+
+
+def ellipse(box: tuple[int, int, int, int], size_wh: tuple[int, int]) -> BoolMask:
+    x0, y0, x1, y1 = box
+    y, x = np.mgrid[: size_wh[1], : size_wh[0]] + 0.5
+    return np.asarray((2 * x - x0 - x1) ** 2 / (x1 - x0) ** 2 + (2 * y - y0 - y1) ** 2 / (y1 - y0) ** 2 <= 1)
+
+
+@pytest.fixture
+def context(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobContext]:
+    """A worker's, with a home of its own."""
+    values = {
+        "BOXSTRAP_HOME": tmp_path / "home",
+        "LABEL_STUDIO_URL": place.label_studio.url,
+        "IMAGE_HOSTS": "127.0.0.1",
+    }
+    for name, value in {**values, "LABEL_STUDIO_API_KEY": place.token}.items():
+        monkeypatch.setenv(name, str(value))
+    job_context.cache_clear()
+    yield job_context()
+    job_context.cache_clear()
+
+
+def test_two_touching_objects_of_a_class_reach_the_training_as_two(
+    place: Place, client: LabelStudioClient, context: JobContext
+) -> None:
+    """From the prediction, through an edit in Label Studio and the manifest, to the sample's regions."""
+    person, path = place.person, place.drawn["fish"][0]
+    number = person.make("neighbours", CONFIG)
+    project = str(number)
+    person.upload(number, [path, place.drawn["fish"][1], place.drawn["fish"][2]])
+    edited, drawn, labelled = person.tasks(number)
+    _, size_wh = open_image_small(path, 32)
+    boxes = ((100, 100, 220, 220), (200, 130, 330, 250))  # they overlap, and so do the outlines
+    right = ellipse(boxes[1], size_wh)
+    left = ellipse(boxes[0], size_wh) & ~right
+    found = [Region("fish", box, 0.9, (), mask) for box, mask in zip(boxes, (left | right, right), strict=True)]
+    localization = Localization("neighbours", size_wh, {"fish": 0.9}, tuple(found))
+    prediction = to_prediction(localization, PARSED, "v1", score_threshold=0.0)
+    client.import_predictions(project, [{"task": edited["id"], **prediction}])
+    [stored] = person.predictions(number, "v1")
+
+    copied = [{**each, "origin": "prediction"} for each in stored["result"]]
+    brush = next(each for each in copied if each["type"] == "brushlabels")  # the left one's, which covers both
+    brush |= {"origin": "prediction-changed", "value": {**brush["value"], "rle": encode_mask(left)}}
+    annotate(place, edited["id"], *copied, parent_prediction=stored["id"])
+    # Without a prediction: two boxes, and one stroke of the brush over both.
+    alone = [{**each, "id": f"drawn{index}", "origin": "manual"} for index, each in enumerate(stored["result"])]
+    stroke = next(each for each in alone if each["type"] == "brushlabels")
+    rectangles = [each for each in alone if each["type"] == "rectanglelabels"]
+    annotate(
+        place, drawn["id"], {**stroke, "value": {**stroke["value"], "rle": encode_mask(left | right)}}, *rectangles
+    )
+    person.choose(labelled, "fish")
+
+    run = context.stores.runs.create(project, {})
+    pictures = read_pictures(frozen_manifest(context, run, lambda seen: None))
+    samples = {sample.file: sample for sample in (*pictures.train, *pictures.holdout)}
+    for task, exact in ((edited, True), (drawn, False)):
+        regions = samples[f"task {task['id']}"].regions
+        assert [region.label for region in regions] == ["fish", "fish"]
+        masks = []
+        for region, box, mask in zip(regions, boxes, (left, right), strict=True):
+            assert region.box_xyxy == pytest.approx(box, abs=0.01) and region.mask_path is not None
+            masks.append(open_mask(region.mask_path) > 0)
+            overlap = np.count_nonzero(masks[-1] & mask) / np.count_nonzero(masks[-1] | mask)
+            assert overlap == 1 if exact else overlap > 0.9
+        assert not (masks[0] & masks[1]).any()
+    said = {row.task: row for task in client.tasks(project) if (row := review(task, PARSED))}
+    assert [each.fate for each in said[edited["id"]].objects] == ["edited", "accepted"]
+    assert said[labelled["id"]].objects == ()

@@ -83,9 +83,9 @@ def test_tables_show_versions_classes_times_scores_and_doubts(
         lines[0] == "People have reviewed the predictions of 21 tasks: 14 (67 %) were accepted untouched, 7 corrected."
     )
     assert any(
-        re.fullmatch(rf"{FIRST} live \S+ \S+ - 21 67 % 21 67 % 0.10 0.24 0.00 0 0 0.94 - 0", line) for line in lines
+        re.fullmatch(rf"{FIRST} live \S+ \S+ - 21 67 % 21 67 % 0.10 0.24 0.00 0 0 0 0.94 - 0", line) for line in lines
     )
-    assert "fish 21 67 % 21 67 % 0.10 0.24 0.00 0 0 0.94 -" in lines
+    assert "fish 21 67 % 21 67 % 0.10 0.24 0.00 0 0 0 0.94 -" in lines
     assert "with a prediction 1 8.4 s 8.4 s 0" in lines
     assert "0.2 to 0.4 4 0.28 50 %" in lines
     assert "To set it: boxstrap policy 7 --score-threshold 0.25" in lines

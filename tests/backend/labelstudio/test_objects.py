@@ -11,8 +11,9 @@ from backend.labelstudio.brush_rle import encode_mask
 from backend.labelstudio.corrections import DrawnRegion, drawn_regions
 from backend.labelstudio.objects import new_object_id, region_id
 from backend.labelstudio.reviews import review
-from backend.storage.ledger_rows import Fate, LedgerRow, Mistake
+from backend.storage.ledger_rows import Fate, LedgerRow
 from tests.backend.labelstudio.all_controls import CONFIG, SIZE
+from wsol_core.evaluation.mistakes import MistakeKind
 from wsol_core.records import BoolMask, BoxXyxy
 
 Json = dict[str, Any]
@@ -180,17 +181,31 @@ def mistakes(left: list[Json], predicted: list[Json]) -> list[tuple[str, str | N
 def test_one_prediction_over_two_objects_was_merged() -> None:
     merged = box("a", BOTH)
     shrunk = {**box("a", LEFT), "origin": "prediction-changed"}
-    assert mistakes([shrunk, box("n", RIGHT)], [merged]) == [("edited", Mistake.MERGED), ("added", None)]
-    drawn_anew = [("added", None), ("added", None), ("deleted", Mistake.MERGED)]
+    assert mistakes([shrunk, box("n", RIGHT)], [merged]) == [("edited", MistakeKind.MERGED), ("added", None)]
+    drawn_anew = [("added", None), ("added", None), ("deleted", MistakeKind.MERGED)]
     assert mistakes([box("m", LEFT), box("n", RIGHT)], [merged]) == drawn_anew
     masks = [brush("m", LEFT_CRAB), brush("n", RIGHT_CRAB)]
     assert mistakes(masks, [brush("a", LEFT_CRAB | RIGHT_CRAB)]) == drawn_anew
 
 
-def test_what_no_merged_prediction_covers_was_missed() -> None:
+def test_two_predictions_on_one_object_were_split() -> None:
+    whole = {**box("a", BOTH), "origin": "prediction-changed"}
+    assert mistakes([whole], [box("a", LEFT), box("b", RIGHT)]) == [("edited", "split"), ("deleted", "split")]
+
+
+def test_what_no_prediction_meets_was_missed() -> None:
     left = box("a", LEFT)
     grown = {**box("a", (20, 20, 85, 80)), "origin": "prediction-changed"}
-    missed = [("edited", None), ("added", Mistake.MISSED)]
-    assert mistakes([*as_predicted(left), box("n", RIGHT)], [left]) == [("accepted", None), missed[1]]
-    assert mistakes([grown, box("n", (30, 30, 50, 50))], [left]) == missed  # a small one in front of one that fits
-    assert mistakes([box("n", RIGHT, label="fish")], [box("a", BOTH)]) == [missed[1], ("deleted", None)]
+    assert mistakes([*as_predicted(left), box("n", RIGHT)], [left]) == [("accepted", None), ("added", "missed")]
+    small = box("n", (30, 30, 50, 50))  # in front of one that fits
+    assert mistakes([grown, small], [left]) == [("edited", None), ("added", "missed")]
+    fish = box("n", RIGHT, label="fish")
+    assert mistakes([fish], [box("a", BOTH)]) == [("added", None), ("deleted", "wrong class")]
+
+
+def test_where_the_prediction_is_gone_no_mistake_is_known() -> None:
+    row = review(task([*as_predicted(box("a", LEFT)), box("n", RIGHT)]), CONFIG)
+    assert row is not None and [(each.fate, each.mistake) for each in row.objects] == [
+        ("accepted", None),
+        ("added", None),
+    ]

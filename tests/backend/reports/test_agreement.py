@@ -5,14 +5,15 @@ from __future__ import annotations
 import pytest
 
 from backend.reports.agreement import Doubt, Times, agreement, by_class, doubts, labelling_time
-from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Mistake
+from backend.storage.ledger_rows import ClassDoubt, LedgerRow
 from tests.backend.support.ledger import FIRST, SECOND, an_object, row
+from wsol_core.evaluation.mistakes import MistakeKind
 
 # 4 tasks reviewed, 1 untouched; 4 objects predicted, 2 accepted; 1 edited, 1 deleted, 2 added. Two have masks, too.
 ROWS = [
     row(1, an_object("accepted", mask_iou=1.0)),
-    row(2, an_object("edited", 0.6, mask_iou=0.4, mistake=Mistake.MERGED)),
-    row(3, an_object("deleted"), an_object("added", mistake=Mistake.MISSED)),
+    row(2, an_object("edited", 0.6, mask_iou=0.4, mistake=MistakeKind.MERGED)),
+    row(3, an_object("deleted"), an_object("added", mistake=MistakeKind.MISSED)),
     row(4, an_object("accepted"), an_object("added", label="crab"), labels=("fish", "crab")),
     row(5, outcome="skipped"),
     row(6, outcome="open"),
@@ -27,7 +28,7 @@ def test_acceptance_edits_and_iou_are_counted() -> None:
     assert found.edits_per_task == {"edited": 0.25, "deleted": 0.25, "added": 0.5}
     assert (found.boxes, found.box_iou) == (3, round((1 + 0.6 + 1) / 3, 4))
     assert (found.masks, found.mask_iou) == (2, 0.7)
-    assert (found.merged, found.missed) == (1, 1)
+    assert (found.mistakes["merged"], found.mistakes["missed"], sum(found.mistakes.values())) == (1, 1, 2)
 
 
 def test_of_nothing_there_are_no_shares() -> None:

@@ -19,10 +19,11 @@ import pytest
 from backend.errors import BackendError
 from backend.settings import Settings
 from backend.storage.feedback import FeedbackStore
-from backend.storage.ledger_rows import ClassDoubt, Fate, LedgerRow, Mistake, ObjectRow, Outcome
+from backend.storage.ledger_rows import ClassDoubt, Fate, LedgerRow, ObjectRow, Outcome
 from backend.storage.stores import open_stores
 from backend.storage.sync_cursor import SyncCursor
 from tests.backend.support.real_services import ROOT
+from wsol_core.evaluation.mistakes import MistakeKind
 
 
 class Clock:
@@ -45,7 +46,7 @@ def store(tmp_path: Path, clock: Clock) -> FeedbackStore:
 
 
 def row(task: int, digest: str = "a", outcome: str = "corrected", **more: Any) -> LedgerRow:
-    objects = (ObjectRow("crab", Fate.EDITED, 0.5, None, 0.25, Mistake.MERGED),)
+    objects = (ObjectRow("crab", Fate.EDITED, 0.5, None, 0.25, MistakeKind.MERGED),)
     known = LedgerRow(task, Outcome(outcome), ("crab",), "v1", 0.7, objects, 1.5, 1, digest=digest)
     return replace(known, **more)
 
