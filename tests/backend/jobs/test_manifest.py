@@ -6,13 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
-from backend.jobs.manifest import ManifestLine, Part, manifest_line, read_pictures
+import numpy as np
+import pytest
+
+from backend.jobs.context import job_context
+from backend.jobs.manifest import ManifestLine, Part, frozen_manifest, manifest_line, read_pictures
+from backend.labelstudio.brush_rle import encode_mask
 from backend.labelstudio.corrections import in_holdout
 from backend.labelstudio.label_config import LabelConfig
+from backend.settings import Settings
 from tests.backend.support.fake_project import CONFIG as XML
-from tests.backend.support.fake_project import PROJECT, choice, drawn_box
+from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, choice, drawn_box
+from wsol_core.data.images import open_mask
 
 CONFIG = LabelConfig.parse(XML)
+BRUSH = '<BrushLabels name="brush" toName="image"><Label value="fish"/></BrushLabels>'
 HELD = next(number for number in range(1, 100) if in_holdout(PROJECT, number))
 TAUGHT = next(number for number in range(1, 100) if not in_holdout(PROJECT, number))
 
@@ -47,6 +55,45 @@ def test_a_class_whose_regions_were_all_removed_is_not_taught() -> None:
     emptied = {**choice("fish"), "parent_prediction": 5}
     given = {"image": "/picture", "label": "fish"}
     assert manifest_line(task(TAUGHT, emptied, predictions=[predicted], data=given), CONFIG, PROJECT) is None
+
+
+def test_manifests_of_earlier_builds_have_one_mask_for_all_objects_of_a_class(tmp_path: Path) -> None:
+    boxes = [[1, 2, 30, 40], [20, 2, 60, 40]]
+    regions = [{"label": "crab", "box_xyxy": box, "mask": "masks/2-0.png"} for box in boxes]
+    line = {"task": 2, "labels": ["crab"], "regions": regions, "part": "train"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    (sample,) = read_pictures(tmp_path / "manifest.jsonl").train
+    assert [list(region.box_xyxy) for region in sample.regions] == boxes
+    assert {region.mask_path for region in sample.regions} == {tmp_path / "masks" / "2-0.png"}
+
+
+@pytest.mark.slow
+def test_touching_objects_of_a_class_have_a_mask_file_each(settings: Settings, label_studio: FakeLabelStudio) -> None:
+    label_studio.config = XML.replace("</View>", BRUSH + "</View>")
+    size = {"original_width": 100, "original_height": 80, "image_rotation": 0}
+    results: list[dict[str, Any]] = []
+    masks = np.zeros((2, 80, 100), np.bool_)
+    for index, (x0, x1) in enumerate(((10, 40), (40, 90))):
+        masks[index, 10:60, x0:x1] = True
+        values = {
+            "rectanglelabels": {"x": x0, "y": 12.5, "width": x1 - x0, "height": 62.5, "rotation": 0},
+            "brushlabels": {"format": "rle", "rle": encode_mask(masks[index])},
+        }
+        for kind, value in values.items():
+            name = "box" if kind == "rectanglelabels" else "brush"
+            where = {"id": f"{name}{index}", "from_name": name, "to_name": "image", "type": kind, **size}
+            results.append({**where, "value": {**value, kind: ["fish"]}})
+    task = label_studio.task(TAUGHT)
+    task["annotations"] = [{"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": results}]
+    job_context.cache_clear()
+    context = job_context()
+    pictures = read_pictures(frozen_manifest(context, context.stores.runs.create(PROJECT, {}), lambda seen: None))
+    context.label_studio().close()
+    job_context.cache_clear()
+    [sample] = [each for each in pictures.train if each.regions]
+    assert sample.file == f"task {TAUGHT}" and [region.label for region in sample.regions] == ["fish", "fish"]
+    saved = [open_mask(region.mask_path) > 0 for region in sample.regions if region.mask_path]
+    assert np.array_equal(np.stack(saved), masks)
 
 
 def test_classes_are_those_of_the_pictures_that_are_trained_on(tmp_path: Path) -> None:
