@@ -79,14 +79,23 @@ def _is_possible(region: DrawnRegion) -> bool:
 def _drawn(reviewed: ReviewedObject) -> Iterator[DrawnRegion]:
     """Return what people left of an object; where they gave its regions several classes, one for each of them."""
     left = [shape for shape in reviewed.shapes if shape.final is not None and shape.final.label is not None]
-    for label in dict.fromkeys(shape.shown.label for shape in left):
-        own = [shape for shape in left if shape.shown.label == label]
+    for label, own in _by_class(left).items():
         mask = _mask(own)
         # A box comes before its masks, whose own bounds count where there is none.
         box = next((box for shape in own if (box := shape.shown.box_xyxy) is not None), None)
-        if label is not None and box is not None:
+        if box is not None:
             inside = mask is not None and pixels_in(mask, box).any()
             yield DrawnRegion(label, box, own[0].shown.size_wh, mask if inside else None)
+
+
+def _by_class(shapes: Sequence[ReviewedShape]) -> dict[str, list[ReviewedShape]]:
+    """Return an object's regions by class: all of the one that people changed some to, if that is one."""
+    changed = {shape.shown.label for shape in shapes if shape.fate != Fate.ACCEPTED}
+    only = next(iter(changed)) if len(changed) == 1 else None
+    found: dict[str, list[ReviewedShape]] = {}
+    for shape in shapes:
+        found.setdefault(only or shape.shown.label or "", []).append(shape)
+    return found
 
 
 def _mask(shapes: Sequence[ReviewedShape]) -> BoolMask | None:

@@ -130,6 +130,13 @@ def test_of_an_outline_and_a_brush_of_one_object_what_a_person_changed_counts() 
     assert np.array_equal(mask_of(found), LEFT_CRAB)
 
 
+def test_the_class_that_a_person_gave_the_box_is_that_of_its_mask() -> None:
+    predicted = [box("a", LEFT), brush("b", LEFT_CRAB)]
+    called = box("a", LEFT, label="fish", origin="prediction-changed")
+    (found,) = drawn_regions(task([called, *as_predicted(predicted[1])], predicted), CONFIG)
+    assert found.label == "fish" and np.array_equal(mask_of(found), LEFT_CRAB)
+
+
 def test_masks_of_two_classes_are_never_one_object() -> None:
     crab, fish = drawn(box("a", LEFT), brush("b", LEFT_CRAB, label="fish"))
     assert (crab.label, crab.mask, fish.label) == ("crab", None, "fish")
