@@ -18,9 +18,9 @@ import numpy as np
 from backend.labelstudio.brush_rle import decode_mask, encode_mask
 from backend.labelstudio.objects import Shape
 from wsol_core.data.true_mask import true_mask
-from wsol_core.evaluation.matching import Match, match
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import mask_iou
+from wsol_core.ops.matching import Match, match
 from wsol_core.records import BoolMask, BoxXyxy, CorrectedRegion
 
 ENOUGH = 0.8  # IoU of prediction and truth from which a person leaves a box or a mask as it is

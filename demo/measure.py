@@ -14,9 +14,9 @@ from backend.labelstudio.brush_rle import decode_mask
 from wsol_core.data.images import open_image, open_image_small
 from wsol_core.data.true_mask import true_mask
 from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
-from wsol_core.evaluation.matching import match_boxes
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import mask_iou
+from wsol_core.ops.matching import match_boxes
 from wsol_core.records import BoolMask, BoxXyxy, CorrectedRegion, Sample
 
 RIGHT = 0.5  # IoU from which a box counts

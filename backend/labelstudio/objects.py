@@ -19,9 +19,9 @@ import numpy as np
 
 from backend.labelstudio.label_config import RECTANGLE, LabelConfig
 from backend.labelstudio.region_shapes import box_of, label_of, mask_of, size_of
-from wsol_core.evaluation.matching import match
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import mask_iou
+from wsol_core.ops.matching import match
 from wsol_core.records import BoolMask, BoxXyxy
 
 INSIDE = 0.5  # share of a mask that lies in the box of its object

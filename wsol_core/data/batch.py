@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedObjects:
+    """The N objects that people drew in a batch's images, each for itself. S = side of the image.
+
+    image, label: (N,) long, the image's place in the batch, and the class.
+    boxes: (N, 4) float xyxy in shares of the image's sides.
+    masks: (N, S / 2, S / 2) float in [0, 1]; zeros where `has_mask` (N,) is False.
+    """
+
+    image: Tensor
+    label: Tensor
+    boxes: Tensor
+    masks: Tensor
+    has_mask: Tensor
+
+    @classmethod
+    def none(cls, side_px: int) -> CorrectedObjects:
+        """No object, in images of `side_px`."""
+        nothing = torch.zeros(0, dtype=torch.long)
+        masks = torch.zeros(0, side_px // 2, side_px // 2)
+        return cls(nothing, nothing, torch.zeros(0, 4), masks, torch.zeros(0, dtype=torch.bool))
+
+    def to(self, device: torch.device) -> CorrectedObjects:
+        """The same objects on `device`."""
+        return CorrectedObjects(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
+    def of_images(self, first: int, last: int) -> CorrectedObjects:
+        """Those of images `first` to `last` (excluded), which are counted from 0 again."""
+        chosen = (self.image >= first) & (self.image < last)
+        kept = CorrectedObjects(*(getattr(self, f.name)[chosen] for f in fields(self)))
+        return CorrectedObjects(kept.image - first, kept.label, kept.boxes, kept.masks, kept.has_mask)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +51,8 @@ class Batch:
     region_kind: (B,) long, what `region` holds: NO_REGION, BOX_REGION or MASK_REGION.
     region: (B, T, T) float in [0, 1], union of the target class's corrected boxes or masks; zeros without any.
     backgrounds: (K, 3, S, S) images without any object, or None.
+    objects: the corrected objects of all classes; None is the same as no object.
+    finished: (B, C) bool, the classes all of whose objects are among `objects`; None where that is none.
     """
 
     images: Tensor
@@ -26,6 +61,8 @@ class Batch:
     region_kind: Tensor
     region: Tensor
     backgrounds: Tensor | None = None
+    objects: CorrectedObjects | None = None
+    finished: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`, images in channels_last."""
@@ -40,4 +77,6 @@ class Batch:
             region_kind=self.region_kind.to(device, non_blocking=True),
             region=self.region.to(device, non_blocking=True),
             backgrounds=None if self.backgrounds is None else channels_last(self.backgrounds),
+            objects=None if self.objects is None else self.objects.to(device),
+            finished=None if self.finished is None else self.finished.to(device, non_blocking=True),
         )

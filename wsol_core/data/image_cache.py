@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,17 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class ResizedObject:
+    """One corrected object. box: (4,) xyxy in shares of the image. mask: (Q, Q) of 0 to 255; None: a box alone."""
+
+    label: str
+    box: NDArray[np.float32]
+    mask: NDArray[np.uint8] | None
+
+
+@dataclass(frozen=True, slots=True)
 class ResizedRegion:
-    """One class's corrected regions of an image. `kind` is BOX_REGION or MASK_REGION.
+    """One class's corrected objects of an image as one. `kind` is BOX_REGION or MASK_REGION.
 
     boxes: (K, 4) xyxy in shares of the image. mask: (Q, Q) of 0 to 255, the union of the masks, or None for boxes.
     """
@@ -36,16 +45,19 @@ class ResizedRegion:
 
 @dataclass(frozen=True, slots=True)
 class ResizedImage:
-    """`pixels`: (Q, Q, 3) RGB, the whole image resized. `regions`: class -> what people drew of it."""
+    """`pixels`: (Q, Q, 3) RGB, the whole image resized. `objects`: what people drew in it."""
 
     pixels: NDArray[np.uint8]
-    regions: dict[str, ResizedRegion] = field(default_factory=dict)
+    objects: tuple[ResizedObject, ...] = ()
+
+    def region(self, label: str) -> ResizedRegion | None:
+        """All objects of a class as one region; None where nobody drew any."""
+        return united([found for found in self.objects if found.label == label])
 
     @property
     def size_bytes(self) -> int:
         """Memory that the pixels and masks take."""
-        masks = (region.mask for region in self.regions.values())
-        return self.pixels.nbytes + sum(mask.nbytes for mask in masks if mask is not None)
+        return self.pixels.nbytes + sum(found.mask.nbytes for found in self.objects if found.mask is not None)
 
 
 class ImageCache:
@@ -87,23 +99,26 @@ class ImageCache:
 def read_resized(sample: Sample, resized_px: int) -> ResizedImage:
     """Decode a sample; DataError where its image cannot be read. A mask that cannot be read becomes its box."""
     pixels, size_wh = open_image_small(sample.path, resized_px, sample.file)
-    return ResizedImage(resize_to_square(pixels, resized_px), resized_regions(sample, size_wh, resized_px))
+    return ResizedImage(resize_to_square(pixels, resized_px), resized_objects(sample, size_wh, resized_px))
 
 
-def resized_regions(sample: Sample, size_wh: tuple[int, int], resized_px: int) -> dict[str, ResizedRegion]:
-    """Class -> the corrected regions of a sample whose upright image has `size_wh` pixels."""
-    labels = dict.fromkeys(region.label for region in sample.regions)
-    return {
-        label: _resized_region([r for r in sample.regions if r.label == label], size_wh, resized_px) for label in labels
-    }
-
-
-def _resized_region(regions: Sequence[CorrectedRegion], size_wh: tuple[int, int], resized_px: int) -> ResizedRegion:
+def resized_objects(sample: Sample, size_wh: tuple[int, int], resized_px: int) -> tuple[ResizedObject, ...]:
+    """The corrected objects of a sample whose upright image has `size_wh` pixels, in their order."""
     scale = np.array([*size_wh, *size_wh], np.float32)
-    boxes = (np.array([region.box_xyxy for region in regions], np.float32) / scale).clip(0, 1)
-    masks = [_resized_mask(region, box, resized_px) for region, box in zip(regions, boxes, strict=True)]
-    drawn = [mask for mask in masks if mask is not None]
-    if len(drawn) < len(masks):
+    found = []
+    for region in sample.regions:
+        box = (np.array(region.box_xyxy, np.float32) / scale).clip(0, 1)
+        found.append(ResizedObject(region.label, box, _resized_mask(region, box, resized_px)))
+    return tuple(found)
+
+
+def united(objects: Sequence[ResizedObject]) -> ResizedRegion | None:
+    """Objects of one class as one region; None of no objects."""
+    if not objects:
+        return None
+    boxes = np.stack([found.box for found in objects])
+    drawn = [found.mask for found in objects if found.mask is not None]
+    if len(drawn) < len(objects):
         # Where only some objects have a mask, the union of masks would call the others background.
         return ResizedRegion(BOX_REGION, boxes, None)
     return ResizedRegion(MASK_REGION, boxes, np.maximum.reduce(drawn))

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsol_core.cores import usable_cores
-from wsol_core.data.batch import Batch
-from wsol_core.data.dataset import CACHE_BYTES, TrainingDataset, TrainingView
+from wsol_core.data.batch import Batch, CorrectedObjects
+from wsol_core.data.dataset import CACHE_BYTES, OBJECT_STRIDE, TrainingDataset, TrainingView
 from wsol_core.data.image_cache import ImageCache, ResizedImage
 from wsol_core.data.normalization import to_images
 from wsol_core.data.sampler import EpochSampler, seeded_generator
@@ -135,7 +135,32 @@ class BatchLoader:
             region_kind=self._pinned(torch.tensor([view.region_kind for view in views])),
             region=self._pinned(torch.from_numpy(np.stack([view.region for view in views]))),
             backgrounds=backgrounds,
+            objects=self._objects(views),
+            finished=self._finished(views),
         )
+
+    def _objects(self, views: Sequence[TrainingView]) -> CorrectedObjects | None:
+        found = [(row, drawn) for row, view in enumerate(views) for drawn in view.objects]
+        if not found:
+            return None
+        cells = self._dataset.side_px // OBJECT_STRIDE
+        empty = np.zeros((cells, cells), np.float32)
+        masks = np.stack([empty if drawn.mask is None else drawn.mask for _, drawn in found])
+        return CorrectedObjects(
+            image=self._pinned(torch.tensor([row for row, _ in found])),
+            label=self._pinned(torch.tensor([drawn.label for _, drawn in found])),
+            boxes=self._pinned(torch.from_numpy(np.stack([drawn.box for _, drawn in found]))),
+            masks=self._pinned(torch.from_numpy(masks)),
+            has_mask=self._pinned(torch.tensor([drawn.mask is not None for _, drawn in found])),
+        )
+
+    def _finished(self, views: Sequence[TrainingView]) -> Tensor | None:
+        if not any(view.finished for view in views):
+            return None
+        finished = torch.zeros(len(views), self._classes, dtype=torch.bool)
+        for row, view in enumerate(views):
+            finished[row, list(view.finished)] = True
+        return self._pinned(finished)
 
     def _views(self, dataset: TrainingDataset, sampler: EpochSampler, batch: int, count: int) -> Iterator[TrainingView]:
         """This process's `count` views of the batch."""

@@ -71,6 +71,15 @@ class View:
         covered = np.einsum("ky,kx->kyx", spans[1], spans[0]).max(axis=0, initial=0.0)
         return np.asarray(covered[:, ::-1] if self.mirrored else covered, np.float32)
 
+    def of_box(self, box: NDArray[np.float32], resized_px: int) -> tuple[NDArray[np.float32], float]:
+        """A box (4,) xyxy in shares of the image, as shares of the view, and the share of its area that is in it."""
+        corners = (box * resized_px - np.array([self.x, self.y, self.x, self.y], np.float32)) / self.extent
+        if self.mirrored:
+            corners[[0, 2]] = 1 - corners[[2, 0]]
+        seen = corners.clip(0, 1)
+        area, whole = (max(0.0, float((b[2] - b[0]) * (b[3] - b[1]))) for b in (seen, corners))
+        return np.asarray(seen, np.float32), area / whole if whole else 0.0
+
     def _cut(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         side = self.side_px
         if self.extent == side:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
-from wsol_core.evaluation.matching import TIGHT_IOU, match_regions
 from wsol_core.ops.masks import mask_iou
+from wsol_core.ops.matching import TIGHT_IOU, match_regions
 from wsol_core.records import BoolMask, CorrectedRegion, Region
 
 logger = logging.getLogger(__name__)

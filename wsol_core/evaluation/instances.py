@@ -12,8 +12,8 @@ from statistics import fmean
 
 from wsol_core.errors import ConfigError
 from wsol_core.evaluation.average_precision import AveragePrecision
-from wsol_core.evaluation.matching import LOOSE_IOU, TIGHT_IOU, match_boxes
 from wsol_core.evaluation.mistakes import MistakeCollection, MistakeKind, MistakesOfKind
+from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_boxes
 from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
 Figures = dict[str, float | None]

@@ -13,8 +13,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol_core.evaluation.matching import LOOSE_IOU, TIGHT_IOU, match
 from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match
 from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
 MOST_EXAMPLES = 6  # images that are kept of each kind

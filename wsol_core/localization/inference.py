@@ -17,8 +17,10 @@ from wsol_core.data.images import RgbPixels, open_image_small, resize_to_square
 from wsol_core.data.normalization import to_images
 from wsol_core.devices import autocast
 from wsol_core.errors import DataError
+from wsol_core.localization.instances import ObjectFields
 from wsol_core.localization.refinement import SIDE_PX
-from wsol_core.methods.base import WsolMethod
+from wsol_core.methods.base import ObjectMaps, WsolMethod
+from wsol_core.ops.maps import competing
 from wsol_core.records import Sample, Unreadable
 
 
@@ -37,11 +39,21 @@ class BatchOutput:
     """What the network says of a batch, averaged over views.
 
     probabilities: (N, C) and maps: (N, C or 1, h, w) of the N readable ones among `decoded`.
+    objects: of the same images, where the method tells objects apart. compete: see `competing`.
     """
 
     decoded: Sequence[DecodedImage | Unreadable]
     probabilities: Tensor
     maps: Tensor
+    objects: ObjectMaps | None = None
+    compete: bool = False
+
+    def object_fields(self) -> Sequence[ObjectFields | None]:
+        """For each readable image, where objects are; None where the method does not tell them apart."""
+        if self.objects is None:
+            return [None] * len(self.probabilities)
+        centres, boxes = self.objects.centres.cpu().numpy(), self.objects.boxes.cpu().numpy()
+        return [ObjectFields(*fields) for fields in zip(centres, boxes, strict=True)]
 
     def raw_maps(self, asked: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """For each readable image (A, h, w): the method's maps of the A class indices asked for."""
@@ -51,7 +63,10 @@ class BatchOutput:
         shared = self.maps.shape[1] == 1
         rows = torch.tensor([row for row, _ in picked], device=self.maps.device)
         columns = torch.tensor([0 if shared else index for _, index in picked], device=self.maps.device)
-        chosen: NDArray[np.float32] = self.maps[rows, columns].cpu().numpy()
+        picked_maps = self.maps[rows, columns]
+        if self.compete and not shared:
+            picked_maps = competing(picked_maps, rows, len(self.maps))
+        chosen: NDArray[np.float32] = picked_maps.cpu().numpy()
         return np.split(chosen, np.cumsum([len(indices) for indices in asked])[:-1])
 
 
@@ -94,7 +109,7 @@ def run_network(
     readable = [image for image in decoded if isinstance(image, DecodedImage)]
     if not readable:
         return BatchOutput(decoded, torch.zeros(0), torch.zeros(0))
-    logits, maps = [], []
+    logits, maps, objects = [], [], []
     for pixels in zip(*(image.inputs for image in readable), strict=True):
         images = to_images(np.stack(pixels), device)
         for mirrored in (False, True) if flip else (False,):
@@ -102,7 +117,17 @@ def run_network(
                 prediction = method(images.flip(3) if mirrored else images)
             logits.append(prediction.logits.float())
             maps.append(prediction.maps.float().flip(3) if mirrored else prediction.maps.float())
-    return BatchOutput(decoded, method.probabilities(torch.stack(logits).mean(0)), _mean_map(maps))
+            if prediction.objects is not None:
+                objects.append(prediction.objects.mirrored() if mirrored else prediction.objects)
+    probabilities = method.probabilities(torch.stack(logits).mean(0))
+    return BatchOutput(decoded, probabilities, _mean_map(maps), _mean_objects(objects), method.maps_compete)
+
+
+def _mean_objects(objects: Sequence[ObjectMaps]) -> ObjectMaps | None:
+    if not objects:
+        return None
+    centres, boxes = ([getattr(each, name).float() for each in objects] for name in ("centres", "boxes"))
+    return ObjectMaps(_mean_map(centres), _mean_map(boxes))
 
 
 def _mean_map(maps: Sequence[Tensor]) -> Tensor:

@@ -15,8 +15,9 @@ import numpy as np
 
 from wsol_core.data.images import RgbPixels, open_image, resize_to_square
 from wsol_core.errors import DataError
+from wsol_core.localization.image_maps import RawMap
 from wsol_core.localization.model_card import ModelCard
-from wsol_core.localization.predictor import Predictor, RawMap
+from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.refinement import SIDE_PX, final_map
 from wsol_core.localization.regions import Calibration, extract_regions
 from wsol_core.localization.window import Window

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -23,13 +22,15 @@ from wsol_core.cores import usable_cores
 from wsol_core.data.images import RgbPixels, resize_to_square
 from wsol_core.devices import choose_device, choose_precision
 from wsol_core.errors import ConfigError, DataError
+from wsol_core.localization.image_maps import ImageMaps, RawMap
 from wsol_core.localization.inference import BatchOutput, DecodedImage, InlineExecutor, decode, run_network
+from wsol_core.localization.instances import ObjectFields, find_objects, object_regions
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import load_model
 from wsol_core.localization.refinement import final_map
 from wsol_core.localization.regions import extract_regions
 from wsol_core.methods.base import WsolMethod
-from wsol_core.records import FloatMap, Localization, Region, Sample, Unreadable
+from wsol_core.records import Localization, Region, Sample, Unreadable
 
 ClassesOf = Callable[[Sample], Sequence[str] | None]  # None: what the model sees
 PRESENT = 0.5  # probability from which a class of a multi-label image is localized
@@ -40,33 +41,6 @@ T = TypeVar("T")
 def own_labels(sample: Sample) -> Sequence[str]:
     """A `classes_of` for images whose classes are known: those are localized, whatever the model thinks."""
     return sample.labels
-
-
-@dataclass(frozen=True, slots=True)
-class ImageMaps:
-    """An image's final maps, before any threshold.
-
-    Attributes:
-        size_wh: of the upright image, in pixels.
-        pixels: the image resized, (224, 224, 3) RGB.
-        scores: class -> probability, of all classes.
-        maps: class -> activation map (224, 224) in [0, 1], of the classes asked for.
-    """
-
-    sample: Sample
-    size_wh: tuple[int, int]
-    pixels: RgbPixels
-    scores: dict[str, float]
-    maps: dict[str, FloatMap]
-
-
-@dataclass(frozen=True, slots=True)
-class RawMap:
-    """A class, its probability, and its activation map (h, w) as the method has it, neither resized nor refined."""
-
-    label: str
-    presence: float
-    values: NDArray[np.float32]
 
 
 class Predictor:
@@ -237,10 +211,13 @@ class Predictor:
         readable = [image for image in batch.decoded if isinstance(image, DecodedImage)]
         rows = batch.probabilities.tolist()
         asked = [self._asked(image.sample, row, classes_of) for image, row in zip(readable, rows, strict=True)]
-        rest = iter(zip(rows, asked, batch.raw_maps(asked), strict=True))
+        rest = iter(zip(rows, asked, batch.raw_maps(asked), batch.object_fields(), strict=True))
 
         def result(image: DecodedImage | Unreadable, *rest: Any) -> T | Unreadable:
-            return image if isinstance(image, Unreadable) else finish(self._image_maps(image, *rest))
+            if isinstance(image, Unreadable):
+                return image
+            given = classes_of is not None and classes_of(image.sample) is not None
+            return finish(self._image_maps(image, given, *rest))
 
         waiting: deque[Future[T | Unreadable]] = deque()
         for image in batch.decoded:
@@ -264,22 +241,42 @@ class Predictor:
         return tuple(self._index_of[name] for name in names)
 
     def _image_maps(
-        self, image: DecodedImage, row: Sequence[float], asked: Sequence[int], raw: NDArray[np.float32]
+        self,
+        image: DecodedImage,
+        given: bool,
+        row: Sequence[float],
+        asked: Sequence[int],
+        raw: NDArray[np.float32],
+        fields: ObjectFields | None,
     ) -> ImageMaps:
         guide = image.pixels if self.card.refine_edges else None
         maps = {self.card.classes[index]: final_map(values, guide) for index, values in zip(asked, raw, strict=True)}
-        return ImageMaps(
-            image.sample, image.size_wh, image.pixels, dict(zip(self.card.classes, row, strict=True)), maps
-        )
+        scores = dict(zip(self.card.classes, row, strict=True))
+        return ImageMaps(image.sample, image.size_wh, image.pixels, scores, maps, given, fields)
 
     def _localization(self, image: ImageMaps, with_maps: bool) -> Localization:
+        maps = image.maps if with_maps else {}
+        return Localization(image.sample.file, image.size_wh, image.scores, tuple(self.regions(image)), maps)
+
+    def regions(self, image: ImageMaps) -> list[Region]:
+        """The objects of an image: those that the method tells apart, else the connected parts of its maps."""
         calibration = self.card.calibration
+        if image.fields is not None:
+            asked = {self._index_of[label]: score_map for label, score_map in image.maps.items()}
+            presence = {index: image.presence(self.card.classes[index]) for index in asked}
+            found = find_objects(image.fields, list(asked), list(asked.values()))
+            return object_regions(found, image.size_wh, self.card.classes, presence, calibration)
         regions: list[Region] = []
         for label, score_map in image.maps.items():
-            threshold, presence = self.card.threshold_of(label), image.scores[label]
-            regions += extract_regions(score_map, image.size_wh, label, threshold, presence, calibration=calibration)
-        maps = image.maps if with_maps else {}
-        return Localization(image.sample.file, image.size_wh, image.scores, tuple(regions), maps)
+            regions += extract_regions(
+                score_map,
+                image.size_wh,
+                label,
+                self.card.threshold_of(label),
+                image.presence(label),
+                calibration=calibration,
+            )
+        return regions
 
 
 def _top(row: Sequence[float]) -> int:

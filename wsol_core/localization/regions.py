@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.ops.maps import resize
-from wsol_core.records import FloatMap, Region
+from wsol_core.records import BoolMask, FloatMap, Region
 
 # docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
 MIN_AREA = 0.005  # of the image
@@ -86,6 +86,26 @@ def extract_regions(
         score = calibration.score(raw_score(_mean(full[window], part.inside) - outside, presence))
         regions.append(Region(label, (x, y, x + w, y + h), score, _polygon(part), whole))
     return sorted(regions, key=lambda region: -region.score)
+
+
+def region_of_box(
+    box: NDArray[np.float32], inside: BoolMask | None, size_wh: tuple[int, int], label: str, score: float
+) -> Region:
+    """A region whose box is known better than its mask.
+
+    Args: box: (4,) xyxy in shares of the image. inside: (H, W), a mask of which the part in the box is taken; where
+        that is empty, or there is none, the whole box is the mask.
+    """
+    width, height = size_wh
+    x0, y0 = (int(value) for value in np.floor(box[:2] * size_wh))
+    x1, y1 = (int(value) for value in np.ceil(box[2:] * size_wh))
+    x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
+    x1, y1 = max(min(x1, width), x0 + 1), max(min(y1, height), y0 + 1)
+    whole: BoolMask = np.zeros((height, width), np.bool_)
+    window = slice(y0, y1), slice(x0, x1)
+    whole[window] = True if inside is None or not inside[window].any() else inside[window]
+    part = max(_parts(whole.view(np.uint8), MAX_REGIONS), key=lambda each: each.area)
+    return Region(label, (x0, y0, x1, y1), score, _polygon(part), whole)
 
 
 @dataclass(frozen=True, slots=True)

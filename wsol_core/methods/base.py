@@ -19,6 +19,24 @@ LossTerms = dict[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectMaps:
+    """Where a method sees single objects in a batch of B images.
+
+    Args:
+        centres: (B, C, h, w) in [0, 1], how sure a place is an object's centre.
+        boxes: (B, 4, h, w) xyxy in shares of the image, the box of the object that a place belongs to.
+    """
+
+    centres: Tensor
+    boxes: Tensor
+
+    def mirrored(self) -> ObjectMaps:
+        """What they are in the mirrored images."""
+        x0, y0, x1, y1 = self.boxes.flip(3).unbind(1)
+        return ObjectMaps(self.centres.flip(3), torch.stack([1 - x1, y0, 1 - x0, y1], 1))
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """What a method predicts for a batch of B images and C classes.
 
@@ -26,6 +44,7 @@ class Prediction:
         logits: (B, C) class scores before sigmoid or softmax, float32.
         maps: (B, C, h, w) activation maps in [0, 1], or (B, 1, h, w) where one map serves every class. They may be
             smaller than the images.
+        objects: single objects, of a method that tells them apart; else regions are the connected parts of maps.
 
     Example:
         >>> Prediction(torch.zeros(2, 3), torch.rand(2, 1, 14, 14)).maps_of(torch.tensor([0, 2])).shape
@@ -34,6 +53,7 @@ class Prediction:
 
     logits: Tensor
     maps: Tensor
+    objects: ObjectMaps | None = None
 
     def maps_of(self, labels: Tensor) -> Tensor:
         """(B, h, w) maps of the class `labels[i]` (B,) of each image."""
@@ -76,6 +96,8 @@ class WsolMethod(nn.Module, ABC):
     centred: ClassVar[bool] = False  # True: the backbone's cells lie where they are drawn, as in `OddPixels`
     augmentation: ClassVar[Augmentation] = Augmentation()  # how its training images are varied
     refine_edges: ClassVar[bool] = False  # True: maps are refined at the image's edges, as in `refinement`
+    maps_compete: ClassVar[bool] = False  # True: maps of an image's classes do, by `competing`
+    finds_objects: ClassVar[bool] = False  # True: it predicts `ObjectMaps` once it is trained
     wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background images to every batch
 
     def __init__(self, num_classes: int, multi_label: bool, pretrained: bool = False) -> None:
@@ -120,6 +142,10 @@ class WsolMethod(nn.Module, ABC):
         """
         return max(ENOUGH_STEPS, self.default_epochs[stage] * max(1, round(images / batch_size)))
 
+    def judged_stage(self) -> str:
+        """The stage whose epochs are scored by their maps on held-out images, and that ends with the best of them."""
+        return self.stages[-1]
+
     def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
         """From how many steps on `stage` makes nothing better, however long the training; None without a limit.
 
@@ -143,6 +169,13 @@ class WsolMethod(nn.Module, ABC):
 
         The images have ImageNet's mean and standard deviation removed; S is a multiple of 32 and need not be the side
         of the training.
+        """
+
+    def choose_objects(self, least_centre: float | None) -> None:
+        """Called after the training of a method that predicts `ObjectMaps`, with what an exam on its images chose.
+
+        Args: least_centre: the probability from which a place is an object's centre; None where the connected parts of
+            maps find objects better, so that none are to be predicted.
         """
 
     def probabilities(self, logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Boxstrap's own method, the default: suppression under an area constraint, then self-training on graph cuts."""
+"""Boxstrap's own method, the default: suppression under an area constraint, self-training on graph cuts, instances."""
 
 from __future__ import annotations
 
@@ -12,46 +12,43 @@ from torch import Tensor, nn
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
 from wsol_core.methods.area_multiplier import AreaConstraint
-from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
+from wsol_core.methods.base import LossTerms, ObjectMaps, Prediction, WsolMethod
+from wsol_core.methods.class_evidence import class_evidence, share_of_target
 from wsol_core.methods.losses import (
     background_activation_loss,
     background_emptiness_loss,
     classification_loss,
-    dice_loss,
     pairwise_loss,
     region_loss,
     weighted_entropy,
 )
-from wsol_core.methods.mosaics import shuffled_cells
-from wsol_core.methods.pseudo_masks import pseudo_masks
+from wsol_core.methods.mosaics import middle_loss
+from wsol_core.methods.self_training import self_training_terms
+from wsol_core.methods.separation import separation_terms
 from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
 from wsol_core.networks.frozen_call import frozen_call
-from wsol_core.ops.maps import min_max_tensor
+from wsol_core.networks.instance_head import InstanceHead
 from wsol_core.records import NO_REGION
 from wsol_core.registry import register_method
 
 # docs/methods.md says where each number is from or what changing it did; `python -m benchmarks.ablation` measures it.
 FRESH_LR, PRETRAINED_LR = 2e-2, 2e-3  # of the backbone, by where its features began
 CLASSIFY_LR, LOCALIZE_LR = 1e-2, 2e-2  # of what is new: head and coarse generator, then the fine generator
+SEPARATE_LR = 3e-3  # of the instance head, which Adam trains
 WEIGHT_DECAY = 5e-4
 HEAD_STD = 0.01  # of the classifier's fresh weights
 CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothing before the scores do
 # Least steps of each stage where nobody says how long, for up to MANY_CLASSES classes, by where features began.
-ENOUGH_STEPS = {"classify": 150, "localize": 250}  # pretrained
-FRESH_ENOUGH_STEPS = {"classify": 400, "localize": 300}
+ENOUGH_STEPS = {"classify": 150, "localize": 250, "separate": 150}  # pretrained
+FRESH_ENOUGH_STEPS = {"classify": 400, "localize": 300, "separate": 200}
+SEVERAL_CLASSES = 2  # times the steps of "classify" where images have several: whose object is whose takes longer
 MANY_CLASSES = 10  # more of them need more steps, as the square root of their number
 GUIDANCE, ENTROPY, EMPTINESS = 0.5, 0.5, 0.5  # weights of loss terms
 MOSAIC_EVERY = 4  # images
 MIDDLE_UNTIL = 0.5  # of stage "classify": when the hint of middles has faded for pretrained features
 MIDDLE_BALANCE, PRETRAINED_BALANCE = 3.0, 2.0  # of cells from the middle; 3 is an even match of 4 cells and 12
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
-PAIRS_RAMP = 10  # the pairwise term of drawn boxes reaches its weight after a tenth of the stage, as in BoxInst
-STUDENT_FROM, STUDENT_FULL, STUDENT_MOST = 0.3, 0.7, 0.25  # of stage "localize": the student's share of its teacher
-CUT_SHARE = 0.75  # of the pseudo mask; the soft rest keeps what cuts lose, such as the inside of a wheel
-EVIDENT = 0.25  # of the peak of a class activation map: from there on a place is the class for sure
-LEAST_EVIDENCE = 0.08  # so that nothing is dimmed to less than 0.28
-EVIDENCE_POWER = 0.5  # times the probability of the class
 
 
 class _Scorer(nn.Module):
@@ -70,7 +67,7 @@ class _Scorer(nn.Module):
 
 @register_method("boxstrap")
 class Boxstrap(WsolMethod):
-    """Two stages, from what measured best of BAS, ORNet, WSL-BG and self-training.
+    """Three stages, from what measured best of BAS, ORNet, WSL-BG, self-training and composites.
 
     classify: a classifier (alone for the first quarter, unless it knew all classes before), and a coarse generator at
         stride 8 whose one class-agnostic map M is trained by BAS's background suppression, here on the stem's features
@@ -81,6 +78,7 @@ class Boxstrap(WsolMethod):
         the middle more often than at the border; this alone is what one class without background images has.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
         more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
+    separate: only an instance head learns, from corrected objects, lone parts of maps, and composites of both.
 
     A map that all classes share finds every object, so coarse maps as teachers, and fine ones of pretrained features at
     last, are dimmed where the class's activation map is far below its peak.
@@ -88,12 +86,14 @@ class Boxstrap(WsolMethod):
     Pretrained features keep their BatchNorm statistics, and the stem stays as it is: small projects would spoil both.
     """
 
-    stages: ClassVar[tuple[str, ...]] = ("classify", "localize")
-    default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10}
+    stages: ClassVar[tuple[str, ...]] = ("classify", "localize", "separate")
+    default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10, "separate": 8}
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
     centred: ClassVar[bool] = True
     augmentation: ClassVar[Augmentation] = Augmentation(zoom=(0.875, 1.15))  # whole images too: those are predicted
     refine_edges: ClassVar[bool] = True
+    maps_compete: ClassVar[bool] = True
+    finds_objects: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone, num_classes: int, multi_label: bool, pretrained: bool) -> None:
         super().__init__(num_classes, multi_label, pretrained)
@@ -102,13 +102,18 @@ class Boxstrap(WsolMethod):
         nn.init.normal_(self.head.weight, std=HEAD_STD)
         self.coarse = CoarseGenerator(backbone.channels)
         self.fine = FineGenerator(backbone.channels, num_classes)
+        self.instances = InstanceHead(backbone.channels, num_classes)
         self.area = AreaConstraint(num_classes)
         self._classifier_alone = CLASSIFIER_ALONE
         self.scorer = _Scorer(backbone, self.head)
         self.register_buffer("localizes", torch.tensor(False))
+        self.register_buffer("separates", torch.tensor(False))
+        self.register_buffer("least_centre", torch.tensor(0.0))
         self.register_buffer("dims", torch.tensor(pretrained and num_classes > 1))
 
     localizes: Tensor
+    separates: Tensor
+    least_centre: Tensor  # probability from which a place is an object's centre, chosen after the training
     dims: Tensor  # whether predicted maps are dimmed; with fresh features only the teacher's are
 
     def begin_warm(self, knows_classes: bool) -> None:
@@ -119,9 +124,12 @@ class Boxstrap(WsolMethod):
         """Stage "localize" freezes all but the fine generator, so that its teacher stands still."""
         classify = stage == "classify"
         self.localizes.fill_(not classify)
+        self.separates.fill_(stage == "separate")
+        self.least_centre.fill_(0)
         for part in (self.backbone, self.head, self.coarse):
             part.requires_grad_(classify)
-        self.fine.requires_grad_(not classify)
+        self.fine.requires_grad_(stage == "localize")
+        self.instances.requires_grad_(stage == "separate")
         if self.pretrained:
             self.backbone.stages[0].requires_grad_(False)
 
@@ -132,10 +140,14 @@ class Boxstrap(WsolMethod):
             self.backbone.eval()
         if self.localizes:
             self.coarse.eval()
+        if self.separates:
+            self.fine.eval()
         return self
 
     def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
         """Pretrained features move five times slower than what is new."""
+        if stage == "separate":
+            return [{"params": list(self.instances.parameters()), "lr": SEPARATE_LR, "weight_decay": 0.0}]
         if stage == "localize":
             return [{"params": list(self.fine.parameters()), "lr": LOCALIZE_LR, "weight_decay": WEIGHT_DECAY}]
         features = [p for p in self.backbone.parameters() if p.requires_grad]
@@ -145,20 +157,33 @@ class Boxstrap(WsolMethod):
             {"params": new, "lr": CLASSIFY_LR, "weight_decay": WEIGHT_DECAY},
         ]
 
+    def judged_stage(self) -> str:
+        """The one after which maps stay as they are."""
+        return "localize"
+
     def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:
         """Features that begin as noise need more steps than pretrained ones, and many classes more than few."""
         enough = (ENOUGH_STEPS if self.pretrained else FRESH_ENOUGH_STEPS)[stage]
         enough = round(enough * math.sqrt(max(1, classes / MANY_CLASSES)))
+        if self.multi_label and stage == "classify":
+            enough *= SEVERAL_CLASSES
         return max(enough, self.default_epochs[stage] * max(1, round(images / batch_size)))
+
+    def optimizer(self, stage: str) -> str:
+        """Adam for the head of stage "separate", whose outputs differ in scale."""
+        return "adam" if stage == "separate" else "sgd"
 
     def most_steps(self, stage: str, steps_per_epoch: int) -> int | None:
         """Pretrained features soon overfit a small project; the map of a boat then covers the water around it, too."""
-        if stage == "localize" or not self.pretrained:
+        if stage != "classify" or not self.pretrained:
             return None
-        return max(ENOUGH_STEPS[stage], self.default_epochs[stage] * steps_per_epoch)
+        enough = ENOUGH_STEPS[stage] * (SEVERAL_CLASSES if self.multi_label else 1)
+        return max(enough, self.default_epochs[stage] * steps_per_epoch)
 
     def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
         """Terms of one step; see the class."""
+        if stage == "separate":
+            return self._separation(batch)
         if stage == "localize":
             return self._self_training(batch, progress)
         features = self.backbone(batch.images)
@@ -168,12 +193,17 @@ class Boxstrap(WsolMethod):
             # The score of one class alone carries no information, so there is nothing to suppress.
             foreground = self.coarse(features).float().sigmoid()[:, 0]
             regions = region_loss(foreground, batch.region, batch.region_kind)
-            return terms | {"middle": self._middle_or_border(batch.images), "regions": regions}
+            return terms | {"middle": self._middles(batch.images), "regions": regions}
         if share := self._middle_share(progress):
-            terms["middle"] = share * self._middle_or_border(batch.images[::MOSAIC_EVERY])
+            terms["middle"] = share * self._middles(batch.images[::MOSAIC_EVERY])
         if progress >= self._classifier_alone:
             terms |= self._suppression(batch, features, class_maps)
         return terms
+
+    def choose_objects(self, least_centre: float | None) -> None:
+        """From now on objects are those whose centre is at least so probable; None: parts of maps."""
+        self.separates.fill_(least_centre is not None)
+        self.least_centre.fill_(least_centre or 0.0)
 
     def forward(self, images: Tensor) -> Prediction:
         """Class logits, and the fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) before stage two."""
@@ -182,8 +212,16 @@ class Boxstrap(WsolMethod):
         logits = class_maps.mean((2, 3))
         if not self.localizes:
             return Prediction(logits, self.coarse(features).float().sigmoid())
-        maps = self.fine(features).float().sigmoid()
-        return Prediction(logits, maps * resized_like(self._evidence(class_maps), maps) if self.dims else maps)
+        maps = self._fine_maps(features, class_maps)
+        if not self.separates:
+            return Prediction(logits, maps)
+        centres, boxes = self.instances(features)
+        centres = centres.sigmoid()
+        return Prediction(logits, maps, ObjectMaps(centres * (centres >= self.least_centre), boxes))
+
+    def _fine_maps(self, features: list[Tensor], class_maps: Tensor) -> Tensor:
+        maps: Tensor = self.fine(features).float().sigmoid()
+        return maps * resized_like(self._evidence(class_maps), maps) if self.dims else maps
 
     def _classification(self, batch: Batch, logits: Tensor) -> Tensor:
         loss = classification_loss(logits, batch.labels, self.multi_label)
@@ -197,17 +235,9 @@ class Boxstrap(WsolMethod):
         """Middles are a loose hint: pretrained features soon separate objects better, fresh ones need it to the end."""
         return max(0.0, 1 - progress / MIDDLE_UNTIL) if self.pretrained else 1.0
 
-    def _middle_or_border(self, images: Tensor) -> Tensor:
-        """The map learns what is seen in the middle of images and not at their borders.
-
-        An image with the object at its border teaches the opposite; over a project the middle outweighs such images.
-        Cells are shuffled, so that the map cannot go by where they lie.
-        """
-        mosaics, is_middle = shuffled_cells(images)
-        logits = self.coarse(self.backbone(mosaics)).float()
-        target = F.interpolate(is_middle[:, None], size=logits.shape[2:])
-        balance = logits.new_tensor(PRETRAINED_BALANCE if self.pretrained else MIDDLE_BALANCE)
-        return F.binary_cross_entropy_with_logits(logits, target, pos_weight=balance)
+    def _middles(self, images: Tensor) -> Tensor:
+        balance = PRETRAINED_BALANCE if self.pretrained else MIDDLE_BALANCE
+        return middle_loss(images, lambda mosaics: self.coarse(self.backbone(mosaics)), balance)
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor) -> LossTerms:
         low = features[0].detach()
@@ -237,25 +267,7 @@ class Boxstrap(WsolMethod):
             teacher = self._teacher(batch, features)
         everyone = torch.arange(len(batch.images), device=batch.target.device)
         logits = self.fine(features).float()[everyone, batch.target]
-        student = logits.sigmoid()
-        with torch.no_grad():
-            share = STUDENT_MOST * min(1.0, max(0.0, (progress - STUDENT_FROM) / (STUDENT_FULL - STUDENT_FROM)))
-            mixed = torch.lerp(
-                min_max_tensor(_resized(teacher, student.shape[1:])[:, 0]), min_max_tensor(student), share
-            )
-            cut = _resized(pseudo_masks(batch.images, mixed), student.shape[1:])[:, 0]
-            pseudo = torch.lerp(mixed, cut, CUT_SHARE)
-        weak = batch.region_kind == NO_REGION
-        terms = {
-            "pseudo": F.binary_cross_entropy_with_logits(logits[weak], pseudo[weak])
-            if weak.any()
-            else logits.sum() * 0,
-            "overlap": dice_loss(student[weak], pseudo[weak]),
-            "regions": region_loss(student, batch.region, batch.region_kind),
-        }
-        if not weak.all():
-            pairs = min(1.0, PAIRS_RAMP * progress)
-            terms["pairs"] = pairs * pairwise_loss(student[~weak], batch.images[~weak], batch.region[~weak])
+        terms = self_training_terms(batch, logits, teacher, progress)
         if batch.backgrounds is not None:
             with torch.no_grad():
                 nothing = self.backbone(batch.backgrounds)
@@ -263,28 +275,33 @@ class Boxstrap(WsolMethod):
             terms["empty"] = EMPTINESS * background_emptiness_loss(empty)
         return terms
 
+    def _separation(self, batch: Batch) -> LossTerms:
+        with torch.no_grad():
+            features = self.backbone(batch.images)
+            maps = self._fine_maps(features, self.head(features[3]).float())
+        return separation_terms(batch, maps, features, self.backbone, self.instances)
+
     def _teacher(self, batch: Batch, features: list[Tensor]) -> Tensor:
         """Coarse maps (B, h, w) of the target class: the agnostic map, dimmed, and divided up among several classes."""
         agnostic: Tensor = self.coarse(features).float().sigmoid()[:, 0]
         class_maps = self.head(features[3]).float()
         everyone = torch.arange(len(class_maps), device=class_maps.device)
-        others = batch.labels.clone()
-        others[everyone, batch.target] = 0
-        rival = class_maps.masked_fill((others == 0)[:, :, None, None], -torch.inf).amax(1)
-        share = torch.sigmoid(class_maps[everyone, batch.target] - rival)  # 1 where there is no rival
         evidence = self._evidence(class_maps)[everyone, batch.target]
+        share = share_of_target(class_maps, batch.labels, batch.target)
         return agnostic * _resized(share * evidence, agnostic.shape[1:])[:, 0]
 
     def _evidence(self, class_maps: Tensor) -> Tensor:
-        """What maps are dimmed by, (B, C, h, w) in (0, 1]: clamp(a / (EVIDENT max a), LEAST_EVIDENCE, 1) ^ (p / 2).
-
-        a is a class's activation map and p its probability, so an uncertain classifier hardly dims anything.
-        """
         if self.num_classes == 1:
             return torch.ones_like(class_maps)  # the score of one class alone carries no information
-        probabilities = self.probabilities(class_maps.mean((2, 3), keepdim=True))
-        peaks = class_maps.amax((2, 3), keepdim=True).clamp(min=1e-6)
-        return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1) ** (EVIDENCE_POWER * probabilities)
+        return class_evidence(class_maps, self.probabilities(class_maps.mean((2, 3), keepdim=True)))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        # Models and checkpoints of version 0.1 have no instance head; it is as if it had not been trained.
+        if f"{prefix}separates" not in state_dict:
+            flags = {"separates": torch.tensor(False), "least_centre": torch.tensor(0.0)}
+            missing = {**flags, **self.instances.state_dict(prefix="instances.")}
+            state_dict.update({prefix + name: value for name, value in missing.items()})
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _resized(maps: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:

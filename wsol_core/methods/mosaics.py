@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 GRID = 4  # cells a side; the inner 2 x 2 hold the object more often than the 12 around them
@@ -38,6 +41,20 @@ def shuffled_cells(images: Tensor) -> tuple[Tensor, Tensor]:
     b = len(images)
     order = torch.rand(b, GRID**2, device=images.device).argsort(1)
     return _laid(_cut(images), order), _is_middle(images.device)[order].float().view(b, GRID, GRID)
+
+
+def middle_loss(images: Tensor, logits_of: Callable[[Tensor], Tensor], balance: float) -> Tensor:
+    """How badly a map tells what is seen in the middle of images from what is seen at their borders.
+
+    An image with the object at its border teaches the opposite; over a project the middle outweighs such images.
+    Cells are shuffled, so that the map cannot go by where they lie.
+
+    Args: logits_of: (B, 1, h, w) logits of images. balance: weight of cells from the middle.
+    """
+    mosaics, is_middle = shuffled_cells(images)
+    logits = logits_of(mosaics).float()
+    target = F.interpolate(is_middle[:, None], size=logits.shape[2:])
+    return F.binary_cross_entropy_with_logits(logits, target, pos_weight=logits.new_tensor(balance))
 
 
 def _is_middle(device: torch.device) -> Tensor:

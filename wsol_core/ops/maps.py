@@ -35,6 +35,18 @@ def min_max_tensor(maps: Tensor, least_range: float = 1e-6) -> Tensor:
     return (maps - low) / (high - low).clamp(min=least_range)
 
 
+def competing(maps: Tensor, image: Tensor, images: int) -> Tensor:
+    """Maps of which those of one image compete: p_c = o_c / (1 + sum of the image's o), o = m / (1 - m).
+
+    This is the softmax over the classes of an image and its background, whose logit is 0; a map alone stays as it is.
+
+    Args: maps: (P, h, w) in [0, 1]. image: (P,) long, the number of each map's image, below `images`.
+    """
+    odds = maps / (1 - maps).clamp(min=1e-4)
+    total = odds.new_zeros((images, *odds.shape[1:])).index_add(0, image, odds)
+    return odds / (1 + total[image])
+
+
 def resize(values: NDArray[Number], size_wh: tuple[int, int], interpolation: int) -> NDArray[Number]:
     """(h, w, ...) resized to `size_wh` pixels with one of OpenCV's interpolations, in its own number type."""
     return np.asarray(cv2.resize(values, size_wh, interpolation=interpolation), values.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,3 +27,9 @@ def inside_box(mask: NDArray[Value], box_xyxy: BoxXyxy) -> NDArray[Value]:
     inside = np.zeros_like(mask)
     inside[window] = mask[window]
     return inside
+
+
+def bounds(mask: BoolMask) -> tuple[int, int, int, int]:
+    """The box (x0, y0, x1, y1), x1 and y1 exclusive, of all pixels of a mask; zeros of an empty one."""
+    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
+    return int(x), int(y), int(x + w), int(y + h)

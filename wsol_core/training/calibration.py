@@ -11,17 +11,18 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol_core.data.image_cache import ResizedRegion, resized_regions
+from wsol_core.data.image_cache import ResizedRegion, resized_objects, united
+from wsol_core.localization.image_maps import ImageMaps
 from wsol_core.localization.model_card import ModelCard
-from wsol_core.localization.predictor import ClassesOf, ImageMaps, Predictor
+from wsol_core.localization.predictor import ClassesOf, Predictor
 from wsol_core.localization.refinement import SIDE_PX
-from wsol_core.localization.regions import Calibration, extract_regions, raw_score
+from wsol_core.localization.regions import Calibration, raw_score
 from wsol_core.localization.thresholds import (
     RULE_WITH_BOXES,
     RULE_WITHOUT_BOXES,
@@ -35,11 +36,13 @@ from wsol_core.localization.thresholds import (
 from wsol_core.ops.boxes import box_iou
 from wsol_core.records import FloatMap, Sample, Unreadable
 from wsol_core.training.model_selection import evaluating
+from wsol_core.training.object_exam import examine
 
 logger = logging.getLogger(__name__)
 
 FEWEST_CORRECTED = 5  # images; fewer say less than the maps do
 MOST_IMAGES = 128
+MOST_EXAMINED = 96
 RIGHT_IOU = 0.5
 
 
@@ -54,10 +57,27 @@ def choose_thresholds(
         are corrected, scores are calibrated on those, else on the corrected ones of `samples`.
     """
     with evaluating(predictor.method):
-        known, fresh = (_corrected_maps(predictor, those, most) for those in (samples, unseen))
+        known, fresh = (_corrected_images(predictor, those, most) for those in (samples, unseen))
         card = _with_boxes(predictor.card, known) if known else _without_boxes(predictor, pick(samples, most))
-    calibration = _fit_calibration(fresh or known, card)
+        predictor.card = card
+        _choose_objects(predictor, pick(samples, min(most, MOST_EXAMINED)))
+    calibration = _fit_calibration(fresh or known, predictor)
     return replace(card, score_scale=calibration.scale, score_shift=calibration.shift)
+
+
+def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> None:
+    """Whether objects are centres or parts of maps, by an exam on a project's own images."""
+    if (result := examine(predictor, samples)) is None:
+        return
+    predictor.method.choose_objects(result.chosen)
+    logger.info(
+        "Exam on %d objects: F1 %.3f by centres from %.2f on, %.3f by parts of maps; %s are shown.",
+        result.objects,
+        result.by_centres,
+        result.floor,
+        result.by_parts,
+        "parts" if result.chosen is None else "objects by centres",
+    )
 
 
 def pick(samples: Sequence[Sample], most: int) -> list[Sample]:
@@ -67,19 +87,18 @@ def pick(samples: Sequence[Sample], most: int) -> list[Sample]:
 
 
 @dataclass(frozen=True, slots=True)
-class _CorrectedMap:
-    """A class's map of an image (224, 224), its probability, and what people drew of it on the same grid."""
+class _CorrectedImage:
+    """An image's maps (224, 224) of its corrected classes, and what people drew of each on the same grid."""
 
-    label: str
-    presence: float
-    score_map: FloatMap
-    drawn: ResizedRegion
+    maps: ImageMaps
+    drawn: Mapping[str, ResizedRegion]
 
 
-def _with_boxes(card: ModelCard, known: Sequence[_CorrectedMap]) -> ModelCard:
+def _with_boxes(card: ModelCard, known: Sequence[_CorrectedImage]) -> ModelCard:
     curves: dict[str, list[NDArray[np.float64]]] = defaultdict(list)
-    for found in known:
-        curves[found.label].append(_iou_curve(found.score_map, found.drawn))
+    for image in known:
+        for label, drawn in image.drawn.items():
+            curves[label].append(_iou_curve(image.maps.maps[label], drawn))
     overall = best_threshold([curve for found in curves.values() for curve in found])
     best = {label: (len(found), best_threshold(found)) for label, found in curves.items()}
     of_classes = class_thresholds(best, overall)
@@ -93,7 +112,7 @@ def _without_boxes(predictor: Predictor, samples: Sequence[Sample]) -> ModelCard
     return replace(predictor.card, threshold=threshold, threshold_rule=RULE_WITHOUT_BOXES)
 
 
-def _corrected_maps(predictor: Predictor, samples: Sequence[Sample], most: int) -> list[_CorrectedMap]:
+def _corrected_images(predictor: Predictor, samples: Sequence[Sample], most: int) -> list[_CorrectedImage]:
     """Maps of the corrected classes of corrected images; none of fewer than 5 images."""
 
     def labels_of(sample: Sample) -> list[str]:
@@ -103,12 +122,15 @@ def _corrected_maps(predictor: Predictor, samples: Sequence[Sample], most: int) 
     corrected = pick([sample for sample in samples if sample.regions], most)
     if len(corrected) < FEWEST_CORRECTED:
         return []
-    return [
-        _CorrectedMap(label, image.scores[label], score_map, drawn[label])
-        for image in _maps(predictor, [sample for sample in corrected if labels_of(sample)], labels_of)
-        for drawn in [resized_regions(image.sample, image.size_wh, SIDE_PX)]
-        for label, score_map in image.maps.items()
-    ]
+    images = _maps(predictor, [sample for sample in corrected if labels_of(sample)], labels_of)
+    return [_CorrectedImage(image, _drawn(image)) for image in images]
+
+
+def _drawn(image: ImageMaps) -> dict[str, ResizedRegion]:
+    """Class -> what people drew of it, on the maps' grid."""
+    objects = resized_objects(image.sample, image.size_wh, SIDE_PX)
+    regions = {label: united([found for found in objects if found.label == label]) for label in image.maps}
+    return {label: region for label, region in regions.items() if region is not None}
 
 
 def _maps(predictor: Predictor, samples: Sequence[Sample], classes_of: ClassesOf) -> Iterator[ImageMaps]:
@@ -126,12 +148,12 @@ def _iou_curve(score_map: FloatMap, drawn: ResizedRegion) -> NDArray[np.float64]
     return box_ious(score_map, [(x0, y0, x1, y1) for x0, y0, x1, y1 in (drawn.boxes * SIDE_PX).tolist()])
 
 
-def _fit_calibration(known: Sequence[_CorrectedMap], card: ModelCard) -> Calibration:
+def _fit_calibration(known: Sequence[_CorrectedImage], predictor: Predictor) -> Calibration:
     """Makes the scores of regions the shares of them that meet a corrected box at IoU 0.5."""
     raw, right = [], []
-    for found in known:
-        truth, threshold = found.drawn.boxes * SIDE_PX, card.threshold_of(found.label)
-        for region in extract_regions(found.score_map, (SIDE_PX, SIDE_PX), found.label, threshold, found.presence):
+    for image in known:
+        for region in predictor.regions(replace(image.maps, size_wh=(SIDE_PX, SIDE_PX))):
+            truth = image.drawn[region.label].boxes * SIDE_PX
             raw.append(raw_score(region.score, 1.0))  # back from the sigmoid
             right.append(bool(box_iou(np.array([region.box_xyxy]), truth, inclusive=False).max() >= RIGHT_IOU))
     return fit_platt_scaling(raw, right)

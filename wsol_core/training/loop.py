@@ -56,9 +56,16 @@ class TrainingLoop:
             if index >= first:
                 stepper = self._begin_stage(index, self._checkpoint if index == first else None)
                 self._train_stage(index, stepper)
-        if (best := self.state.choice.weights) is not None:
-            method.load_state_dict(best)
+                if context.validates(index):
+                    self._take_best_weights()
         return self.state
+
+    def _take_best_weights(self) -> None:
+        choice = self.state.choice
+        if choice.weights is not None:
+            self.context.method.load_state_dict(choice.weights)
+            choice.weights = None
+        self.context.peers.broadcast_weights(self.context.method)
 
     def _begin_stage(self, index: int, checkpoint: Mapping[str, Any] | None) -> Stepper:
         if checkpoint is None:
@@ -66,6 +73,7 @@ class TrainingLoop:
             self._planner.plan(index)
         stepper = self.context.build_stepper(index, self.state.steps)
         if checkpoint is not None:
+            self._planner.plan_added_stages()
             self._checkpointer.restore(stepper.optimizer, checkpoint)
         self.budget.begin_stage()
         if checkpoint is None and index == 0:

@@ -32,9 +32,7 @@ class StagePlanner:
         """Plans stage `index`, which begins now, and where minutes do not rule all stages at once."""
         state, budget = self._state, self._budget
         if budget.total_s is None:
-            if not state.plans:
-                last = len(self._context.method.stages) - 1
-                state.plans = budget.plan_ahead(last if self._context.validates(last) else None)
+            state.plans = state.plans or self._plan_ahead()
             return
         state.costs = self._measure(index, budget.total_s)
         state.plans.append(self._shared(budget.plan_minutes(index, state.costs)))
@@ -44,6 +42,16 @@ class StagePlanner:
             state.plans[index].steps,
             state.costs.step_s,
         )
+
+    def plan_added_stages(self) -> None:
+        """Plans stages that the method has had since the checkpoint was written, where minutes do not rule."""
+        plans = self._state.plans
+        if self._budget.total_s is None and len(plans) < len(self._context.method.stages):
+            plans += self._plan_ahead()[len(plans) :]
+
+    def _plan_ahead(self) -> list[StagePlan]:
+        validated = [index for index in range(len(self._context.method.stages)) if self._context.validates(index)]
+        return self._budget.plan_ahead(validated[0] if validated else None)
 
     def revise(self, index: int, converged: bool) -> None:
         """Corrects the plan of stage `index` where it would miss its deadline, and ends it where it has `converged`."""

@@ -84,8 +84,8 @@ class TrainingContext:
         return max(1, math.ceil(step / self.steps_per_epoch))
 
     def validates(self, index: int) -> bool:
-        """Whether epochs of stage `index` are scored: only the last stage's weights are exported."""
-        return self.validate is not None and index == len(self.method.stages) - 1
+        """Whether epochs of stage `index` are scored, so that the best of them is taken."""
+        return self.validate is not None and self.method.stages[index] == self.method.judged_stage()
 
     def build_stepper(self, index: int, steps: StepState) -> Stepper:
         """A fresh optimiser for stage `index`, and what runs its steps."""

@@ -217,6 +217,8 @@ def split_batch(batch: Batch, parts: int) -> Iterator[Batch]:
             region_kind=batch.region_kind[cut],
             region=batch.region[cut],
             backgrounds=backgrounds,
+            objects=None if batch.objects is None else batch.objects.of_images(cut.start, cut.stop),
+            finished=None if batch.finished is None else batch.finished[cut],
         )
 
 

@@ -32,7 +32,7 @@ class Validation:
 
     def has_converged(self) -> bool:
         """Whether `config.patience` epochs have brought no gain, and the stage has had enough steps to tell."""
-        if self._state.step < least_steps(self._budget.default_steps[-1]):
+        if self._state.step < least_steps(self._budget.default_steps[self._state.stage_index]):
             return False
         last_gain, patience = self._state.choice.last_gain_epoch, self._context.config.patience
         return bool(patience and last_gain and self._epoch() - last_gain >= patience)

@@ -23,14 +23,15 @@ def moved_parts(trained: Boxstrap, terms: dict[str, torch.Tensor], names: list[s
 
 
 def test_few_images_get_enough_steps_and_many_the_default_epochs() -> None:
-    def steps(images: int, classes: int = 6, pretrained: bool = True) -> list[int]:
-        trained = method(classes, pretrained=pretrained)
+    def steps(images: int, classes: int = 6, pretrained: bool = True, several: bool = False) -> list[int]:
+        trained = method(classes, pretrained=pretrained, multi_label=several)
         return [trained.default_steps(stage, images, classes, 32) for stage in Boxstrap.stages]
 
-    assert steps(51) == steps(238) == [150, 250]
-    assert steps(3200) == [800, 1000]
-    assert steps(51, pretrained=False) == [400, 300]
-    assert steps(51, classes=40) == [300, 500]
+    assert steps(51) == steps(238) == [150, 250, 150]
+    assert steps(3200) == [800, 1000, 800]
+    assert steps(51, pretrained=False) == [400, 300, 200]
+    assert steps(51, classes=40) == [300, 500, 300]
+    assert steps(51, several=True) == [300, 250, 150]
 
 
 def test_pretrained_features_stop_learning_when_they_have_had_enough() -> None:

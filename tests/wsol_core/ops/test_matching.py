@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from wsol_core.evaluation.matching import Match, match, match_boxes, match_regions
+from wsol_core.ops.matching import Match, match, match_boxes, match_regions
 from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
 IOUS = arrays(

@@ -1,0 +1,28 @@
+"""The instance head: shapes, boxes around each place, and centres that begin rare."""
+
+from __future__ import annotations
+
+import torch
+
+from wsol_core.networks.instance_head import InstanceHead, boxes_at
+
+CHANNELS = (24, 48, 96, 128)
+
+
+def features(side: int = 64) -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    return [torch.randn(2, c, side // s, side // s) for c, s in zip(CHANNELS, (4, 8, 16, 16), strict=True)]
+
+
+def test_centres_and_boxes_lie_at_stride_8() -> None:
+    head = InstanceHead(CHANNELS, 3).eval()
+    centres, boxes = head(features())
+    assert (centres.shape, boxes.shape) == ((2, 3, 8, 8), (2, 4, 8, 8))
+    assert centres.sigmoid().max() < 0.05, "nearly all places have no centre"
+    assert (boxes[:, 2:] > boxes[:, :2]).all()
+
+
+def test_a_box_is_laid_around_the_middle_of_its_place() -> None:
+    boxes = boxes_at(torch.full((1, 4, 2, 4), 0.25))
+    assert boxes[0, :, 0, 0].tolist() == [0.125 - 0.25, 0.25 - 0.25, 0.125 + 0.25, 0.25 + 0.25]
+    assert boxes[0, :, 1, 3].tolist() == [0.875 - 0.25, 0.75 - 0.25, 0.875 + 0.25, 0.75 + 0.25]

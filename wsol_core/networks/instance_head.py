@@ -1,0 +1,63 @@
+"""A light anchor-free head that finds objects: where their centres are, and the box that each place belongs to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsol_core.networks.feature_pyramid import resized_like
+
+WIDTH = 64
+RARE = 0.01  # probability of a centre before any training, as in RetinaNet: nearly all places have none
+TYPICAL_SIDE = 0.3  # of the image's side: the box that untrained places predict
+
+
+class InstanceHead(nn.Module):
+    """Centres and boxes at stride 8, from the features of all four stages (strides 4, 8, 16, 16 or 32).
+
+    A centre's logit is shared by all classes plus the class's own. A box is predicted at every place of an object, as
+    in FCOS (Tian et al., ICCV 2019), so that places of one object agree on it: that groups them.
+    """
+
+    def __init__(self, channels: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(count, WIDTH, 1, bias=False), nn.BatchNorm2d(WIDTH)) for count in channels
+        )
+        self.tower = nn.Sequential(_block(WIDTH), nn.Dropout2d(0.1), _block(WIDTH))
+        self.shared = nn.Conv2d(WIDTH, 1, 3, padding=1)
+        self.own = nn.Conv2d(WIDTH, num_classes, 3, padding=1)
+        self.sides = nn.Conv2d(WIDTH, 4, 3, padding=1)
+        biases = (math.log(RARE / (1 - RARE)), 0.0, math.log(TYPICAL_SIDE / 2))
+        for layer, bias in zip((self.shared, self.own, self.sides), biases, strict=True):
+            nn.init.normal_(layer.weight, std=0.01)
+            layer.bias.data.fill_(bias)  # type: ignore[union-attr]
+
+    def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) logits of centres, and (B, 4, h, w) boxes xyxy in shares of the image; h, w = S / 8."""
+        low, middle, high, top = (lateral(f) for lateral, f in zip(self.laterals, features, strict=True))
+        low = F.adaptive_avg_pool2d(low, middle.shape[2:])
+        x = self.tower(F.relu(low + middle + resized_like(high + resized_like(top, high), middle)))
+        sides = self.sides(x).float().clamp(-6, 1).exp()
+        return (self.shared(x) + self.own(x)).float(), boxes_at(sides)
+
+
+def boxes_at(sides: Tensor) -> Tensor:
+    """Boxes xyxy (B, 4, h, w) from the distances of each place's centre to the left, upper, right and lower side.
+
+    All are in shares of the image.
+    """
+    h, w = sides.shape[2:]
+    y = (torch.arange(h, device=sides.device, dtype=sides.dtype) + 0.5) / h
+    x = (torch.arange(w, device=sides.device, dtype=sides.dtype) + 0.5) / w
+    x, y = x[None, None, :].expand(len(sides), h, w), y[None, :, None].expand(len(sides), h, w)
+    left, up, right, down = sides.unbind(1)
+    return torch.stack([x - left, y - up, x + right, y + down], 1)
+
+
+def _block(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
