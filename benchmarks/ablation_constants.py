@@ -97,6 +97,7 @@ def _defaulted(function: Any) -> list[str]:
     return list(names[len(names) - count :])
 
 
+STUDENT, EVIDENCE = "methods.self_training", "methods.class_evidence"
 BOXSTRAP, AREA, LOSSES = "methods.boxstrap", "methods.area_multiplier", "methods.losses"
 GRABCUT, REGIONS, REFINEMENT = "ops.grabcut", "localization.regions", "localization.refinement"
 THRESHOLDS, INTERACTIVE = "localization.thresholds", "localization.interactive"
@@ -112,7 +113,10 @@ CONSTANTS = (
     Constant(
         BOXSTRAP,
         "ENOUGH_STEPS",
-        ({"classify": 75, "localize": 250}, {"classify": 300, "localize": 250}),
+        (
+            {"classify": 75, "localize": 250, "separate": 150},
+            {"classify": 300, "localize": 250, "separate": 150},
+        ),
         "the least steps of each stage on pretrained features, and of classify the least limit",
         needs="pretrained",
     ),
@@ -137,7 +141,7 @@ CONSTANTS = (
     Constant(BOXSTRAP, "PRETRAINED_BALANCE", (1.0, 3.0), "the same for pretrained features", needs="pretrained"),
     Constant(BOXSTRAP, "SMOOTHNESS", (0.0, 1.0), "the weight of the pairwise colour term on coarse maps"),
     Constant(
-        BOXSTRAP,
+        STUDENT,
         "PAIRS_RAMP",
         (1, 100),
         "the pairwise term of drawn boxes rises this many times as fast as the stage",
@@ -145,27 +149,31 @@ CONSTANTS = (
         "boxes",
     ),
     Constant(
-        BOXSTRAP,
+        STUDENT,
         "STUDENT_FROM",
         (0.0, 0.6),
         "the share of stage localize from which the student teaches itself",
         From.LOCALIZE,
     ),
     Constant(
-        BOXSTRAP, "STUDENT_FULL", (0.4, 1.0), "the share of stage localize from which it does so in full", From.LOCALIZE
+        STUDENT,
+        "STUDENT_FULL",
+        (0.4, 1.0),
+        "the share of stage localize from which it does so in full",
+        From.LOCALIZE,
     ),
-    Constant(BOXSTRAP, "STUDENT_MOST", (0.0, 0.7), "the student's largest share of its own teacher", From.LOCALIZE),
-    Constant(BOXSTRAP, "CUT_SHARE", (0.5, 1.0), "the graph cut's share of a pseudo mask", From.LOCALIZE),
+    Constant(STUDENT, "STUDENT_MOST", (0.0, 0.7), "the student's largest share of its own teacher", From.LOCALIZE),
+    Constant(STUDENT, "CUT_SHARE", (0.5, 1.0), "the graph cut's share of a pseudo mask", From.LOCALIZE),
     Constant(
-        BOXSTRAP,
+        EVIDENCE,
         "EVIDENT",
         (0.1, 0.5),
         "the share of an activation map's peak from which nothing is dimmed",
         From.LOCALIZE,
     ),
-    Constant(BOXSTRAP, "LEAST_EVIDENCE", (0.01, 0.3), "the least evidence before the power", From.LOCALIZE),
+    Constant(EVIDENCE, "LEAST_EVIDENCE", (0.01, 0.3), "the least evidence before the power", From.LOCALIZE),
     Constant(
-        BOXSTRAP,
+        EVIDENCE,
         "EVIDENCE_POWER",
         (0.0, 1.0),
         "the power of the evidence, for a class of probability 1; 0 dims nothing",

@@ -29,6 +29,7 @@ from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
 from wsol_core.networks.frozen_call import frozen_call
 from wsol_core.networks.instance_head import InstanceHead
+from wsol_core.networks.scorer import Scorer
 from wsol_core.records import NO_REGION
 from wsol_core.registry import register_method
 
@@ -49,20 +50,6 @@ MOSAIC_EVERY = 4  # images
 MIDDLE_UNTIL = 0.5  # of stage "classify": when the hint of middles has faded for pretrained features
 MIDDLE_BALANCE, PRETRAINED_BALANCE = 3.0, 2.0  # of cells from the middle; 3 is an even match of 4 cells and 12
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
-
-
-class _Scorer(nn.Module):
-    """The classifier from the stem's features on, so that it can run with detached parameters."""
-
-    def __init__(self, backbone: Backbone, head: nn.Module) -> None:
-        super().__init__()
-        self.stages = nn.Sequential(*backbone.stages[1:])
-        self.head = head
-
-    def forward(self, low: Tensor) -> Tensor:
-        """(B, C) logits of stem features."""
-        class_maps: Tensor = self.head(self.stages(low))
-        return class_maps.float().mean((2, 3))
 
 
 @register_method("boxstrap")
@@ -105,7 +92,7 @@ class Boxstrap(WsolMethod):
         self.instances = InstanceHead(backbone.channels, num_classes)
         self.area = AreaConstraint(num_classes)
         self._classifier_alone = CLASSIFIER_ALONE
-        self.scorer = _Scorer(backbone, self.head)
+        self.scorer = Scorer(backbone, self.head)
         self.register_buffer("localizes", torch.tensor(False))
         self.register_buffer("separates", torch.tensor(False))
         self.register_buffer("least_centre", torch.tensor(0.0))
