@@ -12,7 +12,20 @@ from typing import Annotated
 
 import typer
 
-from backend.commands import doctor, draw, evaluate, jobs, localize, models, policy, report, service, train
+from backend.commands import (
+    convert,
+    doctor,
+    draw,
+    evaluate,
+    jobs,
+    localize,
+    models,
+    policy,
+    report,
+    reproduce,
+    service,
+    train,
+)
 from backend.commands.options import examples
 from backend.errors import BackendError
 from backend.settings import Settings
@@ -75,6 +88,8 @@ def begin(
 app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("localize", epilog=localize.EXAMPLES)(localize.command)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
+app.command("convert", epilog=convert.EXAMPLES)(convert.command)
+app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("draw", epilog=draw.EXAMPLES)(draw.command)
 app.command("up", epilog=service.UP_EXAMPLES)(service.up)
 app.command("serve", epilog=service.SERVE_EXAMPLES)(service.serve)

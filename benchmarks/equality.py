@@ -85,7 +85,9 @@ def content(path: Path) -> object:
     if path.name == "model.json":
         card = json.loads(path.read_text(encoding="utf-8"))
         metrics = {name: value for name, value in card["metrics"].items() if name not in TIMES}
-        return {name: value for name, value in card.items() if name not in PROSE} | {"metrics": metrics}
+        config = {name: value for name, value in card["config"].items() if name != "options" or value}
+        rest = {name: value for name, value in card.items() if name not in PROSE}
+        return rest | {"metrics": metrics, "config": config}
     return path.read_bytes()
 
 

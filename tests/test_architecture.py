@@ -22,9 +22,10 @@ WSOL_CORE_FLOORS = (
     ("wsol_core",),  # the files of the root
     ("wsol_core.ops",),
     ("wsol_core.data", "wsol_core.networks", "wsol_core.synthetic"),
-    ("wsol_core.methods",),
+    ("wsol_core.datasets", "wsol_core.methods"),
     ("wsol_core.localization",),
     ("wsol_core.training", "wsol_core.evaluation"),
+    ("wsol_core.recipes",),
 )
 BACKEND_FLOORS = (
     ("backend.errors", "backend.settings", "backend.signals", "backend.terminal", "backend.templating"),

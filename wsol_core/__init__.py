@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from wsol_core.data.batch import Batch
     from wsol_core.data.folder import DataFolder, read_folder
     from wsol_core.data.transforms import Augmentation
+    from wsol_core.datasets.convert import convert
     from wsol_core.errors import (
         CheckpointError,
         ConfigError,
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from wsol_core.localization.predictor import Predictor
     from wsol_core.methods.base import LossTerms, Prediction, WsolMethod
     from wsol_core.networks.backbones import Backbone
+    from wsol_core.options import MethodOptions
+    from wsol_core.recipes.recipe import read_recipe
+    from wsol_core.recipes.reproduce import reproduce
     from wsol_core.records import CorrectedRegion, Localization, Region, Sample, Unreadable
     from wsol_core.registry import METHODS, register_method
     from wsol_core.synthetic.dataset import draw_folder
@@ -62,6 +66,7 @@ __all__ = [
     "EvaluationReport",
     "Localization",
     "LossTerms",
+    "MethodOptions",
     "MissingCheckpointError",
     "ModelCard",
     "PointPrompt",
@@ -80,12 +85,15 @@ __all__ = [
     "WeightsError",
     "WsolError",
     "WsolMethod",
+    "convert",
     "draw_folder",
     "evaluate",
     "fit",
     "localize_prompted",
     "read_folder",
+    "read_recipe",
     "register_method",
+    "reproduce",
 ]
 
 _NAMES_OF = {
@@ -93,6 +101,7 @@ _NAMES_OF = {
     "data.batch": ("Batch",),
     "data.folder": ("DataFolder", "read_folder"),
     "data.transforms": ("Augmentation",),
+    "datasets.convert": ("convert",),
     "errors": (
         "CheckpointError",
         "ConfigError",
@@ -111,6 +120,9 @@ _NAMES_OF = {
     "localization.predictor": ("Predictor",),
     "methods.base": ("LossTerms", "Prediction", "WsolMethod"),
     "networks.backbones": ("Backbone",),
+    "options": ("MethodOptions",),
+    "recipes.recipe": ("read_recipe",),
+    "recipes.reproduce": ("reproduce",),
     "records": ("CorrectedRegion", "Localization", "Region", "Sample", "Unreadable"),
     "registry": ("METHODS", "register_method"),
     "synthetic.dataset": ("draw_folder",),

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from wsol_core.errors import ConfigError
 from wsol_core.registry import BACKBONES, check_backbone, check_method
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+# What trainings did that name no options: they are from before there were any, and since then defaults have changed.
+EARLIER_OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    ("bas", "resnet18"): {"max_pool": False, "head_width": 512},
+    ("bas", "resnet50"): {"max_pool": False},
+    ("ornet", "resnet18"): {"stem": "stage"},
+    ("ornet", "resnet50"): {"stem": "stage"},
+}
 # Of any image or mask that is read. Pillow refuses larger ones as decompression bombs; with the limit here, our message
 # comes first.
 MAX_IMAGE_PIXELS = 178_956_970
@@ -34,6 +42,7 @@ class TrainConfig:
         precision: auto (bfloat16 where the hardware has it), float32 or bfloat16.
         workers: threads that load images; -1 for one a core (at most 8), 0 for the training's own thread.
         pretrained: whether to begin with ImageNet weights where the backbone has any.
+        options: of the method, by name, plain values; `options_class` of the method says which there are.
 
     Raises:
         ConfigError: a value has no meaning, or both epochs and minutes are given.
@@ -57,6 +66,7 @@ class TrainConfig:
     precision: str = "auto"
     workers: int = -1
     pretrained: bool = True
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_method(self.method)
@@ -71,6 +81,7 @@ class TrainConfig:
         _check("side_px", self.side_px, self.side_px >= 64 and self.side_px % 32 == 0, "a multiple of 32, 64 or more")
         _check("holdout", self.holdout, 0 <= self.holdout < 1, "at least 0 and below 1")
         _check("patience", self.patience, self.patience >= 0, "0 (off) or more epochs")
+        _check("options", self.options, isinstance(self.options, Mapping), "a table of names and values")
 
     @property
     def wants_weights(self) -> bool:
@@ -79,7 +90,7 @@ class TrainConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back."""
-        return asdict(self)
+        return {**asdict(self), "options": dict(self.options)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
@@ -87,6 +98,9 @@ class TrainConfig:
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(values) - known):
             raise ConfigError(f"Unknown training setting {unknown[0]!r}; known are {', '.join(sorted(known))}.")
+        if "options" not in values:
+            earlier = EARLIER_OPTIONS.get((values.get("method", ""), values.get("backbone", "")), {})
+            values = {**values, "options": dict(earlier)}
         return cls(**values)
 
 

@@ -63,6 +63,7 @@ class Sample:
             some is finished in this image: they are all its objects, and nothing of it is anywhere else. Of a label
             without regions only its presence is known, and classes that are no label are absent.
         truth: Regions for measuring only; the learner never reads them.
+        ignore_path: A mask of pixels that pixel metrics leave out, non-zero there; objects in it have no truth.
 
     Example:
         >>> sample = Sample("crab/1.jpg", Path("images/crab/1.jpg"), ("crab",))
@@ -74,6 +75,7 @@ class Sample:
     labels: tuple[str, ...]
     regions: tuple[CorrectedRegion, ...] = ()
     truth: tuple[CorrectedRegion, ...] = ()
+    ignore_path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

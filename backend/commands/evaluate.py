@@ -13,7 +13,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, ModelArgument, SplitOption, examples
+from backend.commands.options import (
+    DeviceOption,
+    ImagesArgument,
+    JsonOption,
+    ModelArgument,
+    SplitOption,
+    examples,
+    one_of,
+)
 from backend.commands.training_display import duration
 from backend.signals import on_interrupt
 from backend.terminal import progress_bar, spinner, warn_of, write_json
@@ -21,14 +29,19 @@ from wsol_core.errors import DataError
 
 if TYPE_CHECKING:
     from wsol_core.evaluation.evaluate import EvaluationReport
+    from wsol_core.evaluation.instances import InstanceReport
+    from wsol_core.evaluation.released_protocols import ReleasedReport
     from wsol_core.localization.predictor import Predictor
     from wsol_core.records import Sample
 
 EXAMPLES = examples(
     "boxstrap evaluate model pictures --split test",
     "boxstrap evaluate model pictures --split test --report report",
+    "boxstrap evaluate model cub --split test --protocol bas --threshold 0.1 --ten-crop",
     "boxstrap evaluate model pictures --json",
 )
+WSOLEVALUATION = "wsolevaluation"
+PROTOCOLS = (WSOLEVALUATION, "bas", "ornet")
 # What the terminal shows, of all and of each class; JSON and the report have everything.
 COLUMNS = {
     "gt_known_loc": "GT-known\nLoc",
@@ -39,6 +52,14 @@ COLUMNS = {
     "px_ap": "\nPxAP",
     "mask_iou": "mask\nIoU",
     "top1_accuracy": "class\nacc.",
+}
+# Of the protocols of BAS's and ORNet's releases.
+RELEASED_COLUMNS = {
+    "gt_known_loc": "GT-known\nLoc",
+    "top1_loc": "Top-1\nLoc",
+    "top5_loc": "Top-5\nLoc",
+    "top1_accuracy": "class\nacc.",
+    "top5_accuracy": "Top-5\nacc.",
 }
 # Of objects, one by one; edits are those of all classes.
 OBJECT_COLUMNS = {
@@ -55,13 +76,16 @@ COUNT_COLUMNS = {"predicted": "found a\npicture", "true": "true a\npicture"}
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What to measure on what. `report` is the folder for the HTML report, if one is wanted."""
+    """What to measure on what, and how. `report` is the folder for the HTML report, if one is wanted."""
 
     model: Path
     images: Path
-    split: str | None
-    report: Path | None
-    device: str | None
+    split: str | None = None
+    report: Path | None = None
+    device: str | None = None
+    protocol: str = WSOLEVALUATION
+    threshold: float | None = None
+    ten_crop: bool = False
 
 
 def command(
@@ -72,10 +96,27 @@ def command(
         Path | None, typer.Option("--report", metavar="DIR", help="Write an HTML report with pictures there.")
     ] = None,
     device: DeviceOption = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            callback=one_of(PROTOCOLS),
+            help="Whose rules: wsolevaluation's on whole pictures; bas or ornet, that release's on centre crops.",
+        ),
+    ] = WSOLEVALUATION,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, metavar="T", help="Cut maps there.", show_default="the model's own; ornet: the best"
+        ),
+    ] = None,
+    ten_crop: Annotated[bool, typer.Option("--ten-crop", help="Average class scores over ten crops.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Measure boxes and masks against the true ones in IMAGES/annotations.jsonl."""
-    inputs = Inputs(model, images, split, report, device)
+    if report is not None and protocol != WSOLEVALUATION:
+        raise typer.BadParameter(f"--report shows protocol {WSOLEVALUATION}, not {protocol}; leave one of them out.")
+    inputs = Inputs(model, images, split, report, device, protocol, threshold, ten_crop)
     start = time.monotonic()
     with on_interrupt("Stopped; nothing was measured."):
         measured = run(inputs)
@@ -89,7 +130,7 @@ def command(
         Console(highlight=False).print(f"The report: {page}", markup=False, soft_wrap=True)
 
 
-def run(inputs: Inputs) -> EvaluationReport:
+def run(inputs: Inputs) -> EvaluationReport | ReleasedReport:
     """Measure all pictures, with a bar, and write the report if one is wanted."""
     from wsol_core.data.folder import read_folder
 
@@ -98,6 +139,7 @@ def run(inputs: Inputs) -> EvaluationReport:
     with spinner("Loading the model"):
         # Loading torch takes seconds; a wrong folder is known without it.
         from wsol_core.evaluation.evaluate import evaluate
+        from wsol_core.evaluation.released_protocols import evaluate_released
         from wsol_core.localization.predictor import Predictor
 
         predictor = Predictor.open(inputs.model, inputs.device or "auto")
@@ -106,7 +148,14 @@ def run(inputs: Inputs) -> EvaluationReport:
         raise DataError(f"The model does not know the class {unknown[0]!r} of {inputs.images}; it knows {known}.")
     with progress_bar("Measuring", len(data.samples)) as done:
         numbers = itertools.count(1)
-        measured = evaluate(predictor, data.samples, lambda *_: done(next(numbers)))
+
+        def on_image(*_: object) -> None:
+            done(next(numbers))
+
+        how = (inputs.threshold, inputs.ten_crop, on_image)
+        if inputs.protocol != WSOLEVALUATION:
+            return evaluate_released(predictor, data.samples, inputs.protocol, *how)
+        measured = evaluate(predictor, data.samples, on_image, *how[:2])
     if inputs.report is not None:
         write_html(measured, predictor, data.samples, inputs.model, inputs.report)
     return measured
@@ -124,16 +173,28 @@ def write_html(
         write_report(measured, predictor, samples, folder, read_history(model / HISTORY))
 
 
-def show(measured: EvaluationReport, seconds: float) -> None:
-    """Two tables on stdout, of all pictures and each class: localization in percent, then objects one by one."""
+def show(measured: EvaluationReport | ReleasedReport, seconds: float) -> None:
+    """On stdout: localization in percent, and objects one by one where the protocol counts them."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000  # a file has no edge to break lines at
-    console.print(_table(measured.metrics, measured.per_class, COLUMNS))
-    levels = [f".{level}: {_percent(measured.metrics.get(f'max_box_acc_v2_{level}'))}" for level in (30, 50, 70)]
-    console.print(f"Percent. V2 by IoU level: {', '.join(levels)}. Time: {duration(seconds)}.", soft_wrap=True)
-    console.print(f"Threshold {measured.threshold:.3f}: {measured.threshold_rule}.", markup=False, soft_wrap=True)
-    objects = measured.instances
+    instances = getattr(measured, "instances", None)
+    columns = COLUMNS if instances is not None else RELEASED_COLUMNS
+    console.print(_table(measured.metrics, getattr(measured, "per_class", {}), columns))
+    found = [f"Percent. Time: {duration(seconds)}."]
+    if instances is not None:
+        levels = [f".{level}: {_percent(measured.metrics.get(f'max_box_acc_v2_{level}'))}" for level in (30, 50, 70)]
+        swept = [_percent(measured.metrics.get(f"top{rank}_loc_swept")) for rank in (1, 5)]
+        found = [f"Percent. V2 by IoU level: {', '.join(levels)}. Time: {duration(seconds)}."]
+        found += [f"Top-1 and Top-5 Loc at the threshold of MaxBoxAcc: {swept[0]}, {swept[1]}."]
+    found += [f"Threshold {measured.threshold:.3f}: {measured.threshold_rule}."]
+    console.print("\n".join(found), markup=False, soft_wrap=True)
+    if instances is not None:
+        show_instances(console, instances)
+
+
+def show_instances(console: Console, objects: InstanceReport) -> None:
+    """The table of objects, what they cost to correct, and how many mistakes of each kind."""
     console.print()
     console.print(_table(objects.overall, objects.per_class, OBJECT_COLUMNS, COUNT_COLUMNS))
     console.print(_edits(objects.overall), soft_wrap=True)

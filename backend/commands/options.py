@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from wsol_core.errors import ConfigError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON on stdout, for programs.")]
 SplitOption = Annotated[
@@ -16,6 +18,10 @@ SplitOption = Annotated[
 DeviceOption = Annotated[
     str | None,
     typer.Option("--device", metavar="auto|cpu|cuda|cuda:N", help="Device to compute on.", show_default="auto"),
+]
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="An option of the method, such as alpha=0.5; repeatable."),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `boxstrap train` wrote.")]
 ImagesArgument = Annotated[
@@ -38,3 +44,21 @@ def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
         return value
 
     return check
+
+
+def method_options(method: str, pairs: Sequence[str] | None) -> dict[str, Any]:
+    """The options of `--option NAME=VALUE`, as plain values; what has no meaning is a usage error."""
+    if not pairs:
+        return {}
+    # Loads torch, which takes seconds: only the method's class knows its options.
+    from wsol_core.methods.build import method_options as of_method
+
+    values = dict(pair.partition("=")[::2] for pair in pairs)
+    try:
+        if nameless := [pair for pair in pairs if "=" not in pair]:
+            raise ConfigError(f"{nameless[0]!r} has no value; write it as NAME=VALUE.")
+        options = of_method(method, values)
+    except ConfigError as error:
+        raise typer.BadParameter(str(error), param_hint="'--option'") from error
+    plain = {name: getattr(options, name) for name in values}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in plain.items()}

@@ -5,14 +5,22 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import DeviceOption, ImagesArgument, JsonOption, examples, one_of
+from backend.commands.options import (
+    DeviceOption,
+    ImagesArgument,
+    JsonOption,
+    MethodOption,
+    examples,
+    method_options,
+    one_of,
+)
 from backend.commands.training_display import duration, notices, showing
 from backend.settings import Settings
 from backend.signals import Interrupted, StopRequest
@@ -30,6 +38,7 @@ EXAMPLES = examples(
     "boxstrap train pictures --out model",
     "boxstrap train pictures --out model --minutes 15 --boxes-per-class 5",
     "boxstrap train pictures --out model --method bas --backbone resnet50 --epochs 20",
+    "boxstrap train pictures --out model --method bas --option alpha=0.5 --option beta=1.2",
     "boxstrap train pictures --out model --resume",
     "torchrun --nproc-per-node 2 --no-python boxstrap train pictures --out model",
 )
@@ -88,6 +97,11 @@ def command(
         int | None, typer.Option(metavar="N", help="Side in pixels that images are resized to.", show_default="224")
     ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
+    option: MethodOption = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Begin with a recipe's settings; see `boxstrap reproduce --help`."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in MODEL.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,7 +119,7 @@ def command(
         "side_px": side,
         "pretrained": False if no_pretrained else None,
     }
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = with_options({name: value for name, value in asked.items() if value is not None}, recipe, option)
     inputs = Inputs(images, out, backgrounds, parse_count(boxes_per_class), resume)
     settings = Settings.from_env()
     config = resumed_config(out, given) if resume else checked_config(given)
@@ -122,6 +136,19 @@ def parse_count(text: str) -> int | None:
     if not text.isdecimal():
         raise typer.BadParameter(f"{text!r} is neither a number nor all.", param_hint="'--boxes-per-class'")
     return int(text)
+
+
+def with_options(given: Mapping[str, Any], recipe: str | None, pairs: Sequence[str] | None) -> dict[str, Any]:
+    """The settings of a recipe, if one is named, with those `given` in their place, and the options of both."""
+    begun: dict[str, Any] = {}
+    if recipe is not None:
+        from wsol_core.recipes.recipe import read_recipe
+
+        begun = read_recipe(recipe).train.to_dict()
+    method = given.get("method", begun.get("method", TrainConfig().method))
+    kept = begun.get("options", {}) if method == begun.get("method") else {}
+    options = {**kept, **method_options(method, pairs)}
+    return {**begun, **given, **({"options": options} if options or recipe else {})}
 
 
 def checked_config(given: Mapping[str, Any]) -> TrainConfig:

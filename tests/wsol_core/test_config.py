@@ -25,6 +25,7 @@ from wsol_core.errors import ConfigError
         ({"side_px": 32}, "side_px is 32"),
         ({"holdout": 1}, "holdout is 1; it has to be at least 0 and below 1"),
         ({"patience": -1}, "patience is -1"),
+        ({"options": ["alpha"]}, r"options is \['alpha'\]; it has to be a table of names and values"),
         ({"precision": "float16"}, "precision is 'float16'; it has to be one of auto, float32, bfloat16"),
     ],
 )
@@ -36,6 +37,14 @@ def test_a_value_without_meaning_is_named(values: dict[str, Any], message: str) 
 def test_json_gives_the_same_settings_back() -> None:
     config = TrainConfig(method="bas", backbone="tiny", minutes=2.5, seed=3, pretrained=False)
     assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_json_gives_options_back_and_settings_without_any_are_those_of_earlier_builds() -> None:
+    config = TrainConfig(method="bas", options={"alpha": 0.2, "stage_epochs": [3]})
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    before = {"method": "bas", "backbone": "resnet18"}
+    assert TrainConfig.from_dict(before).options == {"max_pool": False, "head_width": 512}
+    assert TrainConfig.from_dict({**before, "backbone": "tiny"}) == TrainConfig(**{**before, "backbone": "tiny"})
 
 
 def test_an_unknown_setting_is_named() -> None:

@@ -75,7 +75,7 @@ def test_every_class_that_users_make_has_an_example(name: str) -> None:
     assert "\nExample:\n" in inspect.getdoc(getattr(wsol_core, name))
 
 
-@pytest.mark.parametrize("module", ["config", "methods.base", "networks.backbones"])
+@pytest.mark.parametrize("module", ["config", "options", "methods.base", "networks.backbones"])
 def test_examples_that_need_no_files_give_what_their_docstrings_say(module: str) -> None:
     result = doctest.testmod(importlib.import_module(f"wsol_core.{module}"))
     assert result.attempted > 0

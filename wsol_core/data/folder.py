@@ -8,6 +8,7 @@ Two layouts: a sub-folder of images per class; or a folder with `annotations.jso
 Boxes are in pixels of the upright image, x1 and y1 exclusive; all but `file` and `label` may be missing, and a line
 without `split` belongs to "train". An image of several classes has `"labels": [...]` instead of, or besides, `label`.
 `objects` has one entry an object; its label is one of the image's, and its mask, if there is one, shows it alone.
+`"ignore": "masks/car/x__ignore.png"` is a mask of pixels that pixel metrics leave out.
 
 Older lines have `"boxes": [[x0, y0, x1, y1]]` instead, `"box_labels": [...]` for the class of each box where the image
 has several, and one `"mask"` for all of them; `objects` wins where both are there. Unknown keys are ignored.
@@ -18,7 +19,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -150,12 +151,15 @@ def _read_annotations(folder: Path, split: str | None, labelled: bool) -> tuple[
     return samples, skipped
 
 
-def _numbered_lines(path: Path) -> Iterable[tuple[int, str]]:
+def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Line by line, as there may be a million."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, line
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}); it has to be UTF-8 text, one JSON object a line.") from error
-    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def _parse(text: str, where: str) -> Mapping[str, Any]:
@@ -173,7 +177,9 @@ def _sample(folder: Path, row: Mapping[str, Any], where: str, labelled: bool) ->
     labels = _labels(row, where)
     if labelled and not labels:
         raise DataError(f'{where}: {file} has no class; add "label".')
-    return Sample(file, folder / file, labels, truth=_truth(folder, row, labels, where))
+    ignore = row.get("ignore")
+    ignore_path = None if ignore is None else folder / _relative(ignore, "ignore", where)
+    return Sample(file, folder / file, labels, truth=_truth(folder, row, labels, where), ignore_path=ignore_path)
 
 
 def _relative(value: object, key: str, where: str) -> str:

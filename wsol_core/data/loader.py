@@ -175,8 +175,11 @@ class BatchLoader:
 def first_readable(
     view: Callable[[int, int], TrainingView | None], epoch: int, index: int, among: NDArray[np.int64]
 ) -> TrainingView:
-    """View (epoch, index), or the next one's in `among` where that cannot be read; it depends on nothing else."""
-    first = int(np.flatnonzero(among == index)[0])
+    """View (epoch, index), or the next one's in `among` where that cannot be read; it depends on nothing else.
+
+    Args: among: ascending, with `index` in it.
+    """
+    first = int(np.searchsorted(among, index))
     for step in range(len(among)):
         found = view(epoch, int(among[(first + step) % len(among)]))
         if found is not None:

@@ -24,6 +24,7 @@ THRESHOLDS = np.arange(0, 1, 0.001, np.float64)  # 0, 0.001, ..., 0.999
 BoxArray = NDArray[np.int64]  # (K, 4) x0 y0 x1 y1
 FloatArray = NDArray[np.float64]
 _NO_CONTOUR: BoxArray = np.zeros((1, 4), np.int64)
+MOST_RANKS = 5  # Top-1 to Top-5 Loc
 _CUTS_A_BLOCK = 16  # cuts whose contours are handled by one set of array operations; bounds the memory of noisy maps
 
 
@@ -85,9 +86,12 @@ class BoxAccuracy:
     def __init__(self) -> None:
         self._hits: dict[str, NDArray[np.int64]] = {}  # class -> (2 rules, levels, thresholds)
         self._images: dict[str, int] = {}
+        self._ranked: list[NDArray[np.int64]] = [np.zeros(len(THRESHOLDS), np.int64) for _ in range(MOST_RANKS)]
 
-    def add(self, label: str, swept: SweptIou) -> None:
-        """Count one image of class `label`."""
+    def add(self, label: str, swept: SweptIou, rank: int | None = None) -> None:
+        """Count one image of class `label`, which is the `rank`-th most probable one (from 0), if that is known."""
+        for hits_to_rank in self._ranked[rank:] if rank is not None else ():
+            hits_to_rank += swept.largest >= 0.5
         levels = np.array(IOU_LEVELS)[None, :, None]
         hits = np.stack([swept.largest, swept.every])[:, None] >= levels
         self._hits[label] = self._hits.get(label, np.zeros(hits.shape, np.int64)) + hits
@@ -113,6 +117,11 @@ class BoxAccuracy:
     def max_box_acc(self) -> float:
         """MaxBoxAcc = max_t BoxAcc(t, 0.5), box of the largest contour, one threshold for all images."""
         return float(self.curve().max())
+
+    def ranked_box_acc(self, most: int) -> float:
+        """The share of images with a success at MaxBoxAcc's threshold and their class among the `most` probable."""
+        index = _index_of(self.best_threshold())
+        return float(self._ranked[most - 1][index] / sum(self._images.values()))
 
     def max_box_acc_v2(self) -> dict[float, float]:
         """max_t BoxAcc(t, d) for each d of IOU_LEVELS, boxes of all contours; MaxBoxAccV2 is the values' mean."""

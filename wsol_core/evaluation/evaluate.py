@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import cv2
 import numpy as np
 
+from wsol_core.data.images import open_mask
 from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
 from wsol_core.evaluation.box_metrics import IOU_LEVELS, MAP_SIDE_PX, BoxAccuracy, SweptIou, scaled_box
 from wsol_core.evaluation.instances import PROTOCOL as INSTANCE_PROTOCOL
 from wsol_core.evaluation.instances import InstanceReport, InstanceTally
 from wsol_core.evaluation.pixel_metrics import PixelHistogram
+from wsol_core.evaluation.ten_crop import resized, ten_crop_scores
 from wsol_core.localization.predictor import Predictor, own_labels
 from wsol_core.ops.boxes import box_iou, largest_component_box
 from wsol_core.ops.maps import resize
@@ -33,7 +35,8 @@ PROTOCOL = {
     "MaxBoxAccV2": "boxes of all contours; mean over IoU .3, .5, .7, each at its own best threshold (oracle)",
     "GT-known Loc": "box of the map's largest component (8-connected) at the model's own threshold, IoU >= .5",
     "Top-1 and Top-5 Loc": "GT-known success and the class among the 1 or 5 most probable",
-    "PxAP": "pixels of all images pooled, 1000 bins",
+    "Top-1 and Top-5 Loc, swept": "the same with the box and the threshold of MaxBoxAcc (oracle)",
+    "PxAP": "pixels of all images pooled, 1000 bins; those of an ignore mask are left out",
     "mask IoU": "all predicted regions of the class against the true mask, at the image's size, model's threshold",
     **INSTANCE_PROTOCOL,
 }
@@ -96,6 +99,8 @@ def evaluate(
     predictor: Predictor,
     samples: Sequence[Sample],
     on_image: Callable[[Sample, Localization], None] | None = None,
+    threshold: float | None = None,
+    ten_crop: bool = False,
 ) -> EvaluationReport:
     """Measure a model on the samples that carry truth, each for its own labels.
 
@@ -108,6 +113,8 @@ def evaluate(
         predictor: The model.
         samples: Images with `truth`; those without are named in the report's `skipped`.
         on_image: Called with every measured sample and its localization, which holds regions and maps.
+        threshold: In place of the model's own, and of its classes' own.
+        ten_crop: Whether the class is the most probable one on average over ten crops, not on the whole image.
 
     Returns:
         The metrics over all images and by class, and every image's own figures.
@@ -124,16 +131,29 @@ def evaluate(
     skipped = [f"{sample.file} has no true box." for sample in samples if not sample.truth]
     if not known:
         raise DataError("None of the images has a true box; evaluation needs an annotations.jsonl with boxes.")
+    if threshold is not None:
+        card = replace(predictor.card, threshold=threshold, class_thresholds={}, threshold_rule="given")
+        predictor = Predictor(predictor.method, card, predictor.device, str(predictor.precision).removeprefix("torch."))
     measured = _Measured(predictor)
     results = predictor.localize(known, classes_of=own_labels, with_maps=True)
     for sample, result in zip(known, results, strict=True):
-        if isinstance(result, Unreadable):
-            skipped.append(result.reason)
+        found = _ten_crop_classified(predictor, sample, result) if ten_crop else result
+        if isinstance(found, Unreadable):
+            skipped.append(found.reason)
             continue
-        measured.add(sample, result)
+        measured.add(sample, found)
         if on_image is not None:
-            on_image(sample, result)
+            on_image(sample, found)
     return measured.report(skipped)
+
+
+def _ten_crop_classified(
+    predictor: Predictor, sample: Sample, found: Localization | Unreadable
+) -> Localization | Unreadable:
+    image = resized(sample, predictor.card.config.side_px)
+    if isinstance(found, Unreadable) or isinstance(image, Unreadable):
+        return found
+    return replace(found, scores=ten_crop_scores(predictor, image[0]))
 
 
 class _Measured:
@@ -157,7 +177,7 @@ class _Measured:
                 continue
             score_map = found.maps[label]
             boxes = np.array([scaled_box(region.box_xyxy, found.size_wh) for region in truth])
-            self._boxes.add(label, SweptIou.of(score_map, boxes))
+            self._boxes.add(label, SweptIou.of(score_map, boxes), ranked.index(label))
             box = _object_box(score_map, self._card.threshold_of(label))
             overlap = float(box_iou(np.array([box]), boxes, inclusive=True).max()) if box is not None else 0.0
             self._images.append(
@@ -166,20 +186,23 @@ class _Measured:
                     label=label,
                     predicted=ranked[0],
                     iou=overlap,
-                    mask_iou=self._mask(found, label, truth),
+                    mask_iou=self._mask(sample, found, label, truth),
                     top1=label == ranked[0],
                     top5=label in ranked[:5],
                 )
             )
 
-    def _mask(self, found: Localization, label: str, truth: Sequence[CorrectedRegion]) -> float | None:
+    def _mask(self, sample: Sample, found: Localization, label: str, truth: Sequence[CorrectedRegion]) -> float | None:
         mask = true_mask(truth, found.size_wh, within_boxes=False)
         if mask is None:
             return None
         side = (MAP_SIDE_PX, MAP_SIDE_PX)
         small = resize(mask.view(np.uint8), side, cv2.INTER_NEAREST) > 0
+        ignored = None
+        if sample.ignore_path is not None:
+            ignored = (resize(open_mask(sample.ignore_path), side, cv2.INTER_NEAREST) > 0) & ~small
         for histogram in (self._overall, self._pixels[label]):
-            histogram.add(found.maps[label], small)
+            histogram.add(found.maps[label], small, ignored)
         predicted = np.zeros_like(mask)
         for region in found.regions:
             if region.label == label:
@@ -197,6 +220,8 @@ class _Measured:
             "max_box_acc": boxes.max_box_acc(),
             "max_box_acc_v2": float(np.mean(list(by_level.values()))),
             **{f"max_box_acc_v2_{round(100 * level)}": by_level[level] for level in IOU_LEVELS},
+            "top1_loc_swept": boxes.ranked_box_acc(1),
+            "top5_loc_swept": boxes.ranked_box_acc(5),
             "px_ap": self._overall.px_ap() if masked else None,
             "p_iou": self._overall.p_iou() if masked else None,
         }

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from wsol_core.errors import CheckpointError, UnfinishedTrainingError
+from wsol_core.errors import CheckpointError, ConfigError, UnfinishedTrainingError
 from wsol_core.files import write_whole
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.methods.base import WsolMethod
@@ -70,14 +70,18 @@ def load_model(folder: Path, device: str = "cpu") -> tuple[WsolMethod, ModelCard
     if not path.is_file():
         raise CheckpointError(f"{folder} has a card but no weights ({WEIGHTS}); copy the whole folder.")
     tensors = _read_weights(path)
-    method = build_method(card.config.method, card.config.backbone, len(card.classes), card.multi_label)
+    config = card.config
+    try:
+        method = build_method(
+            config.method, config.backbone, len(card.classes), card.multi_label, options=config.options
+        )
+    except ConfigError as error:
+        raise CheckpointError(f"The model in {folder} cannot be built: {error}") from error
     try:
         method.load_state_dict(tensors)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(
-            f"{path} does not fit {card.config.method} on {card.config.backbone}: {reason}"
-        ) from error
+        raise CheckpointError(f"{path} does not fit {config.method} on {config.backbone}: {reason}") from error
     return method.to(torch.device(device)).to(memory_format=torch.channels_last).eval(), card
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
+from wsol_core.options import MethodOptions
 
 ENOUGH_STEPS = 200  # of a stage, where its default epochs are fewer; not measured
 
@@ -77,6 +79,8 @@ class WsolMethod(nn.Module, ABC):
             compete (softmax).
         pretrained: whether the features began as ImageNet's. Such features learn more slowly, and their BatchNorm
             layers usually keep their statistics.
+        options: of `options_class`; None is all defaults. A subclass with an options class of its own takes them as a
+            fifth argument, and passes them on.
 
     Example:
         >>> class Mine(WsolMethod):
@@ -99,12 +103,35 @@ class WsolMethod(nn.Module, ABC):
     maps_compete: ClassVar[bool] = False  # True: maps of an image's classes do, by `competing`
     finds_objects: ClassVar[bool] = False  # True: it predicts `ObjectMaps` once it is trained
     wants_backgrounds: ClassVar[bool] = False  # True: the loader adds background images to every batch
+    options_class: ClassVar[type[MethodOptions]] = MethodOptions  # what a recipe may set, see options.py
 
-    def __init__(self, num_classes: int, multi_label: bool, pretrained: bool = False) -> None:
+    def __init__(
+        self, num_classes: int, multi_label: bool, pretrained: bool = False, options: MethodOptions | None = None
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
         self.multi_label = multi_label
         self.pretrained = pretrained
+        self.options = options or self.options_class()
+
+    @property
+    def views(self) -> Augmentation:
+        """How its training images are varied: `augmentation`, with the jitter that the options may name."""
+        jitter = self.options.jitter
+        return self.augmentation if jitter is None else replace(self.augmentation, jitter=jitter)
+
+    def epochs_of(self, stage: str) -> int:
+        """Of the stage, by the options or by default; 0 leaves it out."""
+        chosen = dict(zip(self.stages, self.options.stage_epochs, strict=False))
+        return chosen.get(stage, self.default_epochs[stage])
+
+    @property
+    def further_networks(self) -> tuple[str, ...]:
+        """Networks besides the backbone that begin with ImageNet weights too, by torchvision's names."""
+        return ()
+
+    def load_further_network(self, name: str, state: Mapping[str, Tensor]) -> None:
+        """Takes the ImageNet weights of one of `further_networks`, classifier included."""
 
     def begin_warm(self, knows_classes: bool) -> None:
         """Called before the first stage, on resume too, where the training began with a finished model's weights.
@@ -127,7 +154,7 @@ class WsolMethod(nn.Module, ABC):
         """
 
     def optimizer(self, stage: str) -> str:
-        """ "sgd" (Nesterov momentum 0.9) or "adam": the optimiser that `stage` is trained with."""
+        """ "sgd" (Nesterov momentum 0.9), "momentum" (the same without Nesterov's step ahead) or "adam": of `stage`."""
         return "sgd"
 
     def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:

@@ -27,13 +27,28 @@ def classification_loss(logits: Tensor, labels: Tensor, multi_label: bool) -> Te
     return F.cross_entropy(logits.float(), labels.float() / labels.sum(1, keepdim=True).clamp(min=1))
 
 
-def background_activation_loss(background_score: Tensor, full_score: Tensor) -> Tensor:
+def drawn_class_loss(logits: Tensor, labels: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of each image's drawn class against the classes that the image does not have; softmax.
+
+    BAS's segmentation variant, arXiv:2309.12943. The image's other classes are on neither side: what a map of A shows
+    of B is neither rewarded nor punished.
+
+    Args: logits: (B, C), seen through the map of the class `target` (B,). labels: (B, C), 1 where the image has it.
+    """
+    if not len(logits):
+        return logits.float().sum()
+    others = labels.bool() & ~F.one_hot(target, logits.shape[1]).bool()
+    return F.cross_entropy(logits.float().masked_fill(others, -torch.inf), target)
+
+
+def background_activation_loss(background_score: Tensor, full_score: Tensor, constant: float = 1.0) -> Tensor:
     """How much of the class the background still explains.
 
     BAS, Wu et al., CVPR 2022, arXiv:2112.00580, L_BAS with the ReLU of the IJCV version. M the foreground map:
-        L = mean_i relu(s_bg_i) / (relu(s_i) + EPS), and the constant 1 where s_bg_i > s_i
+        L = mean_i relu(s_bg_i) / (relu(s_i) + EPS), and the constant where s_bg_i > s_i
     Args: background_score: (B,) logits of the target class seen through 1 - M.
           full_score: (B,) the same logits without a mask; a reference, so it gets no gradient.
+          constant: 1 or 0; it has no gradient, so it changes what is logged and not what is learned.
     Returns: scalar in [0, 1]; 0 when the background alone says nothing about the class.
     """
     if not len(background_score):
@@ -41,7 +56,7 @@ def background_activation_loss(background_score: Tensor, full_score: Tensor) -> 
     background, full = background_score.float().relu(), full_score.detach().float().relu()
     ratio = background / (full + EPS)
     # An untrained map can score above the whole image; a constant keeps it from driving the update.
-    return torch.where(background > full, torch.ones_like(ratio), ratio).mean()
+    return torch.where(background > full, torch.full_like(ratio, constant), ratio).mean()
 
 
 def weighted_entropy(maps: Tensor, mu: float = 0.5, sigma: float = 0.1, eps: float = 1e-8) -> Tensor:

@@ -39,19 +39,25 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def pretrained_state(backbone: str, weights_dir: Path | None, allow_download: bool) -> dict[str, Tensor] | None:
+def pretrained_state(
+    backbone: str, weights_dir: Path | None, allow_download: bool, version: str = "DEFAULT"
+) -> dict[str, Tensor] | None:
     """The ImageNet state dict of `backbone`: from the folder, else from torchvision's own address.
+
+    Args: version: which of torchvision's weights. A folder's `<backbone>.<version>.pt` comes before its
+        `<backbone>.pt`, whose version nobody knows.
 
     Returns None for a backbone that has none, and, with a warning, where a download is not possible: the training then
     starts from scratch.
     """
     if not BACKBONES[backbone].has_weights:
         return None
-    if (path := find_weights(backbone, weights_dir)) is not None:
+    path = find_weights(f"{backbone}.{version}", weights_dir) or find_weights(backbone, weights_dir)
+    if path is not None:
         return load_weights(path)
     if allow_download and BACKBONES[backbone].downloads:
         try:
-            weights = torchvision.models.get_model_weights(backbone).DEFAULT
+            weights = torchvision.models.get_model_weights(backbone)[version]
             return dict(weights.get_state_dict(progress=False, check_hash=True))
         except (URLError, OSError, RuntimeError) as error:
             logger.warning("ImageNet weights of %s could not be downloaded (%s).", backbone, error)

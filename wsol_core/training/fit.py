@@ -20,6 +20,7 @@ from wsol_core.data.transforms import Augmentation
 from wsol_core.devices import choose_device
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import read_card
+from wsol_core.methods.build import method_options
 from wsol_core.records import Sample
 from wsol_core.training.distributed import Distributed, Peers, process_group
 from wsol_core.training.export import export_model, measure_export, uncalibrated_predictor
@@ -88,6 +89,7 @@ def fit(
         >>> predictor = Predictor.open(Path("model"))
     """
     started = time.monotonic()
+    method_options(config.method, config.options)  # what has no meaning is known before any image is read
     checkpoint = checkpoint_to_resume(out, resume)
     if resume and checkpoint is None:
         logger.info("The training in %s has finished; nothing is left to do.", out)
@@ -110,7 +112,7 @@ def fit(
         context = TrainingContext(
             method=method,
             initialization=initialization,
-            source=_loader(config, method.augmentation, data, here, device),
+            source=_loader(config, method.views, data, here, device),
             config=config,
             folder=out,
             device=device,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from wsol_core.config import TrainConfig
 from wsol_core.methods.base import WsolMethod
-from wsol_core.methods.build import build_method
+from wsol_core.methods.build import build_method, method_options
 from wsol_core.networks.pretrained import pretrained_state
 from wsol_core.training.schedule import WARM_SHARE
 from wsol_core.training.step import seeded
@@ -59,9 +59,12 @@ def initial_method(
         method = _build(config, data, initialization, device)
         model.load_into(method, config, data.classes)
     else:
-        state = pretrained_state(config.backbone, weights_dir, allow_download=True) if config.pretrained else None
+        version = method_options(config.method, config.options).weights
+        state = pretrained_state(config.backbone, weights_dir, True, version) if config.pretrained else None
         initialization = Initialization(pretrained=state is not None)
         method = _build(config, data, initialization, device, state)
+        if state is not None:
+            _load_further_networks(method, weights_dir, version)
     return _placed(method, device), initialization
 
 
@@ -88,10 +91,17 @@ def _build(
             data.multi_label,
             state,
             pretrained=initialization.pretrained,
+            options=config.options,
         )
     if initialization.warm_start:
         method.begin_warm(initialization.knows_classes)
     return method
+
+
+def _load_further_networks(method: WsolMethod, weights_dir: Path | None, version: str) -> None:
+    for name in method.further_networks:
+        if (state := pretrained_state(name, weights_dir, True, version)) is not None:
+            method.load_further_network(name, state)
 
 
 def _placed(method: WsolMethod, device: torch.device) -> WsolMethod:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,13 +17,16 @@ LARGEST_GRADIENT_NORM = 5.0
 
 
 def build_optimizer(groups: Sequence[dict[str, Any]], name: str) -> Optimizer:
-    """SGD with Nesterov momentum ("sgd"), or Adam ("adam"), over `WsolMethod.parameter_groups` at their full rates."""
+    """SGD with Nesterov momentum ("sgd") or plain momentum ("momentum"), or Adam ("adam").
+
+    Args: groups: `WsolMethod.parameter_groups`, at their full rates.
+    """
     full = [{**group, "params": list(group["params"]), "full_lr": group["lr"]} for group in groups]
-    if name == "sgd":
-        return SGD(full, momentum=MOMENTUM, nesterov=True)
+    if name in ("sgd", "momentum"):
+        return SGD(full, momentum=MOMENTUM, nesterov=name == "sgd")
     if name == "adam":
         return Adam(full)
-    raise ConfigError(f"Optimiser {name!r} is unknown; choose sgd or adam.")
+    raise ConfigError(f"Optimiser {name!r} is unknown; choose sgd, momentum or adam.")
 
 
 def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
@@ -36,6 +40,10 @@ def optimized_parameters(optimizer: Optimizer) -> list[nn.Parameter]:
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
 
-def clip_gradients(parameters: Sequence[nn.Parameter]) -> Tensor:
-    """Scales the gradients down to LARGEST_GRADIENT_NORM together; returns their norm before, a scalar."""
-    return torch.nn.utils.clip_grad_norm_(parameters, LARGEST_GRADIENT_NORM)
+def clip_gradients(parameters: Sequence[nn.Parameter], largest: float | None = None) -> Tensor:
+    """Scales the gradients down to the norm `largest` together; returns their norm before, a scalar.
+
+    None is LARGEST_GRADIENT_NORM, and 0 leaves them as they are.
+    """
+    largest = LARGEST_GRADIENT_NORM if largest is None else largest
+    return torch.nn.utils.clip_grad_norm_(parameters, largest or math.inf)

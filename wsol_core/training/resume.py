@@ -41,7 +41,7 @@ def resumed_config(
     config: TrainConfig, identity: Mapping[str, Any], checkpoint: Mapping[str, Any], out: Path
 ) -> TrainConfig:
     """`config` with the length of the interrupted training; CheckpointError where they do not belong together."""
-    before, now = checkpoint.get("config", {}), config.to_dict()
+    before, now = TrainConfig.from_dict(checkpoint.get("config", {})).to_dict(), config.to_dict()
     for name, value in now.items():
         if name not in MAY_CHANGE and value != before.get(name):
             raise CheckpointError(

@@ -70,14 +70,17 @@ class TrainingContext:
 
     def stage_lengths(self) -> list[StageLength]:
         """What the method wants of its stages, for so many images."""
+        return [self._length_of(stage) for stage in self.method.stages]
+
+    def _length_of(self, stage: str) -> StageLength:
         method = self.method
+        if method.options.stage_epochs:
+            epochs = method.epochs_of(stage)
+            return StageLength(epochs, epochs * self.steps_per_epoch, None if epochs else 0)
         batch_size = self.config.batch_size * self.config.accumulate * self.peers.world_size
-        lengths = []
-        for stage in method.stages:
-            steps = method.default_steps(stage, self.images, method.num_classes, batch_size)
-            most = method.most_steps(stage, self.steps_per_epoch)
-            lengths.append(StageLength(method.default_epochs[stage], steps, None if most is None else max(most, steps)))
-        return lengths
+        steps = method.default_steps(stage, self.images, method.num_classes, batch_size)
+        most = method.most_steps(stage, self.steps_per_epoch)
+        return StageLength(method.default_epochs[stage], steps, None if most is None else max(most, steps))
 
     def epoch_of(self, step: int) -> int:
         """The epoch, from 1, that `step` (from 1) of a stage is in."""
@@ -95,8 +98,9 @@ class TrainingContext:
 
     def place(self, index: int, step: int, plan: StagePlan) -> StepPlace:
         """Where step `step` (from 0) of stage `index` is in `plan`."""
-        progress = plan.progress(step)
-        return StepPlace(self.method.stages[index], index, step, progress, lr_factor(progress, plan.steps))
+        stage, options, progress = self.method.stages[index], self.method.options, plan.progress(step)
+        decays = self.method.epochs_of(stage) / options.decay_epochs if options.decay_epochs else 0.0
+        return StepPlace(stage, index, step, progress, lr_factor(progress, plan.steps, options.warmup, decays))
 
     def next_batches(self, source: Iterator[Batch]) -> list[Batch]:
         """The batches of one optimiser step."""

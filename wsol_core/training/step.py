@@ -104,7 +104,7 @@ class Stepper:
         on_device = [batch.to(self._device) for batch in batches]
         losses = self._backward_in_memory(on_device, place)
         self._peers.average(self._parameters, self._buffers)
-        norm = clip_gradients(self._parameters)
+        norm = clip_gradients(self._parameters, self.method.options.clip_norm)
         # One transfer for everything: each costs a wait for the device.
         *values, length = torch.stack([*losses.values(), norm.float()]).tolist()
         numbers = dict(zip(losses, values, strict=True))

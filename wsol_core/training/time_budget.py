@@ -73,7 +73,7 @@ class TimeBudget:
         self.steps_per_epoch = steps_per_epoch
         self.smoothed_step_s = 0.0
         self._share, self._minutes = share, config.minutes
-        self.default_steps = [max(1, round(length.steps * share)) for length in lengths]
+        self.default_steps = [max(1, round(length.steps * share)) if length.steps else 0 for length in lengths]
         self._epochs = None if config.epochs is None else max(1, round(config.epochs * share))
         self._shares = stage_shares(lengths)
         # The last stage takes all that is left.

@@ -69,11 +69,16 @@ def read_warm_start(folder: Path, config: TrainConfig) -> WarmStart | None:
     except CheckpointError as error:
         logger.warning("The training does not begin with the weights of %s: %s", folder, error)
         return None
-    for what in ("method", "backbone"):
+    for what in ("method", "backbone", "options"):
         old, new = getattr(card.config, what), getattr(config, what)
         if old != new:
             logger.warning(
-                "The training does not begin with the weights of %s: its %s is %s, not %s.", folder, what, old, new
+                "The training does not begin with the weights of %s: its %s %s %s, not %s.",
+                folder,
+                what,
+                "are" if what == "options" else "is",
+                old,
+                new,
             )
             return None
     if card.metrics.get("collapsed"):
@@ -96,7 +101,7 @@ def _class_dimensions(config: TrainConfig, classes: int) -> dict[str, list[bool]
 
 def _shapes(config: TrainConfig, classes: int) -> Shapes:
     with torch.device("meta"):  # shapes without memory or arithmetic
-        method = build_method(config.method, config.backbone, classes, multi_label=False)
+        method = build_method(config.method, config.backbone, classes, multi_label=False, options=config.options)
     return {name: tuple(value.shape) for name, value in method.state_dict().items()}
 
 

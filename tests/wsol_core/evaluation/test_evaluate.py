@@ -7,12 +7,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import torch
 
-from tests.wsol_core.evaluation.bright_objects import BOX, NAMES, predictor, white_square
+from tests.wsol_core.evaluation.bright_objects import BOX, NAMES, BrightIsObject, predictor, white_square
 from wsol_core.errors import DataError
 from wsol_core.evaluation.evaluate import EvaluationReport, evaluate
 from wsol_core.evaluation.mistakes import MistakeKind
+from wsol_core.localization.predictor import Predictor
 from wsol_core.records import CorrectedRegion, Sample
 
 
@@ -100,3 +104,42 @@ def test_without_pycocotools_the_rest_is_measured_and_the_package_named(
     assert report.metrics["gt_known_loc"] == report.instances.overall["corloc"] == 1
     assert report.instances.overall["ap50"] is None
     assert "pycocotools" in report.skipped[0]
+
+
+def test_pixels_of_an_ignore_mask_are_on_neither_side(tmp_path: Path) -> None:
+    sample = white_square(tmp_path, "a", NAMES[0])
+    half = np.zeros((64, 64), np.uint8)
+    half[:, :32] = 255  # half of the square, which runs from 16 to 48, and only the other half is true
+    for name in ("true", "ignore"):
+        assert cv2.imwrite(str(tmp_path / f"{name}.png"), half if name == "ignore" else 255 - half)
+    true = replace(sample.truth[0], mask_path=tmp_path / "true.png")
+    incomplete = measured(tmp_path, replace(sample, truth=(true,)))
+    ignoring = measured(tmp_path, replace(sample, truth=(true,), ignore_path=tmp_path / "ignore.png"))
+    assert incomplete.metrics["px_ap"] < 0.7
+    assert ignoring.metrics["px_ap"] == pytest.approx(1)
+
+
+def test_top_1_loc_at_the_swept_threshold_wants_the_class_too(tmp_path: Path) -> None:
+    samples = [white_square(tmp_path, "a", NAMES[0]), white_square(tmp_path, "b", NAMES[1])]
+    missed = white_square(tmp_path, "c", NAMES[0], truth_box=(0, 0, 10, 10))
+    report = evaluate(predictor(), [*samples, missed])
+    assert report.metrics["max_box_acc"] == report.metrics["top5_loc_swept"] == pytest.approx(2 / 3)
+    assert report.metrics["top1_loc_swept"] == pytest.approx(1 / 3)
+
+
+def test_a_given_threshold_takes_the_place_of_the_models_and_its_classes(tmp_path: Path) -> None:
+    known = predictor()
+    known.card = replace(known.card, class_thresholds={NAMES[0]: 0.9})
+    report = evaluate(known, [white_square(tmp_path, "a", NAMES[0])], threshold=0.25)
+    assert (report.threshold, report.threshold_rule, known.card.threshold) == (0.25, "given", 0.5)
+
+
+def test_ten_crops_decide_the_class_where_they_are_asked_for(tmp_path: Path) -> None:
+    class TenAreFish(BrightIsObject):
+        def class_scores(self, images: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([[-2.0, 2.0]]).expand(len(images), 2)
+
+    fish = Predictor(TenAreFish(2, False), predictor().card, "cpu", "float32")
+    sample = white_square(tmp_path, "a", NAMES[1])
+    assert evaluate(fish, [sample]).metrics["top1_accuracy"] == 0
+    assert evaluate(fish, [sample], ten_crop=True).metrics["top1_accuracy"] == 1

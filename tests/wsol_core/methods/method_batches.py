@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
@@ -13,9 +15,9 @@ from wsol_core.records import NO_REGION
 SIDE = 64
 
 
-def tiny_method(name: str, classes: int = 5, multi_label: bool = False) -> WsolMethod:
+def tiny_method(name: str, classes: int = 5, multi_label: bool = False, **options: Any) -> WsolMethod:
     torch.manual_seed(0)
-    return build_method(name, "tiny", classes, multi_label).train()
+    return build_method(name, "tiny", classes, multi_label, options=options).train()
 
 
 def noise_batch(classes: int = 5, size: int = 4, backgrounds: int = 0) -> Batch:
@@ -36,3 +38,22 @@ def moved_parameters(method: WsolMethod, terms: LossTerms, *names: str) -> set[s
     method.zero_grad(set_to_none=True)
     torch.stack([terms[name] for name in names]).sum().backward()
     return {n for n, p in method.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+
+
+def total(terms: LossTerms) -> torch.Tensor:
+    """What a training step minimises."""
+    return torch.stack([term.float() for term in terms.values()]).sum()
+
+
+def gradients(method: WsolMethod, loss: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Of the loss by every parameter; zeros where it has none."""
+    method.zero_grad(set_to_none=True)
+    loss.backward()
+    return {n: torch.zeros_like(p) if p.grad is None else p.grad.clone() for n, p in method.named_parameters()}
+
+
+def largest_difference(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> float:
+    """Over all tensors, in shares of each one's largest value (at least 1e-3)."""
+    return max(
+        ((left[name] - right[name]).abs().max() / right[name].abs().max().clamp(min=1e-3)).item() for name in right
+    )

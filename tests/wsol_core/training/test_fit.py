@@ -13,7 +13,7 @@ import torch
 from tests.wsol_core.training.training_doubles import CLASSES, CONFIG, same, stop_after, weights
 from wsol_core.data.batch import Batch
 from wsol_core.data.transforms import Augmentation
-from wsol_core.errors import TrainingCancelled
+from wsol_core.errors import CheckpointError, ConfigError, TrainingCancelled
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import HISTORY, load_model
 from wsol_core.localization.thresholds import RULE_WITHOUT_BOXES
@@ -72,8 +72,31 @@ def test_what_stage_localize_freezes_keeps_its_batchnorm_statistics(
     seen: set[tuple[str, bool]] = set()
     watch_steps(monkeypatch, method, lambda trained, _, stage: seen.add((stage, getattr(trained, frozen).training)))
     fit(replace(CONFIG, method=method.__name__.lower()), samples, CLASSES, tmp_path / "model")
-    later = {(stage, False) for stage in method.stages[1:]}
-    assert seen == {("classify", True), *later}
+    assert seen == {(stage, stage in ("evaluator", "classify")) for stage in method.stages}
+
+
+@pytest.mark.slow
+def test_options_reach_the_training_the_card_and_a_resumed_training(tmp_path: Path, samples: list[Sample]) -> None:
+    options = {"stage_epochs": [0, 2, 3], "warmup": 0, "clip_norm": 0, "erasing": "none"}
+    config = replace(CONFIG, method="ornet", epochs=None, holdout=0.0, options=options)
+    card = fit(config, samples, CLASSES, tmp_path / "whole")
+    steps = [json.loads(line) for line in (tmp_path / "whole" / HISTORY).read_text().splitlines()]
+    assert {line["stage"] for line in steps} == {"classify", "localize"}
+    assert card.metrics["train_steps"] == (2 + 3) * round(12 / 4)
+    method, loaded = load_model(tmp_path / "whole")
+    assert loaded.config.options == options
+    assert isinstance(method, OrNet) and method.options.erasing == "none"
+    with pytest.raises(TrainingCancelled):
+        fit(config, samples, CLASSES, tmp_path / "cut", hooks=stop_after(8))
+    with pytest.raises(CheckpointError, match="options"):
+        fit(replace(config, options={}), samples, CLASSES, tmp_path / "cut", resume=True)
+    fit(config, samples, CLASSES, tmp_path / "cut", resume=True)
+    assert same(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+def test_an_option_without_meaning_is_named_before_any_image_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="Method cam has no option 'alpha'"):
+        fit(replace(CONFIG, options={"alpha": 1}), [], CLASSES, tmp_path / "model")
 
 
 def test_images_are_varied_as_the_method_says(

@@ -35,6 +35,22 @@ def test_sgd_uses_nesterov_momentum() -> None:
     assert parameter.item() == pytest.approx(-1.9)  # -(g + 0.9 g)
 
 
+def test_plain_momentum_takes_no_step_ahead() -> None:
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = build_optimizer([{"params": [parameter], "lr": 1.0, "weight_decay": 0.0}], "momentum")
+    for moved in (-1.0, -2.9):  # -g, then -(g + 0.9 g) more
+        parameter.grad = torch.ones(1)
+        optimizer.step()
+        assert parameter.item() == pytest.approx(moved)
+
+
+def test_a_largest_norm_of_0_leaves_gradients_as_they_are() -> None:
+    parameter = nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.tensor([30.0])
+    assert clip_gradients([parameter], 0).item() == pytest.approx(30)
+    assert parameter.grad.item() == 30
+
+
 def test_adam_moves_by_its_rate_whatever_the_gradient() -> None:
     parameter = nn.Parameter(torch.zeros(1))
     optimizer = build_optimizer([{"params": [parameter], "lr": 0.01, "weight_decay": 0.0}], "adam")

@@ -38,6 +38,12 @@ def test_the_learning_rate_warms_up_and_falls_to_zero_as_a_cosine() -> None:
     assert all(later < earlier for earlier, later in pairwise(factors[5:]))
 
 
+def test_a_step_falls_to_a_tenth_at_even_distances_without_warm_up_where_that_is_0() -> None:
+    factors = [lr_factor(epoch / 9, 900, warmup=0, decays=3) for epoch in range(9)]
+    assert factors == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01])
+    assert [lr_factor(epoch / 120, 1200, 0, 120 / 80) for epoch in (0, 79, 80, 119)] == pytest.approx([1, 1, 0.1, 0.1])
+
+
 def test_a_new_number_of_steps_does_not_make_the_progress_jump() -> None:
     plan = StagePlan(100)
     shorter = plan.with_steps(50, 60)
