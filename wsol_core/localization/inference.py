@@ -53,7 +53,7 @@ class BatchOutput:
         if self.objects is None:
             return [None] * len(self.probabilities)
         centres, boxes = self.objects.centres.cpu().numpy(), self.objects.boxes.cpu().numpy()
-        return [ObjectFields(*fields) for fields in zip(centres, boxes, strict=True)]
+        return [ObjectFields(*fields, self.objects.least_centre) for fields in zip(centres, boxes, strict=True)]
 
     def raw_maps(self, asked: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """For each readable image (A, h, w): the method's maps of the A class indices asked for."""
@@ -127,7 +127,7 @@ def _mean_objects(objects: Sequence[ObjectMaps]) -> ObjectMaps | None:
     if not objects:
         return None
     centres, boxes = ([getattr(each, name).float() for each in objects] for name in ("centres", "boxes"))
-    return ObjectMaps(_mean_map(centres), _mean_map(boxes))
+    return ObjectMaps(_mean_map(centres), _mean_map(boxes), objects[0].least_centre)
 
 
 def _mean_map(maps: Sequence[Tensor]) -> Tensor:

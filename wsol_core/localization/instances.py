@@ -18,7 +18,8 @@ from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.maps import resize
 from wsol_core.records import FloatMap, Region
 
-LEAST_CENTRE = 0.1  # probability of a peak; methods may ask for more
+LEAST_CENTRE = 0.1  # probability of a peak, where the method asks for less
+FAINT_CENTRE = 0.03  # of the only peak of a class, which is said to be there
 MOST_OBJECTS = 20
 SAME_OBJECT = 0.55  # IoU of two peaks' boxes: they are one object
 LEAST_AGREEMENT = 0.3  # IoU of a place's box with an object's, of which it then is a part
@@ -29,10 +30,14 @@ TRUSTED = 0.4  # IoU of the mask's box with the peak's: from there on the mask i
 
 @dataclass(frozen=True, slots=True)
 class ObjectFields:
-    """What the network says of the objects of an image. centres: (C, h, w) in [0, 1]. boxes: (4, h, w) xyxy shares."""
+    """What the network says of the objects of an image.
+
+    centres: (C, h, w) in [0, 1]. boxes: (4, h, w) xyxy in shares of the image. least_centre: as in `ObjectMaps`.
+    """
 
     centres: NDArray[np.float32]
     boxes: NDArray[np.float32]
+    least_centre: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,25 +130,31 @@ class _Peak:
 
 
 def _peaks(fields: ObjectFields, asked: Sequence[int]) -> list[_Peak]:
-    """The local maxima that are no other peak's object, the surest first."""
+    """The local maxima that are no other peak's object, the surest first; then faint ones of classes without any."""
     near = np.ones((3, 3), np.uint8)
     centres = fields.centres[list(asked)]
     around = np.stack([cv2.dilate(each, near) for each in centres])
     heat = centres.max(axis=0)
-    top = (heat >= around.max(axis=0)) & (heat >= LEAST_CENTRE)
+    top = (heat >= around.max(axis=0)) & (heat >= max(LEAST_CENTRE, fields.least_centre))
     rows, columns = np.nonzero(top)
-    order = np.argsort(-heat[rows, columns], kind="stable")
+    order = np.argsort(-heat[rows, columns], kind="stable")[: 5 * MOST_OBJECTS]
     kept: list[_Peak] = []
     for row, column in zip(rows[order], columns[order], strict=True):
-        box = fields.boxes[:, row, column].clip(0, 1)
-        if (box[2:] - box[:2]).min() <= 0:
-            continue
-        if kept and box_iou(box[None], np.stack([peak.box for peak in kept]), inclusive=False).max() > SAME_OBJECT:
-            continue
-        kept.append(_Peak(np.asarray(around[:, row, column], np.float32), box))
-        if len(kept) == MOST_OBJECTS:
-            break
+        _keep(kept, _Peak(np.asarray(around[:, row, column], np.float32), fields.boxes[:, row, column].clip(0, 1)))
+    for index, own in enumerate(centres):
+        row, column = np.unravel_index(int(own.argmax()), own.shape)
+        if own[row, column] >= FAINT_CENTRE and all(peak.centres.argmax() != index for peak in kept):
+            _keep(kept, _Peak(np.asarray(around[:, row, column], np.float32), fields.boxes[:, row, column].clip(0, 1)))
     return kept
+
+
+def _keep(kept: list[_Peak], peak: _Peak) -> None:
+    """Adds a peak whose box is a box, and no other peak's."""
+    if len(kept) == MOST_OBJECTS or (peak.box[2:] - peak.box[:2]).min() <= 0:
+        return
+    if kept and box_iou(peak.box[None], np.stack([each.box for each in kept]), inclusive=False).max() > SAME_OBJECT:
+        return
+    kept.append(peak)
 
 
 def _owners(field: NDArray[np.float32], boxes: NDArray[np.float32], side: int) -> NDArray[np.int32]:

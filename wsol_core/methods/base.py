@@ -27,15 +27,18 @@ class ObjectMaps:
     Args:
         centres: (B, C, h, w) in [0, 1], how sure a place is an object's centre.
         boxes: (B, 4, h, w) xyxy in shares of the image, the box of the object that a place belongs to.
+        least_centre: the probability from which a place is a centre for sure.
     """
 
     centres: Tensor
     boxes: Tensor
+    least_centre: float = 0.0
 
     def mirrored(self) -> ObjectMaps:
         """What they are in the mirrored images."""
         x0, y0, x1, y1 = self.boxes.flip(3).unbind(1)
-        return ObjectMaps(self.centres.flip(3), torch.stack([1 - x1, y0, 1 - x0, y1], 1))
+        boxes = torch.stack([1 - x1, y0, 1 - x0, y1], 1)
+        return ObjectMaps(self.centres.flip(3), boxes, self.least_centre)
 
 
 @dataclass(frozen=True, slots=True)

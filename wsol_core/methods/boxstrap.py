@@ -203,8 +203,7 @@ class Boxstrap(WsolMethod):
         if not self.separates:
             return Prediction(logits, maps)
         centres, boxes = self.instances(features)
-        centres = centres.sigmoid()
-        return Prediction(logits, maps, ObjectMaps(centres * (centres >= self.least_centre), boxes))
+        return Prediction(logits, maps, ObjectMaps(centres.sigmoid(), boxes, float(self.least_centre)))
 
     def _fine_maps(self, features: list[Tensor], class_maps: Tensor) -> Tensor:
         maps: Tensor = self.fine(features).float().sigmoid()

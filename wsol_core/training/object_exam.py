@@ -150,7 +150,7 @@ def _image_maps(
 
 
 def _fields(objects: ObjectMaps, row: int) -> ObjectFields:
-    return ObjectFields(objects.centres[row].cpu().numpy(), objects.boxes[row].cpu().numpy())
+    return ObjectFields(objects.centres[row].cpu().numpy(), objects.boxes[row].cpu().numpy(), objects.least_centre)
 
 
 def _is_unknown(region: Region, scene: Scene) -> bool:

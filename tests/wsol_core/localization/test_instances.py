@@ -90,6 +90,20 @@ def test_weak_peaks_and_second_peaks_of_one_object_are_none() -> None:
     assert find_objects(fields([]), [0], [a_map()]) == []
 
 
+def test_a_class_that_is_said_to_be_there_has_its_faint_peak() -> None:
+    there = fields([(0, 0.8, LEFT), (1, 0.05, RIGHT)])
+    found = find_objects(there, [0, 1], [a_map(LEFT), a_map(RIGHT)])
+    assert [(each.label, round(each.centre, 2)) for each in found] == [(0, 0.8), (1, 0.05)]
+    assert len(find_objects(fields([(0, 0.8, LEFT), (1, 0.01, RIGHT)]), [0, 1], [a_map(LEFT), a_map()])) == 1
+
+
+def test_a_method_may_ask_for_surer_centres() -> None:
+    there = fields([(0, 0.8, LEFT), (0, 0.3, RIGHT)])
+    stricter = ObjectFields(there.centres, there.boxes, least_centre=0.4)
+    assert len(find_objects(there, [0], [a_map(LEFT, RIGHT)])) == 2
+    assert len(find_objects(stricter, [0], [a_map(LEFT, RIGHT)])) == 1
+
+
 def test_only_classes_asked_for_are_found() -> None:
     there = fields([(0, 0.8, LEFT), (1, 0.9, RIGHT)])
     assert [each.label for each in find_objects(there, [1], [a_map(RIGHT)])] == [1]
