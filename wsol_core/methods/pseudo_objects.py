@@ -95,6 +95,7 @@ class _ClassViews:
     @classmethod
     def of(cls, batch: Batch, maps: Tensor) -> _ClassViews:
         rows, columns = batch.labels.nonzero(as_tuple=True)
+        maps = maps.expand(-1, batch.labels.shape[1], -1, -1)  # early in a training one map serves every class
         soft = competing(maps[rows, columns].float(), rows, len(maps))
         total = soft.new_zeros((len(maps), *soft.shape[1:])).index_add(0, rows, soft)[rows]
         side = batch.images.shape[-1]
