@@ -15,7 +15,8 @@ from wsol_core.localization.thresholds import DEFAULT_THRESHOLD
 from wsol_core.methods.base import WsolMethod
 from wsol_core.training.calibration import MOST_IMAGES, choose_thresholds, pick
 from wsol_core.training.checkpoint import remove_checkpoint
-from wsol_core.training.enough_steps import shortage_sentence, shortest
+from wsol_core.training.collapse import ADVICE
+from wsol_core.training.enough_steps import StageSteps, shortage_sentence, shortest
 from wsol_core.training.forecast import LATER_STAGES_SLOWER, planned_stages
 from wsol_core.training.model_selection import HeldOut, evaluating, top1_accuracy
 from wsol_core.training.state import TrainingContext, TrainingState
@@ -60,7 +61,9 @@ def export_model(
     card = choose_thresholds(predictor, data.labeled, most, unseen=[*data.held_out, *data.unseen])
     faults = training_faults(context, state, budget)
     metrics = _metrics(context, predictor.precision, data, held_out, state, budget.now_s())
-    card = replace(card, metrics=metrics | {"enough_steps": float(not faults)}, faults=faults)
+    short = _shortest_stage(context, state, budget)
+    metrics |= {"enough_steps": float(short is None), "collapsed": float(bool(state.collapsed))}
+    card = replace(card, metrics=metrics, faults=faults)
     save_model(context.folder, context.method, card)
     remove_checkpoint(context.folder)
     return card
@@ -68,12 +71,17 @@ def export_model(
 
 def training_faults(context: TrainingContext, state: TrainingState, budget: TimeBudget) -> tuple[str, ...]:
     """Why the model is unreliable, in sentences; none where it is not."""
-    stages = planned_stages(context, state, budget, len(context.method.stages) - 1)
-    short = shortest(stages)
+    collapsed = tuple(state.collapsed.values())
+    short = _shortest_stage(context, state, budget)
     if short is None:
-        return ()
+        return collapsed
     minutes = budget.enough_minutes(LATER_STAGES_SLOWER, state.costs.export_s, short)
-    return (shortage_sentence(short, context.images, minutes),)
+    collapsed = tuple(sentence.removesuffix(ADVICE).rstrip() for sentence in collapsed)  # first, it has to be longer
+    return (shortage_sentence(short, context.images, minutes), *collapsed)
+
+
+def _shortest_stage(context: TrainingContext, state: TrainingState, budget: TimeBudget) -> StageSteps | None:
+    return shortest(planned_stages(context, state, budget, len(context.method.stages) - 1))
 
 
 def _metrics(

@@ -23,6 +23,7 @@ from wsol_core.localization.model_folder import read_card
 from wsol_core.methods.build import method_options
 from wsol_core.records import Sample
 from wsol_core.training.distributed import Distributed, Peers, process_group
+from wsol_core.training.examination import examiner
 from wsol_core.training.export import export_model, measure_export, uncalibrated_predictor
 from wsol_core.training.initialization import initial_method, resumed_method
 from wsol_core.training.loop import TrainingLoop
@@ -123,6 +124,7 @@ def fit(
             validate=None if held_out is None else partial(localization_scores, method, held_out, device),
             measure_export=partial(measure_export, predictor, data),
             images=len(data.train),
+            examine=examiner(method, data, config.side_px, device) if peers.is_main else None,
             identity=shared,
         )
         loop = TrainingLoop(context, predictor.precision, checkpoint)

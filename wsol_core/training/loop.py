@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 from wsol_core.errors import TrainingCancelled
 from wsol_core.localization.model_folder import HISTORY
 from wsol_core.training.checkpoint import Checkpointer
+from wsol_core.training.examination import Examination
 from wsol_core.training.forecast import Forecast
 from wsol_core.training.history import History
 from wsol_core.training.planning import StagePlanner
@@ -44,6 +45,7 @@ class TrainingLoop:
         self._reporter = StepReporter(context, self.state, self.budget, history)
         self._forecast = Forecast(context, self.state, self.budget)
         self._validation = Validation(context, self.state, self.budget, history)
+        self._examination = Examination(context, self.state, self.budget)
         self._checkpointer = Checkpointer(context, self.state, self.budget, history)
 
     def run(self) -> TrainingState:
@@ -65,11 +67,14 @@ class TrainingLoop:
         if choice.weights is not None:
             self.context.method.load_state_dict(choice.weights)
             choice.weights = None
+            if choice.epoch != self.context.epoch_of(self.state.step):
+                self._examination.examine()
         self.context.peers.broadcast_weights(self.context.method)
 
     def _begin_stage(self, index: int, checkpoint: Mapping[str, Any] | None) -> Stepper:
         if checkpoint is None:
             self.state.stage_index, self.state.step = index, 0
+            self._examination.begin_stage()
             self._planner.plan(index)
         stepper = self.context.build_stepper(index, self.state.steps)
         if checkpoint is not None:
@@ -83,7 +88,7 @@ class TrainingLoop:
     def _train_stage(self, index: int, stepper: Stepper) -> None:
         context, state = self.context, self.state
         with closing(context.source.batches(state.batch)) as source:
-            while state.step < state.plans[index].steps:
+            while state.step < state.plans[index].steps or self._examination.goes_on(index):
                 self._stop_if_asked(stepper.optimizer)
                 self.budget.begin_step()
                 batches = context.next_batches(source)

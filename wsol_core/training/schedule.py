@@ -12,6 +12,7 @@ TIME_MARGIN = 0.02  # of the minutes that were asked for: steps never take exact
 # Of what a training takes that begins with nothing. With the first 60 corrected images a half is about as good as the
 # whole is cold; a third loses 0.01 to 0.04 of box and mask IoU, and lower learning rates lose more.
 WARM_SHARE = 1 / 2
+GO_ON_AT = 0.3  # of a stage's progress: past warm-up and what is only for its beginning, at most of the learning rate
 OVERTIME, SLACK = 0.01, 0.03  # of the whole time: forecasts outside are worth a new number of steps
 
 
@@ -38,6 +39,11 @@ class StagePlan:
     def with_steps(self, step: int, steps: int) -> StagePlan:
         """The same stage, ending after `steps` steps instead, seen from `step`."""
         return replace(self, steps=steps, anchor_step=step, anchor_progress=self.progress(step))
+
+    def continued(self, steps: int, deadline_s: float | None) -> StagePlan:
+        """The stage once more, after its end, for `steps` further steps, from GO_ON_AT of its progress."""
+        end = self.steps
+        return replace(self, steps=end + steps, deadline_s=deadline_s, anchor_step=end, anchor_progress=GO_ON_AT)
 
     def validates_after(self, step: int) -> bool:
         """Whether the weights after `step` steps are candidates for the export."""

@@ -16,6 +16,7 @@ from wsol_core.config import TrainConfig
 from wsol_core.data.batch import Batch
 from wsol_core.errors import CheckpointError
 from wsol_core.methods.base import WsolMethod
+from wsol_core.training.collapse import Collapse
 from wsol_core.training.distributed import Peers
 from wsol_core.training.initialization import Initialization
 from wsol_core.training.model_selection import EpochChoice
@@ -45,6 +46,7 @@ class TrainingContext:
     validate: per-image scores (N,) of the method as it is, in the given precision; None where nothing is held out.
     measure_export: seconds that the work after the last stage will take.
     images: how many are trained on, without backgrounds.
+    examine: how the method as it is has collapsed, in the given precision; None where nobody looks.
     identity: plain values that a checkpoint has to share with the training that goes on from it.
     """
 
@@ -61,6 +63,7 @@ class TrainingContext:
     validate: Callable[[torch.dtype], Tensor] | None = None
     measure_export: Callable[[], float] = float
     images: int = 1
+    examine: Callable[[torch.dtype], list[Collapse]] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -112,7 +115,8 @@ class TrainingState:
     """All of a training between two steps, but for weights and optimiser.
 
     `step` steps of stage `stage_index` (from 0) are done, with `batch` batches in all stages together. `plans` are
-    those of the stages planned so far.
+    those of the stages planned so far. The last examination found the faults `collapsed`, in sentences by name; `known`
+    are the names of those that the stages before have left. The stage went on `extensions` times because of others.
     """
 
     steps: StepState
@@ -122,6 +126,9 @@ class TrainingState:
     plans: list[StagePlan] = field(default_factory=list)
     costs: Costs = field(default_factory=lambda: Costs(0.0))
     choice: EpochChoice = field(default_factory=EpochChoice)
+    extensions: int = 0
+    known: list[str] = field(default_factory=list)
+    collapsed: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values and tensors, for a checkpoint."""
@@ -133,6 +140,9 @@ class TrainingState:
             "plans": [plan.to_dict() for plan in self.plans],
             "costs": self.costs.to_dict(),
             "choice": self.choice.to_dict(),
+            "extensions": self.extensions,
+            "known": list(self.known),
+            "collapsed": dict(self.collapsed),
         }
 
     @classmethod
@@ -147,6 +157,10 @@ class TrainingState:
                 [StagePlan(**plan) for plan in values["plans"]],
                 Costs.from_dict(values["costs"]),
                 EpochChoice.from_dict(values["choice"]),
+                # Checkpoints of before models were examined lack these.
+                values.get("extensions", 0),
+                list(values.get("known", ())),
+                dict(values.get("collapsed", {})),
             )
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"The checkpoint lacks something ({error}); train into another folder.") from error

@@ -80,6 +80,7 @@ class TimeBudget:
         self._most = [*[length.most_steps for length in lengths[:-1]], None]
         self._clock = clock
         self._zero = started - used_s
+        self._reserved_s = 0.0
         self._recent_s: deque[float] = deque(maxlen=RECENT_STEPS)
         self._mark_s = self.now_s()
         self._window_start_s, self._window_steps, self._window_excluded_s = self.now_s(), 0, 0.0
@@ -111,7 +112,8 @@ class TimeBudget:
         """The plan of the stage that begins now, where minutes rule."""
         if self.total_s is None:
             raise ValueError("no minutes are given")
-        budget_s = stage_budget_s(self.total_s, self.now_s(), costs.export_s, self._shares[index:])
+        used_s = self.now_s() + self._reserved_s
+        budget_s = stage_budget_s(self.total_s, used_s, costs.export_s, self._shares[index:])
         most = 0
         if costs.validation_s:
             most = min(MOST_VALIDATIONS, max(1, int(VALIDATION_SHARE * budget_s / costs.validation_s)))
@@ -144,6 +146,18 @@ class TimeBudget:
         seconds = margin * (sum(self.default_steps) * self.recent_step_s + export_s) / self._share
         asked = 0.0 if self._minutes is None else self._minutes * short.default / max(1, short.steps)
         return math.ceil(max(seconds / 60, asked))
+
+    def spare_steps(self, index: int, costs: Costs) -> int:
+        """How many more steps stage `index` can have: its default, or what minutes leave beside the stages after it."""
+        if self.total_s is None:
+            return self.default_steps[index]
+        later_s = sum(self.default_steps[index + 1 :]) * self.recent_step_s
+        left_s = stage_budget_s(self.total_s, self.now_s() + self._reserved_s, costs.export_s + later_s, [1.0])
+        return min(self.default_steps[index], int(left_s / max(self.recent_step_s, 1e-9)))
+
+    def deadline_after(self, steps: int) -> float | None:
+        """When `steps` more steps end, where minutes rule."""
+        return None if self.total_s is None else self.now_s() + steps * self.recent_step_s
 
     def is_due(self, plan: StagePlan, step: int) -> bool:
         """Whether the plan is compared with the clock after `step` steps."""
@@ -178,6 +192,11 @@ class TimeBudget:
     def exclude(self, seconds: float) -> None:
         """Leaves these seconds, which belong to no step, out of the speed."""
         self._window_excluded_s += seconds
+
+    def reserve(self, seconds: float) -> None:
+        """These seconds went by after a stage, and will after each."""
+        self.exclude(seconds)
+        self._reserved_s = seconds
 
     def begin_stage(self) -> None:
         """Forgets how long the steps of another stage took."""

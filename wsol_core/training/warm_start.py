@@ -81,10 +81,10 @@ def read_warm_start(folder: Path, config: TrainConfig) -> WarmStart | None:
                 new,
             )
             return None
-    if card.metrics.get("collapsed"):
+    was_short = card.metrics.get("enough_steps") == 0
+    if card.metrics.get("collapsed") and not was_short:  # else it has not learned yet, and goes on learning
         logger.warning("The training does not begin with the weights of %s: %s", folder, " ".join(card.faults))
         return None
-    was_short = card.metrics.get("enough_steps") == 0
     return WarmStart(folder.name, method.state_dict(), card.classes, _was_pretrained(card), was_short)
 
 

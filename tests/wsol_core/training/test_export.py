@@ -61,6 +61,6 @@ def test_corrected_regions_decide_the_thresholds_and_true_boxes_never_do(tmp_pat
 def test_the_card_of_a_training_that_was_too_short_says_so(tmp_path: Path, samples: list[Sample]) -> None:
     card = fit(CONFIG, samples, CLASSES, tmp_path / "model")
     assert card.metrics["enough_steps"] == 0
-    [fault] = card.faults
+    fault = card.faults[0]  # it may have collapsed, too
     assert "steps of stage classify are not enough for" in fault and "200 would do" in fault
     assert read_card(tmp_path / "model").faults == card.faults

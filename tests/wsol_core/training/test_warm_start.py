@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from dataclasses import replace
@@ -107,6 +108,7 @@ def test_a_warm_training_begins_with_the_model_and_takes_half_of_the_steps(
     tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wsol_core.methods.base.ENOUGH_STEPS", 4)
+    monkeypatch.setattr("wsol_core.training.fit.examiner", lambda *_: lambda dtype: [])
     config = replace(CONFIG, epochs=6)
     cold = fit(config, samples, CLASSES, tmp_path / "first")
     with caplog.at_level(logging.INFO):
@@ -195,3 +197,19 @@ def test_a_training_that_begins_with_one_that_was_too_short_takes_its_whole_leng
     short = fit(CONFIG, samples, CLASSES, tmp_path / "first")
     after = fit(CONFIG, samples, CLASSES, tmp_path / "second", warm_start=tmp_path / "first")
     assert (after.metrics["train_steps"], after.metrics["warm_start"]) == (short.metrics["train_steps"], 1)
+
+
+@pytest.mark.slow
+def test_a_model_that_collapsed_in_spite_of_enough_steps_is_not_begun_with(
+    tmp_path: Path, samples: list[Sample], caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(CONFIG, samples, CLASSES, tmp_path / "first")
+    card = json.loads((tmp_path / "first" / "model.json").read_text())
+    card |= {"faults": ["The maps are empty."], "metrics": {"collapsed": 1.0, "enough_steps": 1.0}}
+    (tmp_path / "first" / "model.json").write_text(json.dumps(card))
+    assert read_warm_start(tmp_path / "first", CONFIG) is None
+    assert "first: The maps are empty." in caplog.text
+    card["metrics"]["enough_steps"] = 0.0
+    (tmp_path / "first" / "model.json").write_text(json.dumps(card))
+    found = read_warm_start(tmp_path / "first", CONFIG)
+    assert found is not None and found.was_short
