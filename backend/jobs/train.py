@@ -180,8 +180,8 @@ def _hooks(context: JobContext, run_id: str, worker_ends: Callable[[], bool]) ->
         if not notice.warns:
             said = notice.text
             return
-        known = context.stores.runs.read(run_id).warnings
-        context.stores.runs.update(run_id, warnings=tuple(dict.fromkeys((*known, notice.text))))
+        # A run that went on on another machine has been told another number of minutes; the newest holds.
+        context.stores.runs.update(run_id, warnings=(notice.text,))
 
     return TrainingHooks(report, _stop_asker(context, run_id, worker_ends), keep)
 
