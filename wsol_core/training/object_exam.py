@@ -36,6 +36,9 @@ from wsol_core.training.step import seeded
 FLOORS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))  # probabilities of a centre that are tried
 FEWEST_OBJECTS = 8  # known ones; fewer do not tell
 BATCH_SIZE = 16
+# Of the parts' F1 that centres need. What is true of an image without corrections are parts of maps that look like one
+# object, so parts pass nearly as they are: .79 to .44 where centres found AP50 .37 and parts .28 of drawn neighbours.
+HANDICAP = 0.5
 MOSTLY = 0.5  # of a region that lies where nothing is known: it is neither right nor wrong
 _PLAIN = Augmentation(margin_px=0, mirror=0.0, jitter=0.0)
 
@@ -55,7 +58,7 @@ class ExamResult:
     @property
     def chosen(self) -> float | None:
         """What `WsolMethod.choose_objects` is to be called with."""
-        return self.floor if self.objects >= FEWEST_OBJECTS and self.by_centres >= self.by_parts else None
+        return self.floor if self.objects >= FEWEST_OBJECTS and self.by_centres >= HANDICAP * self.by_parts else None
 
 
 @dataclass(slots=True)
