@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from wsol_core.records import BOX_REGION
+
 
 @dataclass(frozen=True, slots=True)
 class CorrectedObjects:
@@ -22,13 +24,6 @@ class CorrectedObjects:
     boxes: Tensor
     masks: Tensor
     has_mask: Tensor
-
-    @classmethod
-    def none(cls, side_px: int) -> CorrectedObjects:
-        """No object, in images of `side_px`."""
-        nothing = torch.zeros(0, dtype=torch.long)
-        masks = torch.zeros(0, side_px // 2, side_px // 2)
-        return cls(nothing, nothing, torch.zeros(0, 4), masks, torch.zeros(0, dtype=torch.bool))
 
     def to(self, device: torch.device) -> CorrectedObjects:
         """The same objects on `device`."""
@@ -63,6 +58,14 @@ class Batch:
     backgrounds: Tensor | None = None
     objects: CorrectedObjects | None = None
     finished: Tensor | None = None
+
+    def boxed_targets(self) -> tuple[Tensor, Tensor] | None:
+        """Images (N,) and boxes (N, 4) of the target class's objects in images of BOX_REGION; None without any."""
+        if self.objects is None:
+            return None
+        image = self.objects.image
+        wanted = (self.region_kind[image] == BOX_REGION) & (self.objects.label == self.target[image])
+        return (image[wanted], self.objects.boxes[wanted]) if wanted.any() else None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on `device`, images in channels_last."""

@@ -179,7 +179,7 @@ class Boxstrap(WsolMethod):
         if self.num_classes == 1 and batch.backgrounds is None:
             # The score of one class alone carries no information, so there is nothing to suppress.
             foreground = self.coarse(features).float().sigmoid()[:, 0]
-            regions = region_loss(foreground, batch.region, batch.region_kind)
+            regions = region_loss(foreground, batch.region, batch.region_kind, batch.boxed_targets())
             return terms | {"middle": self._middles(batch.images), "regions": regions}
         if share := self._middle_share(progress):
             terms["middle"] = share * self._middles(batch.images[::MOSAIC_EVERY])
@@ -240,7 +240,7 @@ class Boxstrap(WsolMethod):
             "area": self.area(foreground[weak], batch.target[weak]),
             "entropy": ENTROPY * weighted_entropy(foreground),
             "pairs": SMOOTHNESS * pairwise_loss(foreground, batch.images, torch.ones_like(batch.region)),
-            "regions": region_loss(foreground, batch.region, batch.region_kind),
+            "regions": region_loss(foreground, batch.region, batch.region_kind, batch.boxed_targets()),
         }
         if batch.backgrounds is not None:
             empty = self.coarse(self.backbone(batch.backgrounds)).float().sigmoid()

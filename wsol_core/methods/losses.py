@@ -123,10 +123,17 @@ def outside_loss(maps: Tensor, boxes: Tensor, eps: float = 1e-6) -> Tensor:
     return -(outside * (1 - maps.float()).clamp(min=eps).log()).sum() / outside.sum().clamp(min=1)
 
 
-def region_loss(foreground_map: Tensor, region: Tensor, region_kind: Tensor) -> Tensor:
+def region_loss(
+    foreground_map: Tensor, region: Tensor, region_kind: Tensor, each: tuple[Tensor, Tensor] | None = None
+) -> Tensor:
     """What people drew: binary cross-entropy and dice for masks; projection and outside terms for boxes; 0 of none.
 
-    Args: foreground_map: (B, h, w) in [0, 1]. region: (B, T, T) in [0, 1]. region_kind: (B,), see `Batch`.
+    Args:
+        foreground_map: (B, h, w) in [0, 1].
+        region: (B, T, T) in [0, 1].
+        region_kind: (B,), see `Batch`.
+        each: images (N,) and boxes (N, 4) xyxy in shares of all objects that the boxes of `region` unite. With them
+            the map has to reach the sides of every object, without them those of their union.
     """
     maps = foreground_map.float().clamp(1e-6, 1 - 1e-6)
     target = F.interpolate(region[:, None].float(), size=maps.shape[1:], mode="area")[:, 0]
@@ -137,8 +144,21 @@ def region_loss(foreground_map: Tensor, region: Tensor, region_kind: Tensor) -> 
     if boxed.any():
         # A cell that a box touches anywhere may hold the object; only wholly uncovered cells are certain.
         boxes = (target[boxed] > 0).float()
-        total = total + projection_loss(maps[boxed], boxes) + outside_loss(maps[boxed], boxes)
+        total = total + outside_loss(maps[boxed], boxes)
+        total = total + (projection_loss(maps[boxed], boxes) if each is None else _projection_of_each(maps, *each))
     return total
+
+
+def _projection_of_each(maps: Tensor, image: Tensor, boxes: Tensor) -> Tensor:
+    h, w = maps.shape[1:]
+    filled = _touched(boxes[:, 1], boxes[:, 3], h)[:, :, None] * _touched(boxes[:, 0], boxes[:, 2], w)[:, None, :]
+    return projection_loss(maps[image] * filled, filled)
+
+
+def _touched(low: Tensor, high: Tensor, cells: int) -> Tensor:
+    """(N, cells): 1 for cells that [low, high) in shares touches, else 0."""
+    edges = torch.arange(cells, device=low.device)
+    return ((edges + 1 > low[:, None] * cells) & (edges < high[:, None] * cells)).float()
 
 
 def pairwise_loss(maps: Tensor, images: Tensor, region: Tensor, dilation: int = 2, similar: float = 0.3) -> Tensor:

@@ -30,7 +30,7 @@ def self_training_terms(batch: Batch, logits: Tensor, teacher: Tensor, progress:
     terms = {
         "pseudo": F.binary_cross_entropy_with_logits(logits[weak], pseudo[weak]) if weak.any() else logits.sum() * 0,
         "overlap": dice_loss(student[weak], pseudo[weak]),
-        "regions": region_loss(student, batch.region, batch.region_kind),
+        "regions": region_loss(student, batch.region, batch.region_kind, batch.boxed_targets()),
     }
     if not weak.all():
         pairs = min(1.0, PAIRS_RAMP * progress)

@@ -171,3 +171,17 @@ def test_pairs_of_one_colour_have_to_agree_and_pairs_across_an_edge_need_not() -
 )
 def test_no_images_cost_nothing(call) -> None:
     assert call().item() == 0
+
+
+def test_a_map_of_one_of_two_boxes_pays_where_boxes_count_one_by_one() -> None:
+    maps, region = torch.zeros(1, 8, 8), torch.zeros(1, 8, 8)
+    region[:, :, 0:4] = region[:, :, 4:8] = 1  # two boxes side by side, whose union is the whole image
+    maps[:, 0, :] = maps[:, :, 0] = 1  # touches all sides of the union and of the left box, not those of the right one
+    kind = torch.tensor([BOX_REGION])
+    boxes = torch.tensor([[0.0, 0.0, 0.5, 1.0], [0.5, 0.0, 1.0, 1.0]])
+    united = losses.region_loss(maps, region, kind)
+    each = losses.region_loss(maps, region, kind, (torch.tensor([0, 0]), boxes))
+    left = losses.region_loss(maps, region, kind, (torch.tensor([0]), boxes[:1]))
+    assert united.item() == pytest.approx(0, abs=1e-4) and left.item() == pytest.approx(0, abs=1e-4)
+    # The right box sees one row of 8: dice 1 - (2 * 1 + 1) / (1 + 8 + 1) of its rows, 0 of its columns; mean of two.
+    assert each.item() == pytest.approx(0.7 / 2, abs=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,16 @@ def test_a_checkpoint_in_the_middle_of_a_stage_resumes_to_a_finished_model(inter
     assert {row["stage"] for row in read_history(model / "history.jsonl")} == {"classify", "localize", "separate"}
     assert len(read_history(model / "history.jsonl")) > done > 0
     assert predicts(model, samples)
+
+
+@pytest.mark.slow
+def test_a_training_begins_with_a_finished_model_that_knew_no_single_objects(
+    home: Path, interrupted: Path, tmp_path: Path
+) -> None:
+    before = home / "models" / "7" / "boxstrap-7-0001"
+    config, samples = Predictor.open(before, "cpu").card.config, read_samples(interrupted, "train")
+    card = fit(replace(config, epochs=3, minutes=None), samples, CLASSES, tmp_path / "model", warm_start=before)
+    assert card.metrics["warm_start"] == 1
+    method = Predictor.open(tmp_path / "model", "cpu").method
+    assert any(name.startswith("instances.") for name in method.state_dict())
+    assert predicts(tmp_path / "model", samples)
