@@ -1,13 +1,14 @@
 """What each constant of the default method changes: trainings of equal steps with its value and with others.
 
-    python -m benchmarks.ablation [--constants SMOOTHNESS,regions.MIN_SHARE] [--seeds 2] [--epochs 48]
+    python -m benchmarks.ablation [--constants SMOOTHNESS,regions.MIN_SHARE] [--seeds 2] [--epochs 69] [--touching]
     python -m benchmarks.ablation --images DATA --backbone mobilenet_v2 [--weights DIR]
 
-Without --images it draws pictures, learns from two thirds with the tiny network at 128 px, and measures the others.
-With --images it learns from the train split of DATA, a folder with annotations.jsonl, and measures those of its images
-whose boxes it does not learn from; the test split is not read. A constant that matters only in stage "localize", in the
-choice of the threshold or in prediction shares with the default all that comes before (see `From`). Rows are printed as
-they come, as differences to the default's; the rows of the default tell what is chance.
+Without --images it draws pictures, with --touching those of several objects, learns from two thirds with the tiny
+network at 128 px, and measures the others. With --images it learns from the train split of DATA, a folder with
+annotations.jsonl, and measures those of its images whose boxes it does not learn from; the test split is not read. A
+constant that matters only from stage "localize" or "separate" on, in the choice of the threshold or in prediction
+shares with the default all that comes before (see `From`). Rows are printed as they come, as differences to the
+default's; the rows of the default tell what is chance.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.ablation_constants import CONSTANTS, Constant, From
+from benchmarks.ablated_constant import Constant, From
+from benchmarks.ablation_constants import CONSTANTS
 from benchmarks.ablation_measures import measure, measure_prompts
 from benchmarks.timing import machine
 from wsol_core.config import TrainConfig
@@ -35,9 +37,12 @@ from wsol_core.training.fit import fit
 from wsol_core.training.progress import Progress, TrainingHooks
 
 DRAWN_CLASSES, DRAWN_IMAGES, DRAWN_SEED, DRAWN_TEST_SHARE = 4, 192, 5, 1 / 3
-DRAWN_SIDE_PX, DRAWN_BATCH, DRAWN_EPOCHS = 128, 16, 48
+DRAWN_SIDE_PX, DRAWN_BATCH, DRAWN_EPOCHS = 128, 16, 69  # of which the first two stages get 48
 BOXES_PER_CLASS = 5  # learned from where a constant needs boxes
 FEWEST_DEFAULTS = 2  # seeds of the default, so that chance shows
+
+# The checkpoints that the default leaves on its way: the stage, and how many of its steps are still to come.
+CUTS = {From.LOCALIZE: ("classify", 0), From.SEPARATE: ("localize", 0), From.END: ("separate", 1)}
 
 Measures = Mapping[str, float]
 
@@ -47,7 +52,7 @@ def main() -> None:
     given = parse(sys.argv[1:])
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as folder:
-        data = given.images or drawn(Path(folder) / "drawn")
+        data = given.images or drawn(Path(folder) / "drawn", given.touching)
         facts = f"{data.name}, {given.backbone}, {given.seeds} seeds"
         print(f"{machine()}; {facts}; `{' '.join(sys.argv[1:])}`", flush=True)
         for needs_boxes in (False, True):
@@ -64,13 +69,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--constants", metavar="NAME,...", help="only these, such as SMOOTHNESS or regions.MIN_SHARE")
     parser.add_argument("--seeds", type=int, default=1, help="of trainings; differences are means over them")
-    parser.add_argument("--epochs", type=int, help=f"both stages together; drawn pictures: {DRAWN_EPOCHS}")
+    parser.add_argument("--epochs", type=int, help=f"all stages together; drawn pictures: {DRAWN_EPOCHS}")
     parser.add_argument("--images", type=Path, metavar="DATA", help="a folder with annotations.jsonl")
+    parser.add_argument("--touching", action="store_true", help="draw several objects a picture, some of them touching")
     parser.add_argument("--backbone", default="tiny")
     parser.add_argument("--weights", type=Path, metavar="DIR", help="the folder of pretrained weights")
     parser.add_argument("--backgrounds", type=Path, metavar="DIR", help="images without any object")
     parser.add_argument("--list", action="store_true", help="print the constants and end")
     given = parser.parse_args(arguments)
+    if given.touching and given.images:
+        parser.error("--touching is about drawn pictures; leave --images out.")
     absent = {"pretrained" if given.backbone == "tiny" else "fresh", "" if given.backgrounds else "backgrounds"}
     names = given.constants.split(",") if given.constants else []
     if unknown := set(names) - {name for constant in CONSTANTS for name in (constant.key, constant.name)}:
@@ -88,9 +96,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return given
 
 
-def drawn(out: Path) -> Path:
+def drawn(out: Path, touching: bool) -> Path:
     """The folder of drawn pictures; its test split is what is measured."""
-    draw_folder(out, DRAWN_CLASSES, DRAWN_IMAGES, DRAWN_SEED, DRAWN_TEST_SHARE)
+    draw_folder(out, DRAWN_CLASSES, DRAWN_IMAGES, DRAWN_SEED, DRAWN_TEST_SHARE, touching=float(touching))
     return out
 
 
@@ -116,10 +124,10 @@ class Bench:
         return TrainConfig(**common, epochs=epochs, side_px=DRAWN_SIDE_PX, batch_size=DRAWN_BATCH, device="cpu")
 
     def default(self, seed: int) -> Path:
-        """The default's model; on the way it leaves a checkpoint before stage localize and one before the last step."""
+        """The default's model; on the way it leaves the checkpoints of CUTS."""
         out = self.work / f"default-{seed}"
         if not out.exists():
-            for cut in (From.LOCALIZE, From.END):
+            for cut in CUTS:
                 self._train(seed, out, cut)
                 shutil.copytree(out, self.work / f"{cut.name}-{seed}")
             self._train(seed, out)
@@ -157,8 +165,8 @@ class Stop:
 
     def watch(self, progress: Progress) -> None:
         """Hears of every step."""
-        left: dict[From | None, tuple[str, int]] = {From.LOCALIZE: ("classify", 0), From.END: ("localize", 1)}
-        self.reached = left.get(self.until) == (progress.stage, progress.steps - progress.step)
+        if self.until is not None:
+            self.reached = CUTS[self.until] == (progress.stage, progress.steps - progress.step)
 
 
 def compare(bench: Bench, constants: Iterable[Constant], prompted: bool) -> None:

@@ -24,12 +24,13 @@ NAMES = {
     "GT-known Loc": "gt_known_loc",
     "class accuracy": "top1_accuracy",
 }
+OBJECT_NAMES = {"CorLoc": "corloc", "AP50": "ap50", "edits saved": "edits_saved"}
 MOVED = 0.1  # of a box's sides, at most: how far drawn boxes stray from true ones
 MOST_PROMPTS = 32
 
 
 def measure(model: Path, held: Sequence[Sample]) -> dict[str, float]:
-    """The evaluation protocol's measures, and the scores' Brier score: mean square of score minus success."""
+    """The evaluation protocol's measures, of maps and of objects, and the scores' mean square error (Brier)."""
     errors: list[float] = []
 
     def hear(sample: Sample, found: Localization) -> None:
@@ -38,8 +39,9 @@ def measure(model: Path, held: Sequence[Sample]) -> dict[str, float]:
             meets = box_iou(np.array([region.box_xyxy]), truth, inclusive=False).max() >= 0.5
             errors.append((region.score - meets) ** 2)
 
-    metrics = evaluate(Predictor.open(model), held, hear).metrics
-    found = {name: metrics[key] for name, key in NAMES.items()}
+    report = evaluate(Predictor.open(model), held, hear)
+    found = {name: report.metrics[key] for name, key in NAMES.items()}
+    found |= {name: report.instances.overall[key] for name, key in OBJECT_NAMES.items()}
     return {name: np.nan if value is None else value for name, value in found.items()} | {
         "Brier score": float(np.mean(errors)) if errors else np.nan
     }

@@ -61,7 +61,7 @@ def measure(folder: Path) -> None:
     """One row of the table."""
     data = read_folder(folder / "pictures")
     start = time.perf_counter()
-    fit(TrainConfig(backbone="tiny", epochs=2), data.samples, data.classes, folder / "model")
+    fit(TrainConfig(backbone="tiny", epochs=3), data.samples, data.classes, folder / "model")
     trained = time.perf_counter()
     predictor = Predictor.open(folder / "model")
     write_predictions(predictor.localize(data.samples, classes_of=own_labels), folder / "out", maps=False)

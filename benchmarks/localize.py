@@ -3,7 +3,8 @@
     python -m benchmarks.localize [--backbone mobilenet_v2] [--pictures 256]
 
 Untrained weights do: what is measured does not depend on what the maps show, but for graph cuts, which take longer on
-undecided maps. A trained model's folder can be named instead with --model.
+undecided maps. An untrained instance head finds no object, so the connected parts of maps are what is cut out. A
+trained model's folder can be named instead with --model.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def open_predictor(model: Path | None, backbone: str) -> Predictor:
         return Predictor.open(model)
     torch.manual_seed(0)
     method = build_method("boxstrap", backbone, CLASSES, multi_label=False)
-    method.begin_stage("localize")
+    method.begin_stage(method.judged_stage())
     from wsol_core.synthetic.bodies import CLASS_NAMES
 
     card = ModelCard(

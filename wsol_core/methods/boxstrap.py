@@ -108,7 +108,7 @@ class Boxstrap(WsolMethod):
         self._classifier_alone = 0.0 if knows_classes else CLASSIFIER_ALONE
 
     def begin_stage(self, stage: str) -> None:
-        """Stage "localize" freezes all but the fine generator, so that its teacher stands still."""
+        """Later stages freeze all but what they train, so that their teachers stand still."""
         classify = stage == "classify"
         self.localizes.fill_(not classify)
         self.separates.fill_(stage == "separate")
@@ -193,7 +193,7 @@ class Boxstrap(WsolMethod):
         self.least_centre.fill_(least_centre or 0.0)
 
     def forward(self, images: Tensor) -> Prediction:
-        """Class logits, and the fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) before stage two."""
+        """Class logits, and the fine maps (B, C, S/4, S/4); the coarse map (B, 1, S/8, S/8) in stage "classify"."""
         features = self.backbone(images)
         class_maps = self.head(features[3]).float()
         logits = class_maps.mean((2, 3))

@@ -1,4 +1,4 @@
-"""Validation while the last stage runs: scores of held-out images decide what is exported and when to stop early."""
+"""Validation while the judged stage runs: scores of held-out images choose its weights, and may end it early."""
 
 from __future__ import annotations
 

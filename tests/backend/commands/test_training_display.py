@@ -10,7 +10,7 @@ from wsol_core.training.progress import Progress
 PROGRESS = Progress(
     stage="localize",
     stage_index=1,
-    stages=2,
+    stages=3,
     epoch=3,
     epochs=8,
     step=24,
@@ -29,7 +29,7 @@ def test_progress_for_programs_carries_every_term_and_their_sum() -> None:
 
 
 def test_progress_for_a_log_is_a_sentence() -> None:
-    expected = "localize (2/2), step 24/64, epoch 3/8, loss 1.250, 42 images/s, 2 min 05 s left"
+    expected = "localize (2/3), step 24/64, epoch 3/8, loss 1.250, 42 images/s, 2 min 05 s left"
     assert as_sentence(PROGRESS) == expected
 
 

@@ -93,10 +93,10 @@ def test_a_run_that_is_trained_has_progress(site: Site) -> None:
     site.stores.runs.update(run, state="running", started=time.time(), pictures=40)
     site.queue.progress.report_run(run, {"stage": "reading", "stage_index": 0, "stages": 1})
     assert site.client.get(f"/api/runs/{run}").json()["progress"]["share"] == 0
-    progress = {"stage": "localize", "stage_index": 1, "stages": 2, "epoch": 3, "epochs": 4, "step": 5, "steps": 10}
+    progress = {"stage": "localize", "stage_index": 1, "stages": 3, "epoch": 3, "epochs": 4, "step": 5, "steps": 10}
     site.queue.progress.report_run(run, {**progress, "loss": 0.25, "at": time.time() - 60})
     found = site.client.get(f"/api/runs/{run}").json()
-    assert found["progress"]["share"] == round((1 + 2.5 / 4) / 2, 4)
+    assert found["progress"]["share"] == round((1 + 2.5 / 4) / 3, 4)
     assert 60 <= found["progress"]["age_s"] < 70
     assert (found["state"], found["pictures"], found["progress"]["loss"]) == ("running", 40, 0.25)
     assert found["config"]["method"] == "boxstrap"

@@ -106,11 +106,11 @@ def test_a_training_is_shown_and_can_be_cancelled(site: Site) -> None:
     assert "A training waits" in waiting.text and "for a worker" in waiting.text
     assert waiting.buttons() == [f"api/runs/{run}/cancel"]
     site.stores.runs.update(run, state="running", pictures=1234, started=time.time())
-    progress = {"stage": "classify", "stage_index": 0, "stages": 2, "epoch": 1, "epochs": 2, "step": 5, "steps": 10}
+    progress = {"stage": "classify", "stage_index": 0, "stages": 3, "epoch": 1, "epochs": 2, "step": 5, "steps": 10}
     site.queue.progress.report_run(run, progress)
     running = page(site)
     [bar] = [attributes for tag, attributes in running.tags if tag == "progress"]
-    assert bar["value"] == "0.125"
+    assert bar["value"] == "0.0833"
     assert "1,234 pictures" in running.text
     assert running.buttons() == [f"api/runs/{run}/cancel", "api/projects/7/train"]
 

@@ -15,11 +15,11 @@ def test_without_hooks_nothing_is_said_and_nothing_stops() -> None:
 
 
 def test_as_values_progress_is_rounded_and_its_losses_are_summed() -> None:
-    values = Progress("localize", 1, 2, 3, 8, 24, 64, {"region": 0.75, "entropy": 0.5}, 41.6789, 125.04).to_values()
+    values = Progress("localize", 1, 3, 3, 8, 24, 64, {"region": 0.75, "entropy": 0.5}, 41.6789, 125.04).to_values()
     assert values == {
         "stage": "localize",
         "stage_index": 1,
-        "stages": 2,
+        "stages": 3,
         "epoch": 3,
         "epochs": 8,
         "step": 24,

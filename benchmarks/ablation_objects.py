@@ -1,0 +1,103 @@
+"""The constants of single objects: those of stage "separate", of the exam after it, and of prediction by centres."""
+
+from __future__ import annotations
+
+from benchmarks.ablated_constant import Constant, From
+
+COMPOSITES, KNOWN = "data.composites", "methods.pseudo_objects"
+LOSSES, HEAD = "methods.instance_losses", "networks.instance_head"
+INSTANCES, EXAM = "localization.instances", "training.object_exam"
+
+OBJECT_CONSTANTS = (
+    # A checkpoint keeps its stage's learning rates, so another one has to be there before the stage begins.
+    Constant("methods.boxstrap", "SEPARATE_LR", (1e-3, 1e-2), "the learning rate of the instance head", From.LOCALIZE),
+    Constant("methods.separation", "BOX_WEIGHT", (1.0, 4.0), "the weight of the boxes' loss", From.SEPARATE),
+    Constant(
+        LOSSES, "SPREAD", (0.1, 0.2), "the standard deviation of a centre's bump, of the box's sides", From.SEPARATE
+    ),
+    Constant(
+        LOSSES,
+        "HALF_COVERED",
+        (0.25, 0.75),
+        "the share of a cell from which an object has it as its own",
+        From.SEPARATE,
+    ),
+    Constant(LOSSES, "LOG_SIDES", (0.0, 1.0), "the weight of the sides' logarithms beside GIoU", From.SEPARATE),
+    Constant(HEAD, "WIDTH", (32, 96), "the instance head's channels"),
+    Constant(HEAD, "RARE", (0.1, 0.001), "the probability of a centre before any training"),
+    Constant(HEAD, "TYPICAL_SIDE", (0.15, 0.6), "the box that untrained places predict, of the image's side"),
+    Constant(
+        KNOWN, "SMALLEST", (0.001, 0.02), "the least area of a part that may be an object, of the image", From.SEPARATE
+    ),
+    Constant(KNOWN, "LARGEST", (0.4, 1.0), "the largest such area", From.SEPARATE),
+    Constant(KNOWN, "LEAST_SOLIDITY", (0.0, 0.8), "the share of its convex hull that such a part fills", From.SEPARATE),
+    Constant(KNOWN, "CUTOUT_SOLIDITY", (0.65, 0.9), "the same for a part that is cut out", From.SEPARATE),
+    Constant(KNOWN, "MOST_EDGE", (0.0, 1.0), "the most of a cutout's outline at the image's edge", From.SEPARATE),
+    Constant(
+        KNOWN,
+        "UNSURE",
+        (0.05, 0.4),
+        "the value of a map from which a place without an object is unknown",
+        From.SEPARATE,
+    ),
+    Constant(
+        KNOWN, "LEAST_SHARE", (0.5, 0.9), "the share of a part's class among the classes of its image", From.SEPARATE
+    ),
+    Constant(KNOWN, "COMPOSED", (0.0, 0.8), "the share of images that become composites", From.SEPARATE),
+    Constant(
+        KNOWN,
+        "GOOD_FIT",
+        (0.3, 0.9),
+        "the share of a drawn box that the map in it spans to be its object's mask",
+        From.SEPARATE,
+        "boxes",
+    ),
+    Constant(COMPOSITES, "SCALES", ((1.0, 1.0), (0.3, 1.5)), "the sizes of pastes, of their own", From.SEPARATE),
+    Constant(COMPOSITES, "MOST_PASTES", (1, 4), "the most pastes of a composite", From.SEPARATE),
+    Constant(COMPOSITES, "SAME_CLASS", (0.0, 1.0), "the share of pastes that are of one class", From.SEPARATE),
+    Constant(COMPOSITES, "TOUCHING", (0.0, 1.0), "the share of pastes that are put beside an object", From.SEPARATE),
+    Constant(
+        COMPOSITES, "MOST_OVERLAP", (0.05, 0.4), "the most that two objects share, of the smaller one", From.SEPARATE
+    ),
+    Constant(
+        COMPOSITES, "LEAST_VISIBLE", (0.3, 0.8), "the share of an object below which it becomes unknown", From.SEPARATE
+    ),
+    Constant(COMPOSITES, "LEAST_PIXELS", (20, 200), "the least pixels of a paste", From.SEPARATE),
+    Constant(COMPOSITES, "PATCHES", (0.0, 0.5), "the share of pastes that are background", From.SEPARATE),
+    Constant(
+        COMPOSITES, "STEP_PX", (2, 8), "the pixels by which a paste is moved away from its neighbour", From.SEPARATE
+    ),
+    Constant(
+        INSTANCES, "LEAST_CENTRE", (0.05, 0.3), "the least probability of a peak, where the exam chose less", From.END
+    ),
+    Constant(
+        INSTANCES,
+        "FAINT_CENTRE",
+        (0.01, 0.1),
+        "the least probability of the only peak of a class that is there",
+        From.END,
+    ),
+    Constant(INSTANCES, "MOST_OBJECTS", (5, 40), "the most objects of an image", From.END),
+    Constant(INSTANCES, "SAME_OBJECT", (0.4, 0.7), "the IoU above which two peaks' boxes are one object", From.END),
+    Constant(
+        INSTANCES,
+        "LEAST_AGREEMENT",
+        (0.15, 0.5),
+        "the IoU from which a place's box makes it part of an object",
+        From.END,
+    ),
+    Constant(INSTANCES, "GRID", (28, 112), "the places a side on which that is decided", From.END),
+    Constant(
+        INSTANCES, "LEVELS", ((0.35,), (0.25, 0.45, 0.65)), "the levels at which an object's mask may begin", From.END
+    ),
+    Constant(
+        INSTANCES, "TRUSTED", (0.2, 0.6), "the IoU of mask and peak's box from which the mask's box counts", From.END
+    ),
+    Constant(EXAM, "FLOORS", ((0.1,), (0.5,)), "the probabilities of a centre that the exam tries", From.END),
+    Constant(EXAM, "FEWEST_OBJECTS", (1, 50), "the known objects that an exam needs", From.END),
+    Constant(EXAM, "HANDICAP", (0.0, 1.0), "the share of the parts' F1 that centres need", From.END),
+    Constant(
+        EXAM, "MOSTLY", (0.25, 0.75), "the share of a region on unknown places from which it is left out", From.END
+    ),
+    Constant("training.calibration", "MOST_EXAMINED", (24, 48), "the most images of the exam", From.END),
+)
