@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_SHARE = 1 / 2  # of a stage's default steps; with fewer its results are chance
+LEAST_SHARE = 0.3  # of a stage's default steps: cards found AP50 .89 with a third of them in the first stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class StageSteps:
 
     @property
     def is_enough(self) -> bool:
-        """Whether the stage has at least half of its default steps."""
+        """Whether the stage has at least 30 % of its default steps."""
         return self.steps >= least_steps(self.default)
 
 

@@ -7,8 +7,8 @@ import pytest
 from wsol_core.training.enough_steps import StageSteps, about, shortage_sentence, shortest
 
 
-@pytest.mark.parametrize(("steps", "enough"), [(10, False), (60, False), (124, False), (125, True), (250, True)])
-def test_half_of_a_stages_default_steps_are_enough(steps: int, enough: bool) -> None:
+@pytest.mark.parametrize(("steps", "enough"), [(10, False), (60, False), (74, False), (75, True), (250, True)])
+def test_three_tenths_of_a_stages_default_steps_are_enough(steps: int, enough: bool) -> None:
     assert StageSteps("localize", steps, 250).is_enough is enough
 
 

@@ -35,7 +35,7 @@ def test_training_stops_early_when_patience_runs_out(tmp_path: Path) -> None:
 def test_patience_ends_no_stage_before_it_has_had_enough_steps_to_tell(tmp_path: Path) -> None:
     class Slow(TinyMethod):
         def default_steps(self, stage: str, images: int, classes: int, batch_size: int) -> int:
-            return 30
+            return 50
 
     seen: list[Progress] = []
     hooks = TrainingHooks(on_progress=seen.append)
