@@ -68,8 +68,10 @@ class Examination:
         return True
 
     def _further_steps(self, index: int) -> int:
-        """None for a stage that was to be too short: whoever asked for that is told so."""
+        """None for a stage that was to be too short, or has a recipe's epochs: whoever asked for that is told so."""
         state, default = self._state, self._budget.default_steps[index]
+        if self._context.method.options.stage_epochs:
+            return 0
         if state.extensions >= MOST_EXTENSIONS or state.plans[index].steps < least_steps(default):
             return 0
         steps = self._budget.spare_steps(index, state.costs)

@@ -82,6 +82,14 @@ def test_a_training_that_was_asked_to_be_too_short_stays_short(tmp_path: Path) -
     assert remains
 
 
+def test_a_recipes_epochs_stay_what_they_are(tmp_path: Path) -> None:
+    method = TinyMethod()
+    method.options = replace(method.options, stage_epochs=(1, 1))
+    steps, remains, _ = stages_of(tmp_path, findings(FAULTY), method=method)
+    assert len(set(steps.values())) == 1 and max(steps.values()) <= 4
+    assert remains
+
+
 def test_where_minutes_rule_a_stage_goes_on_only_within_them(tmp_path: Path) -> None:
     clock = FakeClock()
 
