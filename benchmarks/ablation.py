@@ -1,6 +1,6 @@
 """What each constant of the default method changes: trainings of equal steps with its value and with others.
 
-    python -m benchmarks.ablation [--constants SMOOTHNESS,regions.MIN_SHARE] [--seeds 2] [--epochs 69] [--touching]
+    python -m benchmarks.ablation [--constants SMOOTHNESS,regions.MIN_SHARE] [--seeds 2] [--epochs 61] [--touching]
     python -m benchmarks.ablation --images DATA --backbone mobilenet_v2 [--weights DIR]
 
 Without --images it draws pictures, with --touching those of several objects, learns from two thirds with the tiny
@@ -37,7 +37,7 @@ from wsol_core.training.fit import fit
 from wsol_core.training.progress import Progress, TrainingHooks
 
 DRAWN_CLASSES, DRAWN_IMAGES, DRAWN_SEED, DRAWN_TEST_SHARE = 4, 192, 5, 1 / 3
-DRAWN_SIDE_PX, DRAWN_BATCH, DRAWN_EPOCHS = 128, 16, 69  # of which the first two stages get 48
+DRAWN_SIDE_PX, DRAWN_BATCH, DRAWN_EPOCHS = 128, 16, 61  # of which the first two stages get 48
 BOXES_PER_CLASS = 5  # learned from where a constant needs boxes
 FEWEST_DEFAULTS = 2  # seeds of the default, so that chance shows
 

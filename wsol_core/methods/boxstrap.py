@@ -43,7 +43,7 @@ CLASSIFIER_ALONE = 0.25  # of stage "classify": the suppression term means nothi
 # Least steps of each stage where nobody says how long, for up to MANY_CLASSES classes, by where features began.
 ENOUGH_STEPS = {"classify": 150, "localize": 250, "separate": 150}  # pretrained
 FRESH_ENOUGH_STEPS = {"classify": 400, "localize": 300, "separate": 200}
-SEVERAL_CLASSES = 2  # times the steps of "classify" where images have several: whose object is whose takes longer
+SEVERAL_CLASSES = 2  # times the steps of "classify" of pretrained features where images have several classes
 MANY_CLASSES = 10  # more of them need more steps, as the square root of their number
 GUIDANCE, ENTROPY, EMPTINESS = 0.5, 0.5, 0.5  # weights of loss terms
 MOSAIC_EVERY = 4  # images
@@ -74,7 +74,7 @@ class Boxstrap(WsolMethod):
     """
 
     stages: ClassVar[tuple[str, ...]] = ("classify", "localize", "separate")
-    default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10, "separate": 8}
+    default_epochs: ClassVar[dict[str, int]] = {"classify": 8, "localize": 10, "separate": 5}
     strides: ClassVar[tuple[int, int, int, int]] = (4, 8, 16, 16)
     centred: ClassVar[bool] = True
     augmentation: ClassVar[Augmentation] = Augmentation(zoom=(0.875, 1.15))  # whole images too: those are predicted
@@ -152,7 +152,7 @@ class Boxstrap(WsolMethod):
         """Features that begin as noise need more steps than pretrained ones, and many classes more than few."""
         enough = (ENOUGH_STEPS if self.pretrained else FRESH_ENOUGH_STEPS)[stage]
         enough = round(enough * math.sqrt(max(1, classes / MANY_CLASSES)))
-        if self.multi_label and stage == "classify":
+        if self.pretrained and self.multi_label and stage == "classify":
             enough *= SEVERAL_CLASSES
         return max(enough, self.default_epochs[stage] * max(1, round(images / batch_size)))
 

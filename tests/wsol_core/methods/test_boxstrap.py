@@ -28,7 +28,7 @@ def test_few_images_get_enough_steps_and_many_the_default_epochs() -> None:
         return [trained.default_steps(stage, images, classes, 32) for stage in Boxstrap.stages]
 
     assert steps(51) == steps(238) == [150, 250, 150]
-    assert steps(3200) == [800, 1000, 800]
+    assert steps(3200) == [800, 1000, 500]
     assert steps(51, pretrained=False) == [400, 300, 200]
     assert steps(51, classes=40) == [300, 500, 300]
     assert steps(51, several=True) == [300, 250, 150]
