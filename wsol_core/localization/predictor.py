@@ -135,6 +135,12 @@ class Predictor:
         """
         return self._results(samples, _unchanged, classes_of, batch_size)
 
+    def image_maps(self, images: Sequence[DecodedImage], classes_of: ClassesOf) -> list[ImageMaps]:
+        """The final maps of images that are decoded already, in the caller's thread."""
+        output = run_network(self.method, images, self.device, self.precision, flip=False)
+        results = self._finish_batch(output, InlineExecutor(), _unchanged, classes_of)
+        return [each for each in results if isinstance(each, ImageMaps)]
+
     def class_activation_map(self, pixels: RgbPixels, label: str | None) -> RawMap:
         """The map of a class in pixels (h, w, 3), such as a part of an image; averaged with the mirrored pixels.
 
@@ -210,14 +216,13 @@ class Predictor:
         """Final maps and what `finish` makes of them. Few images wait at a time, since their masks may be large."""
         readable = [image for image in batch.decoded if isinstance(image, DecodedImage)]
         rows = batch.probabilities.tolist()
-        asked = [self._asked(image.sample, row, classes_of) for image, row in zip(readable, rows, strict=True)]
-        rest = iter(zip(rows, asked, batch.raw_maps(asked), batch.object_fields(), strict=True))
+        names = [None if classes_of is None else classes_of(image.sample) for image in readable]
+        asked = [self._asked(*each) for each in zip(readable, rows, names, strict=True)]
+        given = [each is not None for each in names]
+        rest = iter(zip(given, rows, asked, batch.raw_maps(asked), batch.object_fields(), strict=True))
 
         def result(image: DecodedImage | Unreadable, *rest: Any) -> T | Unreadable:
-            if isinstance(image, Unreadable):
-                return image
-            given = classes_of is not None and classes_of(image.sample) is not None
-            return finish(self._image_maps(image, given, *rest))
+            return image if isinstance(image, Unreadable) else finish(self._image_maps(image, *rest))
 
         waiting: deque[Future[T | Unreadable]] = deque()
         for image in batch.decoded:
@@ -227,9 +232,8 @@ class Predictor:
         while waiting:
             yield waiting.popleft().result()
 
-    def _asked(self, sample: Sample, row: Sequence[float], classes_of: ClassesOf | None) -> tuple[int, ...]:
+    def _asked(self, image: DecodedImage, row: Sequence[float], given: Sequence[str] | None) -> tuple[int, ...]:
         """Indices of the classes to localize."""
-        given = None if classes_of is None else classes_of(sample)
         if given is None:
             present = [index for index, value in enumerate(row) if value >= PRESENT] if self.card.multi_label else []
             return tuple(present) or (_top(row),)
@@ -237,7 +241,7 @@ class Predictor:
         for name in names:
             if name not in self._index_of:
                 known = ", ".join(self.card.classes)
-                raise DataError(f"{sample.file}: the model does not know the class {name!r}; it knows {known}.")
+                raise DataError(f"{image.sample.file}: the model does not know the class {name!r}; it knows {known}.")
         return tuple(self._index_of[name] for name in names)
 
     def _image_maps(

@@ -17,20 +17,16 @@ from wsol_core.data.batch import Batch
 from wsol_core.data.composites import Scene
 from wsol_core.data.images import resize_to_square
 from wsol_core.data.loader import BatchLoader
-from wsol_core.data.normalization import to_images
 from wsol_core.data.transforms import Augmentation
 from wsol_core.errors import DataError
 from wsol_core.localization.image_maps import ImageMaps
-from wsol_core.localization.instances import ObjectFields
-from wsol_core.localization.predictor import Predictor
-from wsol_core.localization.refinement import SIDE_PX, final_map
-from wsol_core.methods.base import ObjectMaps, Prediction
+from wsol_core.localization.inference import DecodedImage
+from wsol_core.localization.predictor import Predictor, own_labels
+from wsol_core.localization.refinement import SIDE_PX
 from wsol_core.methods.pseudo_objects import training_scenes
-from wsol_core.ops.boxes import box_iou
-from wsol_core.ops.maps import competing
 from wsol_core.ops.masks import bounds
-from wsol_core.ops.matching import LOOSE_IOU, match
-from wsol_core.records import Region, Sample
+from wsol_core.ops.matching import LOOSE_IOU, match_regions
+from wsol_core.records import CorrectedRegion, Region, Sample
 from wsol_core.training.step import seeded
 
 FLOORS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))  # probabilities of a centre that are tried
@@ -70,12 +66,12 @@ class _Tally:
     objects: int = 0
 
     def add(self, regions: Sequence[Region], classes: Sequence[str], scene: Scene) -> None:
-        side = scene.ignored.shape[0]
-        truth = [np.array(bounds(each.mask)) * SIDE_PX / side for each in scene.objects]
-        found = np.array([region.box_xyxy for region in regions], np.float64).reshape(-1, 4)
-        ious = box_iou(found, np.array(truth, np.float64).reshape(-1, 4), inclusive=False)
-        same = [[region.label == classes[each.label] for each in scene.objects] for region in regions]
-        matched = {pair.found for pair in match(np.where(np.array(same, bool).reshape(ious.shape), ious, 0), LOOSE_IOU)}
+        scale = SIDE_PX / scene.ignored.shape[0]
+        truth = []
+        for each in scene.objects:
+            x0, y0, x1, y1 = bounds(each.mask)
+            truth.append(CorrectedRegion(classes[each.label], (x0 * scale, y0 * scale, x1 * scale, y1 * scale)))
+        matched = {pair.found for pair in match_regions(regions, truth, LOOSE_IOU)}
         self.objects += len(truth)
         for number, region in enumerate(regions):
             if number in matched or not _is_unknown(region, scene):
@@ -124,36 +120,17 @@ def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> 
 
 
 def _examined(predictor: Predictor, batch: Batch) -> Iterator[tuple[Scene, ImageMaps]]:
+    """Each scene of the batch, and its maps of all classes that it shows."""
+    classes = predictor.card.classes
     scenes, _ = training_scenes(batch, predictor.method(batch.images).maps.float())
-    images = to_images(np.stack([scene.pixels for scene in scenes]), predictor.device)
-    prediction: Prediction = predictor.method(images.to(memory_format=torch.channels_last))
-    for row, scene in enumerate(scenes):
-        labels = {each.label for each in scene.objects} | set(batch.labels[row].nonzero()[:, 0].tolist())
-        yield scene, _image_maps(predictor, scene, sorted(labels), prediction, row)
-
-
-def _image_maps(
-    predictor: Predictor, scene: Scene, labels: Sequence[int], prediction: Prediction, row: int
-) -> ImageMaps:
-    """The scene as prediction sees it, of which somebody says that `labels` are there."""
-    classes, objects = predictor.card.classes, prediction.objects
-    chosen = labels if prediction.maps.shape[1] > 1 else [0] * len(labels)
-    maps = competing(prediction.maps[row, chosen].float(), torch.zeros(len(labels), dtype=torch.long), 1)
-    pixels = resize_to_square(scene.pixels, SIDE_PX)
-    guide = pixels if predictor.card.refine_edges else None
-    return ImageMaps(
-        Sample("", Path(), ()),
-        (SIDE_PX, SIDE_PX),
-        pixels,
-        dict.fromkeys(classes, 1.0),
-        {classes[label]: final_map(values, guide) for label, values in zip(labels, maps.cpu().numpy(), strict=True)},
-        given=True,
-        fields=None if objects is None else _fields(objects, row),
-    )
-
-
-def _fields(objects: ObjectMaps, row: int) -> ObjectFields:
-    return ObjectFields(objects.centres[row].cpu().numpy(), objects.boxes[row].cpu().numpy(), objects.least_centre)
+    labelled = [set(row.nonzero()[:, 0].tolist()) for row in batch.labels]
+    decoded = []
+    for scene, labels in zip(scenes, labelled, strict=True):
+        shown = sorted(labels | {each.label for each in scene.objects})
+        sample = Sample("", Path(), tuple(classes[label] for label in shown))
+        small = resize_to_square(scene.pixels, SIDE_PX)
+        decoded.append(DecodedImage(sample, (SIDE_PX, SIDE_PX), (scene.pixels,), small))
+    yield from zip(scenes, predictor.image_maps(decoded, own_labels), strict=True)
 
 
 def _is_unknown(region: Region, scene: Scene) -> bool:
