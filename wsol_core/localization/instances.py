@@ -139,12 +139,16 @@ def _peaks(fields: ObjectFields, asked: Sequence[int]) -> list[_Peak]:
     rows, columns = np.nonzero(top)
     order = np.argsort(-heat[rows, columns], kind="stable")[: 5 * MOST_OBJECTS]
     kept: list[_Peak] = []
-    for row, column in zip(rows[order], columns[order], strict=True):
+
+    def keep(row: int, column: int) -> None:
         _keep(kept, _Peak(np.asarray(around[:, row, column], np.float32), fields.boxes[:, row, column].clip(0, 1)))
+
+    for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
+        keep(row, column)
     for index, own in enumerate(centres):
-        row, column = np.unravel_index(int(own.argmax()), own.shape)
+        row, column = divmod(int(own.argmax()), own.shape[1])
         if own[row, column] >= FAINT_CENTRE and all(peak.centres.argmax() != index for peak in kept):
-            _keep(kept, _Peak(np.asarray(around[:, row, column], np.float32), fields.boxes[:, row, column].clip(0, 1)))
+            keep(row, column)
     return kept
 
 

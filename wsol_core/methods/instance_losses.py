@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.ops import generalized_box_iou_loss
 
 from wsol_core.data.composites import Scene
+from wsol_core.ops.masks import bounds
 
 SPREAD = 1 / 7  # of a box's sides: the standard deviation of the bump at its centre
 HALF_COVERED = 0.5  # of a cell by an object: from there on the cell is the object's
@@ -42,12 +43,11 @@ def object_targets(scenes: Sequence[Scene], cells: int, device: torch.device) ->
         free = cv2.resize(scene.ignored.view(np.uint8) * 255, (cells, cells), interpolation=cv2.INTER_AREA) < 128
         known.append(free)
         for each in scene.objects:
-            mask = each.mask.view(np.uint8)
-            x, y, w, h = cv2.boundingRect(mask)
             images.append(row)
             labels.append(each.label)
-            boxes.append((x / side, y / side, (x + w) / side, (y + h) / side))
-            covers.append(cv2.resize(mask * 255, (cells, cells), interpolation=cv2.INTER_AREA) / np.float32(255))
+            boxes.append([value / side for value in bounds(each.mask)])
+            mask = each.mask.view(np.uint8) * 255
+            covers.append(cv2.resize(mask, (cells, cells), interpolation=cv2.INTER_AREA) / np.float32(255))
     cover = torch.tensor(np.array(covers, np.float32).reshape(-1, cells, cells))
     most = cover.flatten(1).amax(1).clamp(min=1e-6)[:, None, None] if len(cover) else cover
     return ObjectTargets(

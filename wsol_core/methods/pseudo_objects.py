@@ -17,6 +17,7 @@ from wsol_core.data.batch import Batch
 from wsol_core.data.composites import Cutout, PlacedObject, Scene, compose, cut_out
 from wsol_core.methods.pseudo_masks import pseudo_masks, to_pixels
 from wsol_core.ops.maps import competing
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask
 
 SMALLEST, LARGEST = 0.004, 0.7  # of the image: a part that may be an object
@@ -131,6 +132,7 @@ def _drawn_objects(
     for image, label, (x0, y0, x1, y1), mask, has_mask in rows:
         outlined = has_mask and mask.any()
         if not outlined:
+            x0, y0 = min(x0, side - 1), min(y0, side - 1)  # a sliver at the far edge still has a pixel
             mask = np.zeros((side, side), np.bool_)
             mask[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] = True
             inside = mask & cuts.get((image, label), mask)
@@ -142,8 +144,8 @@ def _drawn_objects(
 
 
 def _fit(mask: BoolMask, box: Sequence[int]) -> float:
-    w, h = cv2.boundingRect(mask.view(np.uint8))[2:]
-    return float(w * h) / max(1, (box[2] - box[0]) * (box[3] - box[1]))
+    x0, y0, x1, y1 = bounds(mask)
+    return (x1 - x0) * (y1 - y0) / max(1, (box[2] - box[0]) * (box[3] - box[1]))
 
 
 def _parts(cut: BoolMask, share: NDArray[np.float32], label: int) -> Iterator[PlacedObject]:

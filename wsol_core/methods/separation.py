@@ -47,7 +47,6 @@ def _with_changed(
     if not changed:
         return list(features)
     images = to_images(np.stack([scenes[place].pixels for place in changed]), features[0].device)
-    images = images.to(memory_format=torch.channels_last)
     result = []
     for known, new in zip(features, backbone(images), strict=True):
         added = known.new_zeros((len(scenes) - len(known), *known.shape[1:]))
