@@ -11,6 +11,7 @@ from itertools import chain
 import cv2
 import numpy as np
 
+from wsol_core.ops.masks import bounds, window_of
 from wsol_core.records import BoolMask
 
 MASK_BUDGET_BYTES = 200_000  # of JSON, for one mask
@@ -72,7 +73,6 @@ def _smooth(mask: BoolMask, size: int) -> BoolMask:
 
 def _box(mask: BoolMask) -> BoolMask:
     """All of the mask's bounding box."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = np.zeros_like(mask)
-    box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] = True
+    box[window_of(bounds(mask))] = True
     return box

@@ -7,7 +7,6 @@ most, each box with one mask at most.
 
 from __future__ import annotations
 
-import math
 import re
 import secrets
 from collections.abc import Hashable, Mapping, Sequence
@@ -20,7 +19,7 @@ import numpy as np
 from backend.labelstudio.label_config import RECTANGLE, LabelConfig
 from backend.labelstudio.region_shapes import box_of, label_of, mask_of, size_of
 from wsol_core.ops.boxes import box_iou
-from wsol_core.ops.masks import mask_iou
+from wsol_core.ops.masks import bounds, mask_iou, window_of
 from wsol_core.ops.matching import match
 from wsol_core.records import BoolMask, BoxXyxy
 
@@ -97,7 +96,7 @@ class Shape:
         """The box, or that around the mask; None where it is empty or cannot be read."""
         if self.is_box:
             return box_of(self.region)
-        return None if self.mask is None else _bounds(self.mask)
+        return None if self.mask is None else bounds(self.mask)
 
 
 def group_shapes(shapes: Sequence[Shape], known: Sequence[Hashable | None]) -> list[int]:
@@ -122,8 +121,7 @@ def group_shapes(shapes: Sequence[Shape], known: Sequence[Hashable | None]) -> l
 
 def pixels_in(mask: BoolMask, box_xyxy: BoxXyxy) -> BoolMask:
     """Return the part of a mask (H, W) that a box touches, as a view (h, w)."""
-    x0, y0, x1, y1 = box_xyxy
-    return mask[max(0, int(y0)) : math.ceil(y1), max(0, int(x0)) : math.ceil(x1)]
+    return mask[window_of(box_xyxy)]
 
 
 def _boxes_first(control: str, shapes: Sequence[Shape]) -> tuple[bool, int]:
@@ -167,8 +165,3 @@ def _shapes_overlap(one: Shape, other: Shape) -> float:
     inside = pixels_in(mask, box)
     count = int(np.count_nonzero(inside))
     return iou if count >= min(INSIDE * int(np.count_nonzero(mask)), FILLED * inside.size) else 0.0
-
-
-def _bounds(mask: BoolMask) -> BoxXyxy:
-    rows, columns = (np.flatnonzero(np.any(mask, axis=axis)) for axis in (1, 0))
-    return (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from wsol_core.ops.masks import bounds, window_of
 from wsol_core.records import BoolMask
 
 SCALES = (0.45, 1.2)  # of an object's own size, the same for all pastes of an image
@@ -87,8 +88,7 @@ def compose(canvas: Scene, cutouts: Sequence[Cutout], rng: Generator) -> Scene:
 
 def cut_out(pixels: NDArray[np.uint8], mask: BoolMask, label: int) -> Cutout:
     """The object under a mask (S, S) that is not empty."""
-    x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
-    window = slice(y, y + h), slice(x, x + w)
+    window = window_of(bounds(mask))
     return Cutout(np.ascontiguousarray(pixels[window]), np.ascontiguousarray(mask[window]), label)
 
 

@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from wsol_core.data.images import open_mask
 from wsol_core.datasets.rows import Object, Row, Source, first_folder, lines_of
 from wsol_core.errors import DataError
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoxXyxy
 
 SPLITS = ("train", "val", "test")
@@ -84,7 +84,6 @@ def _box_of_mask(mask: Path, image: Path) -> BoxXyxy:
             width, height = opened.size
     except OSError as error:
         raise DataError(f"{image} cannot be read as an image ({error}); copy it again.") from error
-    x, y, w, h = cv2.boundingRect(drawn)
     across, down = width / drawn.shape[1], height / drawn.shape[0]
-    box = np.array([x * across, y * down, (x + w) * across, (y + h) * down]).round(2)
+    box = (np.array(bounds(drawn > 0)) * [across, down, across, down]).round(2)
     return float(box[0]), float(box[1]), float(box[2]), float(box[3])

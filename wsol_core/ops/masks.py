@@ -20,10 +20,15 @@ def mask_iou(mask: BoolMask, truth: BoolMask) -> float:
     return np.count_nonzero(mask & truth) / union if union else 1.0
 
 
+def window_of(box_xyxy: BoxXyxy) -> tuple[slice, slice]:
+    """The rows and columns that a box touches; it may begin outside of the image."""
+    x0, y0, x1, y1 = box_xyxy
+    return slice(max(0, int(y0)), math.ceil(y1)), slice(max(0, int(x0)), math.ceil(x1))
+
+
 def inside_box(mask: NDArray[Value], box_xyxy: BoxXyxy) -> NDArray[Value]:
     """The mask's pixels that the box touches, the rest 0."""
-    x0, y0, x1, y1 = box_xyxy
-    window = slice(max(0, int(y0)), math.ceil(y1)), slice(max(0, int(x0)), math.ceil(x1))
+    window = window_of(box_xyxy)
     inside = np.zeros_like(mask)
     inside[window] = mask[window]
     return inside

@@ -85,9 +85,3 @@ def photograph(rng: Generator, canvas: RgbImage) -> RgbImage:
     contrast = rng.uniform(0.85, 1.15)
     image = blur(128 + contrast * (canvas * (light[..., None] * as_float(cast)) - 128), rng.uniform(0.3, 1.0))
     return as_rgb(image + rng.uniform(1, 5) * rng.standard_normal(image.shape, np.float32))
-
-
-def tight_box(mask: BoolMask) -> PixelBox:
-    """The smallest box around the True pixels of a mask that has some."""
-    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1

@@ -17,6 +17,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from wsol_core.errors import ConfigError, DataError, StorageError
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask
 from wsol_core.synthetic.animals import draw_animal
 from wsol_core.synthetic.bodies import CLASS_NAMES
@@ -28,7 +29,6 @@ from wsol_core.synthetic.compositing import (
     photograph,
     put_twig,
     shrink,
-    tight_box,
 )
 from wsol_core.synthetic.groups import DrawnGroup, draw_group
 from wsol_core.synthetic.pixels import RgbImage
@@ -62,7 +62,7 @@ def draw_image(
     return DrawnImage(
         image=photograph(rng, canvas),
         mask=np.logical_or.reduce(masks),
-        boxes_xyxy=tuple(tight_box(mask) for mask in masks),
+        boxes_xyxy=tuple(bounds(mask) for mask in masks),
         label=CLASS_NAMES[index % classes],
     )
 

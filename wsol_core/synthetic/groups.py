@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask
 from wsol_core.synthetic.arrangement import Placed, arrange
 from wsol_core.synthetic.bodies import CLASS_NAMES
@@ -18,7 +19,6 @@ from wsol_core.synthetic.compositing import (
     paste,
     photograph,
     put_twig,
-    tight_box,
 )
 from wsol_core.synthetic.pixels import RgbImage
 
@@ -60,7 +60,7 @@ def draw_group(
     if rng.random() < hard.twigs:
         masks = _twig_that_leaves_half(rng, canvas, placed, masks)
     labels = [CLASS_NAMES[each.class_index] for each in placed]
-    objects = [DrawnObject(label, mask, tight_box(mask)) for label, mask in zip(labels, masks, strict=True)]
+    objects = [DrawnObject(label, mask, bounds(mask)) for label, mask in zip(labels, masks, strict=True)]
     return DrawnGroup(photograph(rng, canvas), tuple(dict.fromkeys(labels)), tuple(objects))
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from wsol_core.data.folder import read_folder
 from wsol_core.errors import ConfigError, DataError, StorageError
+from wsol_core.ops.masks import bounds
 from wsol_core.synthetic.animals import EMBLEM_COLOURS, PUPIL_COLOURS
 from wsol_core.synthetic.bodies import CLASS_NAMES
-from wsol_core.synthetic.compositing import Difficulty, tight_box
+from wsol_core.synthetic.compositing import Difficulty
 from wsol_core.synthetic.dataset import draw_folder, draw_image
 from wsol_core.synthetic.groups import draw_group
 
@@ -153,7 +154,7 @@ def test_animals_that_touch_have_a_line_with_a_mask_file_each(drawn: Path, tmp_p
             mask = cv2.imread(str(tmp_path / "set" / each["mask"]), cv2.IMREAD_UNCHANGED)
             assert mask.shape == (row["height"], row["width"])
             assert set(np.unique(mask)) == {0, 255}
-            assert list(tight_box(mask > 0)) == each["box"]
+            assert list(bounds(mask > 0)) == each["box"]
 
 
 @pytest.mark.slow

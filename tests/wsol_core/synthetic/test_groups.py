@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask
 from wsol_core.synthetic.arrangement import APART_PX, MOST_OVERLAP, TOUCHING_PX, Placed, arrange, plan_groups
 from wsol_core.synthetic.bodies import CLASS_NAMES
-from wsol_core.synthetic.compositing import Difficulty, tight_box
+from wsol_core.synthetic.compositing import Difficulty
 from wsol_core.synthetic.groups import DrawnGroup, draw_group
 
 pytestmark = pytest.mark.slow
@@ -112,7 +113,7 @@ def test_neighbours_overlap_by_a_fifth_at_most_and_some_leave_a_gap(arranged: li
 def test_animals_take_3_to_25_percent_of_the_picture(arranged: list[list[Placed]]) -> None:
     for placed in arranged:
         for each in placed:
-            x0, y0, x1, y1 = tight_box(each.full)
+            x0, y0, x1, y1 = bounds(each.full)
             assert (x1 - x0) * (y1 - y0) <= 0.25 * each.full.size
             assert np.count_nonzero(each.full) >= 0.03 * each.full.size
 
