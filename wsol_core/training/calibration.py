@@ -12,6 +12,7 @@ import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,9 +60,10 @@ def choose_thresholds(
     with evaluating(predictor.method):
         known, fresh = (_corrected_images(predictor, those, most) for those in (samples, unseen))
         card = _with_boxes(predictor.card, known) if known else _without_boxes(predictor, pick(samples, most))
-        predictor.card = card
-        _choose_objects(predictor, pick(samples, min(most, MOST_EXAMINED)))
-    calibration = _fit_calibration(fresh or known, predictor)
+        with_thresholds = copy(predictor)
+        with_thresholds.card = card
+        _choose_objects(with_thresholds, pick(samples, min(most, MOST_EXAMINED)))
+    calibration = _fit_calibration(fresh or known, with_thresholds)
     return replace(card, score_scale=calibration.scale, score_shift=calibration.shift)
 
 
