@@ -20,16 +20,18 @@ import httpx
 
 from backend.errors import ImageError, ImageNotNowError, LabelStudioError, UnreachableError
 from backend.images.disk_cache import DiskCache
+from backend.images.references import is_in_storage, plain_reference
 from backend.images.url_guard import AllowedHosts, CheckedNetwork, LabelStudioSite, Resolver, parse_url, resolve
 from backend.settings import Settings
+from backend.storage.projects import ProjectStore
 from wsol_core.config import MAX_IMAGE_PIXELS
 
 MB, GB = 2**20, 2**30
 MAX_REDIRECTS = 5
 PAUSES_S = (0.3, 1.0)  # before the second and the third attempt
-CLOUD_SCHEMES = ("s3://", "gs://", "azure-blob://")
 _TEMPORARY = frozenset((408, 425, 429))  # and everything from 500
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_NOT_IN_STORAGE = (400, 404, 424)  # Label Studio's answers where it has no storage for a URI, or that one fails
 _NEXT_STEPS = {
     401: "check LABEL_STUDIO_API_KEY, or who may read the picture",
     403: "check LABEL_STUDIO_API_KEY, or who may read the picture",
@@ -69,15 +71,17 @@ class ImageStore:
         max_cache_bytes: int,
         label_studio: LabelStudioAccess | None,
         *,
+        hostname_of: Callable[[str], str] = lambda _: "",
         sleep: Callable[[float], None] = time.sleep,
         resolver: Resolver = resolve,
     ) -> None:
+        """Args: hostname_of: the address that Label Studio gives itself, by project; "" where it gives none."""
         self._cache = DiskCache(folder, max_cache_bytes)
         self._rules = rules
         self._label_studio = label_studio
         self._site = LabelStudioSite(label_studio.base_url) if label_studio else None
         self._hosts = AllowedHosts(self._site, rules.private_hosts, resolver)
-        self._sleep = sleep
+        self._hostname_of, self._sleep = hostname_of, sleep
         self._tls = httpx.create_ssl_context()
 
     @classmethod
@@ -89,15 +93,22 @@ class ImageStore:
             timeout_s=settings.image_timeout_s,
             private_hosts=settings.image_hosts,
         )
-        return cls(settings.home / "pictures", rules, int(settings.image_cache_gb * GB), label_studio)
+        projects, room_bytes = ProjectStore(settings.home / "projects"), int(settings.image_cache_gb * GB)
+
+        def hostname_of(project_id: str) -> str:
+            project = projects.find(project_id)
+            return project.hostname if project else ""
+
+        return cls(settings.home / "pictures", rules, room_bytes, label_studio, hostname_of=hostname_of)
 
     def fetch(self, reference: str, project_id: str, task_id: int | None) -> Path:
         """The picture's file in the cache; whoever asks has to open it within `disk_cache.KEEP_S` seconds.
 
-        `reference` is what stands in the task's data: a path of Label Studio, an http(s) URL, an s3://, gs:// or
-        azure-blob:// URI (which needs `task_id`), or a data: URI. ImageError if the picture cannot be used,
-        ImageNotNowError if it cannot be had for now, after three attempts.
+        `reference` is what stands in the task's data: a path of Label Studio, an http(s) URL, the URI of a storage
+        such as s3:// (which needs `task_id`), whether Label Studio has resolved it or not, or a data: URI. ImageError
+        if the picture cannot be used, ImageNotNowError if it cannot be had for now, after three attempts.
         """
+        reference = plain_reference(reference, self._hostname_of(project_id))
         base_url = self._label_studio.base_url if self._label_studio else ""
         key = hashlib.sha256(f"{base_url}\n{reference}".encode(errors="surrogatepass")).hexdigest()
         if found := self._cache.find(project_id, key):
@@ -120,12 +131,12 @@ class ImageStore:
     def _url(self, reference: str, task_id: int | None) -> httpx.URL:
         if reference.lower().startswith(("http://", "https://")):
             return parse_url(reference)
-        is_cloud = reference.startswith(CLOUD_SCHEMES)
-        if not is_cloud and not reference.startswith("/"):
+        in_storage = is_in_storage(reference)
+        if not in_storage and not reference.startswith("/"):
             raise ImageError("pictures come from http, https, s3, gs, azure-blob and data: addresses; correct the task")
         if self._site is None:
             raise ImageError("only Label Studio can serve it; set LABEL_STUDIO_URL and LABEL_STUDIO_API_KEY")
-        if not is_cloud:
+        if not in_storage:
             return self._site.url(reference)
         if task_id is None:
             raise ImageError("Label Studio serves cloud storage by task, and this one has no id; import it first")
@@ -173,7 +184,7 @@ class ImageStore:
             with pool.stream("GET", address, headers=self._headers(url)) as response:
                 location = _header(response, b"location") if response.status in _REDIRECTS else None
                 if location is None:
-                    return self._receive(response, url.host, file)
+                    return self._receive(response, url, file)
             try:
                 url = parse_url(str(url.join(location)))
             except httpx.InvalidURL as error:
@@ -187,12 +198,17 @@ class ImageStore:
             headers.append((b"Authorization", self._label_studio.authorization().encode()))
         return headers
 
-    def _receive(self, response: httpcore.Response, host: str, file: IO[bytes]) -> None:
+    def _receive(self, response: httpcore.Response, url: httpx.URL, file: IO[bytes]) -> None:
         status = response.status
         if status in _TEMPORARY or status >= 500:
-            raise ImageNotNowError(f"{host} answered {status}; try again later")
+            raise ImageNotNowError(f"{url.host} answered {status}; try again later")
+        if status in _NOT_IN_STORAGE and self._site is not None and self._site.asks_storage(url):
+            raise ImageError(
+                f"Label Studio answered {status}: no source storage of the project can read it; add that of its bucket "
+                "(Settings, Cloud Storage), or correct its credentials"
+            )
         if status != 200:
-            raise ImageError(f"{host} answered {status}; {_NEXT_STEPS.get(status, 'correct its address')}")
+            raise ImageError(f"{url.host} answered {status}; {_NEXT_STEPS.get(status, 'correct its address')}")
         if int(_header(response, b"content-length") or 0) > self._rules.max_bytes:
             raise self._too_large()
         file.seek(0)  # an earlier attempt may have left its part

@@ -73,6 +73,10 @@ class LabelStudioSite:
         code = base64.urlsafe_b64encode(uri.encode(errors="surrogatepass")).decode()
         return parse_url(f"{self._origin}{self._prefix}/tasks/{task_id}/presign/?fileuri={code}")
 
+    def asks_storage(self, url: httpx.URL) -> bool:
+        """Whether it is an address as `presign_url` makes it."""
+        return self.gets_token(url) and "/presign/" in url.path
+
     def gets_token(self, url: httpx.URL) -> bool:
         """Whether it is an address of Label Studio's pictures, however a server decodes its path."""
         if (url.scheme, *_host_and_port(url)) != (self._scheme, *self.host_and_port):

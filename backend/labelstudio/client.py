@@ -99,7 +99,9 @@ class LabelStudioClient:
         self, project_id: str, ordering: list[str], filters: list[Json], page_size: int, **more: str
     ) -> list[Json]:
         query = {"filters": {"conjunction": "and", "items": filters}, "ordering": ordering}
-        params = {"project": project_id, "page_size": page_size, "query": json.dumps(query), **more}
+        # Unresolved, so that the addresses are those of the storages; see images/references.py for the others.
+        as_stored = {"resolve_uri": "false"}
+        params = {"project": project_id, "page_size": page_size, "query": json.dumps(query), **as_stored, **more}
         return _list(self._object("GET", "api/tasks/", params=params), "tasks")
 
     def import_predictions(self, project_id: str, predictions: Sequence[Mapping[str, Any]]) -> None:

@@ -96,10 +96,12 @@ def stores(tmp_path: Path, label_studio: PictureServer) -> MakeStore:
         private_hosts: tuple[str, ...] = (),
         prefix: str = "",
         pauses: list[float] | None = None,
+        hostname_of: Callable[[str], str] = lambda _: "",
     ) -> ImageStore:
         rules = ImageRules(max_bytes, max_pixels, timeout_s, private_hosts)
         sleep = ([] if pauses is None else pauses).append
-        return ImageStore(tmp_path / "cache", rules, 1_000_000, Access(label_studio.url + prefix), sleep=sleep)
+        access = Access(label_studio.url + prefix)
+        return ImageStore(tmp_path / "cache", rules, 1_000_000, access, hostname_of=hostname_of, sleep=sleep)
 
     return make
 

@@ -153,6 +153,43 @@ def test_cloud_storage_is_read_where_label_studio_redirects_to(
     assert label_studio.tokens == [TOKEN] and other.tokens == [None]
 
 
+@pytest.mark.parametrize("front", ["", "https://labels.example", "https://labels.example/ls"])
+def test_an_address_that_label_studio_has_resolved_is_asked_for_where_this_machine_reaches_it(
+    front: str, label_studio: PictureServer, make_store: MakeStore
+) -> None:
+    code = base64.urlsafe_b64encode(b"s3://bucket/b.png").decode()
+    label_studio.answer(f"/tasks/12/presign/?fileuri={code}", says(png()))
+    assert make_store().fetch(f"{front}/tasks/12/resolve/?fileuri={code}", "7", 12).read_bytes() == png()
+    assert label_studio.tokens == [TOKEN]
+
+
+def test_all_forms_of_one_picture_are_fetched_once(label_studio: PictureServer, make_store: MakeStore) -> None:
+    code = base64.urlsafe_b64encode(b"s3://bucket/b.png").decode()
+    label_studio.answer(f"/tasks/12/presign/?fileuri={code}", says(png()))
+    store = make_store()
+    assert store.fetch("s3://bucket/b.png", "7", 12) == store.fetch(f"/tasks/12/resolve/?fileuri={code}", "7", 12)
+    assert len(label_studio.requests) == 1
+
+
+def test_a_picture_below_the_projects_hostname_comes_from_label_studio(
+    label_studio: PictureServer, make_store: MakeStore
+) -> None:
+    path = "/data/local-files/?d=imgs/a.png"
+    label_studio.answer(path, says(png()))
+    store = make_store(hostname_of=lambda project: "https://labels.example" if project == "7" else "")
+    assert store.fetch(f"https://labels.example{path}", "7", 12).read_bytes() == png()
+    assert label_studio.requests == [(path, TOKEN)]
+
+
+@pytest.mark.parametrize("status", [404, 424])
+def test_without_a_storage_for_a_uri_the_error_says_to_add_one(
+    status: int, label_studio: PictureServer, make_store: MakeStore
+) -> None:
+    label_studio.answer("/tasks/12/presign/", says(status=status))
+    with pytest.raises(ImageError, match=rf"redis://a: Label Studio answered {status}: no source storage.*add"):
+        make_store().fetch("redis://a", "7", 12)
+
+
 def test_cloud_storage_needs_the_id_of_a_task(make_store: MakeStore) -> None:
     with pytest.raises(ImageError, match=r"s3://bucket/a.png: .* no id"):
         make_store().fetch("s3://bucket/a.png", "7", None)
