@@ -88,12 +88,12 @@ def examiner(
     method: WsolMethod, data: TrainingData, side_px: int, device: torch.device
 ) -> Callable[[torch.dtype], list[Collapse]]:
     """What says how `method` has collapsed, as it is then."""
-    trained = _of_every_class(data.train, data.classes, TRAINED_IMAGES)
-    held_out = _of_every_class(data.held_out, data.classes, HELD_OUT_IMAGES)
+    trained = of_every_class(data.train, data.classes, TRAINED_IMAGES)
+    held_out = of_every_class(data.held_out, data.classes, HELD_OUT_IMAGES)
     return partial(_examine, method, [*trained, *held_out], data.classes, side_px, device)
 
 
-def _of_every_class(samples: Sequence[Sample], classes: Sequence[str], most: int) -> list[Sample]:
+def of_every_class(samples: Sequence[Sample], classes: Sequence[str], most: int) -> list[Sample]:
     """At most `most` of the samples: the first of each class in turn, then the second of each, and so on."""
     members = {name: [sample for sample in samples if sample.labels[0] == name] for name in classes}
     longest = max(map(len, members.values()), default=0)

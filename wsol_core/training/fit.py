@@ -28,12 +28,15 @@ from wsol_core.training.export import export_model, measure_export, uncalibrated
 from wsol_core.training.initialization import initial_method, resumed_method
 from wsol_core.training.loop import TrainingLoop
 from wsol_core.training.model_selection import HeldOut, localization_scores
-from wsol_core.training.progress import TrainingHooks
+from wsol_core.training.progress import Notice, TrainingHooks
 from wsol_core.training.resume import checkpoint_to_resume, identity, resumed_config
+from wsol_core.training.sample_images import chosen_samples, localize_samples
 from wsol_core.training.state import TrainingContext
 from wsol_core.training.training_data import TrainingData, prepare_data
 
 logger = logging.getLogger(__name__)
+
+CHOOSING = "All steps are done; thresholds are chosen and scores are calibrated now."
 
 
 def fit(
@@ -124,11 +127,14 @@ def fit(
             validate=None if held_out is None else partial(localization_scores, method, held_out, device),
             measure_export=partial(measure_export, predictor, data),
             images=len(data.train),
+            localize_samples=partial(localize_samples, predictor, chosen_samples(data)),
             examine=examiner(method, data, config.side_px, device) if peers.is_main else None,
             identity=shared,
         )
         loop = TrainingLoop(context, predictor.precision, checkpoint)
         state = loop.run()
+        if peers.is_main:
+            context.hooks.on_notice(Notice(CHOOSING))
         card = export_model(context, predictor, data, held_out, state, loop.budget) if peers.is_main else None
         return ModelCard.from_dict(peers.broadcast(card and card.to_dict()))
 

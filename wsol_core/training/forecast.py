@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from wsol_core.training.enough_steps import StageSteps, about, shortage_sentence, shortest
-from wsol_core.training.progress import Notice
+from wsol_core.training.progress import Notice, TrainingHooks
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.time_budget import TimeBudget
 
@@ -35,16 +36,26 @@ class Forecast:
             self._speak(index)
 
     def _speak(self, index: int) -> None:
-        context, budget = self._context, self._budget
-        stages = planned_stages(context, self._state, budget, index)
+        context, budget, state = self._context, self._budget, self._state
+        stages = planned_stages(context, state, budget, index)
         if not self._told:
             self._told = True
-            self._say(Notice(_length(stages, budget.whole_s(self._state.plans, index, self._state.step))))
+            self._measure_export()
+            whole_s = budget.whole_s(state.plans, index, state.step, state.costs.export_s)
+            self._say(Notice(_length(stages, whole_s)))
         short = shortest(stages)
         if short is not None and not self._warned:
             self._warned = True
             minutes = budget.enough_minutes(LATER_STAGES_SLOWER, self._state.costs.export_s, short)
             self._say(Notice(shortage_sentence(short, context.images, minutes), warns=True))
+
+    def _measure_export(self) -> None:
+        """Where minutes rule that has been done before the first step; else only those who are told want to know it."""
+        if self._state.costs.export_s or self._context.hooks == TrainingHooks():
+            return
+        start = self._context.clock()
+        self._state.costs = replace(self._state.costs, export_s=self._context.measure_export())
+        self._budget.exclude(self._context.clock() - start)
 
     def _say(self, notice: Notice) -> None:
         logger.log(logging.WARNING if notice.warns else logging.INFO, "%s", notice.text)

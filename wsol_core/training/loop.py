@@ -23,6 +23,7 @@ from wsol_core.training.forecast import Forecast
 from wsol_core.training.history import History
 from wsol_core.training.planning import StagePlanner
 from wsol_core.training.reporting import StepReporter
+from wsol_core.training.sample_images import SampleShower
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.step import Stepper, StepState, seeded
 from wsol_core.training.time_budget import TimeBudget
@@ -46,6 +47,7 @@ class TrainingLoop:
         self._forecast = Forecast(context, self.state, self.budget)
         self._validation = Validation(context, self.state, self.budget, history)
         self._examination = Examination(context, self.state, self.budget)
+        self._samples = SampleShower(context, self.state, self.budget)
         self._checkpointer = Checkpointer(context, self.state, self.budget, history)
 
     def run(self) -> TrainingState:
@@ -103,6 +105,7 @@ class TrainingLoop:
     def _after_step(self, index: int, stepper: Stepper, losses: Mapping[str, float], images: int) -> None:
         self._reporter.after_step(index, losses, images, stepper.learning_rate)
         self._forecast.after_step(index)
+        self._samples.after_step(index)
         validated = self._validation.after_step(index)
         if validated or self.budget.is_due(self.state.plans[index], self.state.step):
             self._planner.revise(index, self._validation.has_converged())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from wsol_core.records import Localization, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,8 +14,8 @@ class Progress:
     """One optimiser step is done.
 
     `stage_index` counts from 0 of `stages`; `epoch` and `step` count from 1 within the stage, up to `epochs` and
-    `steps`. `losses` are the weighted terms of the step; `seconds_left` is for the whole training: all stages, and
-    choosing thresholds after them.
+    `steps`. `losses` are the weighted terms of the step; `seconds_done` and `seconds_left` are for the whole
+    training: all stages, and choosing thresholds after them.
     """
 
     stage: str
@@ -26,6 +28,7 @@ class Progress:
     losses: Mapping[str, float]
     images_per_s: float
     seconds_left: float
+    seconds_done: float = 0.0
 
     def to_values(self) -> dict[str, Any]:
         """Plain JSON values, rounded; `loss` is the sum of `losses`, which are left out."""
@@ -40,6 +43,7 @@ class Progress:
             "loss": round(sum(float(value) for value in self.losses.values()), 6),
             "images_per_s": round(self.images_per_s, 2),
             "seconds_left": round(self.seconds_left, 1),
+            "seconds_done": round(self.seconds_done, 1),
         }
 
 
@@ -52,6 +56,19 @@ class Notice:
 
     text: str
     warns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EpochSamples:
+    """What the model finds in a few of its images, held-out ones where there are some, as an epoch has ended.
+
+    `found` pairs each image with the objects of its own classes; localizing all of them took `seconds`.
+    """
+
+    stage: str
+    epoch: int
+    found: Sequence[tuple[Sample, Localization]]
+    seconds: float
 
 
 def _ignore(told: Progress | Notice) -> None:
@@ -69,6 +86,7 @@ class TrainingHooks:
     on_progress: called after every step.
     should_stop: called before every step; where it returns True, `fit` saves a checkpoint and raises TrainingCancelled.
     on_notice: called now and then, after a step.
+    on_samples: called at the end of epochs, as often as that takes 2 % of the time at most; None: nobody looks.
 
     Example:
         >>> hooks = TrainingHooks(on_progress=lambda progress: print(progress.stage, progress.step, progress.steps))
@@ -77,3 +95,4 @@ class TrainingHooks:
     on_progress: Callable[[Progress], None] = _ignore
     should_stop: Callable[[], bool] = _never
     on_notice: Callable[[Notice], None] = _ignore
+    on_samples: Callable[[EpochSamples], None] | None = None

@@ -47,7 +47,8 @@ class StepReporter:
             steps=state.plans[index].steps,
             losses=losses,
             images_per_s=images * context.peers.world_size / max(self._budget.smoothed_step_s, 1e-9),
-            seconds_left=self._budget.left_s(state.plans[index:], state.step),
+            seconds_left=self._budget.left_s(state.plans[index:], state.step, state.costs.export_s),
+            seconds_done=self._budget.now_s(),
         )
 
     def _write_line(self, stage: str, lr: float) -> None:

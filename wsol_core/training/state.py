@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,7 @@ from wsol_core.config import TrainConfig
 from wsol_core.data.batch import Batch
 from wsol_core.errors import CheckpointError
 from wsol_core.methods.base import WsolMethod
+from wsol_core.records import Localization, Sample
 from wsol_core.training.collapse import Collapse
 from wsol_core.training.distributed import Peers
 from wsol_core.training.initialization import Initialization
@@ -46,6 +47,7 @@ class TrainingContext:
     validate: per-image scores (N,) of the method as it is, in the given precision; None where nothing is held out.
     measure_export: seconds that the work after the last stage will take.
     images: how many are trained on, without backgrounds.
+    localize_samples: what the method as it is finds in the images that are shown; None where there are none.
     examine: how the method as it is has collapsed, in the given precision; None where nobody looks.
     identity: plain values that a checkpoint has to share with the training that goes on from it.
     """
@@ -63,6 +65,7 @@ class TrainingContext:
     validate: Callable[[torch.dtype], Tensor] | None = None
     measure_export: Callable[[], float] = float
     images: int = 1
+    localize_samples: Callable[[], Sequence[tuple[Sample, Localization]]] | None = None
     examine: Callable[[torch.dtype], list[Collapse]] | None = None
     identity: Mapping[str, Any] = field(default_factory=dict)
 

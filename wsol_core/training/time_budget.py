@@ -131,12 +131,12 @@ class TimeBudget:
         left_s = stage_budget_s(self.total_s, plan.deadline_s, costs.export_s, [1.0])
         return self._split(steps_within(left_s, costs.step_s, 0.0, 0), index + 1)
 
-    def whole_s(self, plans: Sequence[StagePlan], index: int, step: int) -> float:
+    def whole_s(self, plans: Sequence[StagePlan], index: int, step: int, export_s: float = 0.0) -> float:
         """Seconds of the whole training, after `step` steps of stage `index`, at the speed of its last steps."""
         if self.total_s is not None:
             return self.total_s
         left = sum(plan.steps for plan in plans[index:]) - step
-        return self.now_s() + left * self.recent_step_s
+        return self.now_s() + left * self.recent_step_s + export_s
 
     def enough_minutes(self, margin: float, export_s: float, short: StageSteps) -> int:
         """Minutes that give every stage its default steps on this machine, `margin` times as long to be sure.
@@ -204,8 +204,11 @@ class TimeBudget:
         self.smoothed_step_s = 0.0
         self._window_start_s, self._window_steps, self._window_excluded_s = self.now_s(), 0, 0.0
 
-    def left_s(self, plans: Sequence[StagePlan], step: int) -> float:
-        """Seconds left of the whole training, after `step` steps of the first of `plans`, those not yet done."""
+    def left_s(self, plans: Sequence[StagePlan], step: int, export_s: float = 0.0) -> float:
+        """Seconds left of the whole training, after `step` steps of the first of `plans`, those not yet done.
+
+        Where minutes rule these count, but the work after the last stage takes its time all the same.
+        """
         if self.total_s is not None:
-            return max(0.0, self.total_s - self.now_s())
-        return (sum(plan.steps for plan in plans) - step) * self.smoothed_step_s
+            return max(export_s, self.total_s - self.now_s())
+        return (sum(plan.steps for plan in plans) - step) * self.smoothed_step_s + export_s

@@ -47,6 +47,17 @@ def test_the_default_length_is_said_beforehand_and_is_enough(tmp_path: Path) -> 
     )
 
 
+def test_the_length_and_the_time_left_include_the_work_after_the_last_step(tmp_path: Path) -> None:
+    clock, said, seen = FakeClock(), [], []
+    method = Demanding(plain=True)
+    method.on_step = clock.passing(lambda: 3.0)
+    hooks = TrainingHooks(on_progress=seen.append, on_notice=said.append)
+    train(make_context(tmp_path, clock=clock, method=method, hooks=hooks, epochs=None, measure_export=lambda: 120.0))
+    assert said[0].text.startswith("The training will take about 10 minutes: ")
+    assert seen[-1].seconds_left == pytest.approx(120.0)
+    assert seen[-1].seconds_done == pytest.approx(160 * 3.0)
+
+
 def test_too_few_epochs_are_a_warning_with_the_minutes_that_would_do(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,7 +15,9 @@ def test_without_hooks_nothing_is_said_and_nothing_stops() -> None:
 
 
 def test_as_values_progress_is_rounded_and_its_losses_are_summed() -> None:
-    values = Progress("localize", 1, 3, 3, 8, 24, 64, {"region": 0.75, "entropy": 0.5}, 41.6789, 125.04).to_values()
+    values = Progress(
+        "localize", 1, 3, 3, 8, 24, 64, {"region": 0.75, "entropy": 0.5}, 41.6789, 125.04, 61.27
+    ).to_values()
     assert values == {
         "stage": "localize",
         "stage_index": 1,
@@ -27,6 +29,7 @@ def test_as_values_progress_is_rounded_and_its_losses_are_summed() -> None:
         "loss": 1.25,
         "images_per_s": 41.68,
         "seconds_left": 125.0,
+        "seconds_done": 61.3,
     }
 
 
