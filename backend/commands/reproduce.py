@@ -11,6 +11,7 @@ import typer
 from backend.commands.options import DeviceOption, JsonOption, MethodOption, examples, method_options
 from backend.commands.train import STOPPING
 from backend.commands.training_display import duration, showing
+from backend.processes.malloc import keep_freed_memory
 from backend.settings import Settings
 from backend.signals import Interrupted, StopRequest
 from backend.terminal import write_json, write_result, write_table
@@ -47,6 +48,7 @@ def command(
     asked = {"minutes": minutes, "batch_size": batch_size, "side_px": side, "seed": seed, "device": device}
     changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     changes["options"] = method_options(chosen.train.method, option)
+    keep_freed_memory()
     done = run(recipe, data, out, changes, resume, as_json)
     if as_json:
         write_json({"event": "result", **done.to_dict()})

@@ -12,7 +12,7 @@ import typer
 
 from backend.commands.options import examples, one_of
 from backend.errors import BackendError, QueueError
-from backend.processes.malloc_arenas import limit_malloc_arenas
+from backend.processes.malloc import limit_malloc_arenas
 from backend.settings import Settings
 from backend.terminal import log_to_stderr, say, write_result
 

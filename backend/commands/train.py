@@ -22,6 +22,7 @@ from backend.commands.options import (
     one_of,
 )
 from backend.commands.training_display import duration, notices, showing
+from backend.processes.malloc import keep_freed_memory
 from backend.settings import Settings
 from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
@@ -123,6 +124,7 @@ def command(
     inputs = Inputs(images, out, backgrounds, parse_count(boxes_per_class), resume)
     settings = Settings.from_env()
     config = resumed_config(out, given) if resume else checked_config(given)
+    keep_freed_memory()
     start = time.monotonic()
     card = run(config, inputs, settings, as_json)
     if settings.is_main:

@@ -11,6 +11,7 @@ import logging
 import signal
 
 from backend.errors import QueueError
+from backend.processes.malloc import keep_freed_memory
 from backend.processes.parent_death import die_with_parent
 from backend.queueing.connection import connect, where
 from backend.queueing.queue import BULK, JOBS, PREDICT, TRAIN, JobQueue
@@ -53,6 +54,8 @@ def run_worker(kind: str, settings: Settings) -> None:
         raise QueueError(f"{where(settings)}: {error}") from error
     for name in modules:  # loading torch takes seconds; better now than in the first job, or in every fork
         importlib.import_module(f"{JOBS}.{name}")
+    if kind == "train":
+        keep_freed_memory()
     worker = make_worker(kind, settings)
     logger.info("worker %s: %s, waiting for %s on %s", worker.name, kind, " and ".join(names), where(settings))
     worker.work(logging_level=settings.log_level)

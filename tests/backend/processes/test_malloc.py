@@ -1,4 +1,4 @@
-"""A process with limited arenas has few, however many threads allocate at the same time."""
+"""What an allocator that was told how to go about memory then does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from backend.processes.malloc_arenas import MAX_ARENAS
+from backend.processes.malloc import MAX_ARENAS
 from tests.backend.support.real_services import ROOT
 
 ALLOCATING = """
 import ctypes, threading
-from backend.processes.malloc_arenas import limit_malloc_arenas
+from backend.processes.malloc import limit_malloc_arenas
 {call}
 libc, barrier = ctypes.CDLL(None), threading.Barrier(9)
 libc.malloc.restype = ctypes.c_void_p
@@ -41,3 +41,29 @@ def arenas(call: str) -> int:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's arenas")
 def test_few_arenas_are_kept() -> None:
     assert arenas("limit_malloc_arenas()") <= MAX_ARENAS < arenas("")
+
+
+FREEING = """
+import resource
+from backend.processes.malloc import keep_freed_memory
+{call}
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+large = bytearray(64 << 20)
+del large
+before = faults()
+large = bytearray(64 << 20)
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's settings")
+def test_freed_memory_is_taken_again_without_asking_the_system() -> None:
+    kept, returned = (
+        int(
+            subprocess.run(
+                [sys.executable, "-c", FREEING.format(call=call)], cwd=ROOT, capture_output=True, text=True, check=True
+            ).stdout
+        )
+        for call in ("keep_freed_memory()", "")
+    )
+    assert kept < 1000 < returned
