@@ -17,6 +17,7 @@ from backend.commands import (
     doctor,
     draw,
     evaluate,
+    import_folder,
     jobs,
     localize,
     models,
@@ -91,6 +92,7 @@ app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
 app.command("convert", epilog=convert.EXAMPLES)(convert.command)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("draw", epilog=draw.EXAMPLES)(draw.command)
+app.command("import", epilog=import_folder.EXAMPLES)(import_folder.command)
 app.command("up", epilog=service.UP_EXAMPLES)(service.up)
 app.command("serve", epilog=service.SERVE_EXAMPLES)(service.serve)
 app.command("worker", epilog=service.WORKER_EXAMPLES)(service.worker)

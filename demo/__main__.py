@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import httpx
 from rich.console import Console
 
+from backend.errors import BackendError
 from demo.boxstrap_process import Boxstrap
 from demo.label_studio_server import LabelStudioServer, install, kept_login
 from demo.local_servers import free_port
@@ -49,7 +50,7 @@ def main() -> int:
         _run(given.images, given.build.absolute(), given.exit, servers)
     except KeyboardInterrupt:
         console.print("\nStopping.")
-    except (RuntimeError, WsolError, httpx.HTTPError) as error:
+    except (RuntimeError, WsolError, BackendError, httpx.HTTPError) as error:
         console.print(f"[bold red]Error:[/bold red] {error}", soft_wrap=True)
         return 1
     finally:
@@ -73,13 +74,16 @@ def _run(images: Path | None, build: Path, ends: bool, servers: list[Any]) -> No
     _step("Boxstrap starts", boxstrap.start)
     project = DemoProject(label_studio.url, login.token)
     title = f"Boxstrap demo: {pictures.name}"[:50]
-    project_id, new = _step(
-        f"{len(data.samples)} pictures with class labels", lambda: project.find_or_make(title, data, pictures)
+    importing = boxstrap.import_service()
+    imported = _step(
+        f"{len(data.samples)} pictures with class labels",
+        lambda: importing.import_folder(pictures, data, title=title, served_from=pictures.parent),
     )
-    backend_id = project.connect(project_id, boxstrap.url)
-    version = None if new else boxstrap.version(project_id)
+    project_id = int(imported.project)
+    importing.connect(imported.project, boxstrap.url)
+    version = None if imported.added else boxstrap.version(project_id)
     if version is None:
-        project.start_training(backend_id)
+        project.start_training(project.backend(project_id))
         version = boxstrap.watch_training(project_id, console)
     tasks = _wait_for_predictions(project, project_id, version, len(data.samples))
     _show(tasks, data, version, home)

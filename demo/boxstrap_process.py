@@ -14,6 +14,10 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from backend.labelstudio.project_client import ProjectClient
+from backend.services.importing import ImportService
+from backend.settings import Settings
+from backend.storage.stores import open_stores
 from demo.local_servers import comes_up, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +73,11 @@ class Boxstrap:
                 self._process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 self._process.kill()
+
+    def import_service(self) -> ImportService:
+        """What `boxstrap import` uses, in this process."""
+        settings = Settings.from_env(self._environment)
+        return ImportService(settings, open_stores(settings), ProjectClient.of(settings))
 
     def version(self, project_id: int) -> str | None:
         """The newest version, if there is one."""

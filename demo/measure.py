@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from backend.labelstudio.brush_rle import decode_mask
+from backend.labelstudio.label_config import RECTANGLE
+from backend.labelstudio.region_shapes import mask_of
 from wsol_core.data.images import open_image, open_image_small
 from wsol_core.data.true_mask import true_mask
 from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
@@ -92,10 +93,9 @@ def _stored(sample: Sample, result: Sequence[Json]) -> Stored:
     for region in result:
         value, kind = region["value"], region["type"]
         for label in set(value.get(kind, ())) & set(sample.labels):
-            if kind == "rectanglelabels":
+            if kind == RECTANGLE:
                 boxes.setdefault(label, []).append(_box(region))
-            elif kind == "brushlabels":
-                found = decode_mask(value["rle"], (region["original_width"], region["original_height"]))
+            elif (found := mask_of(region)) is not None:
                 masks[label] = masks[label] | found if label in masks else found
     return Stored(sample, boxes, masks)
 

@@ -1,30 +1,24 @@
-"""The demo's project in Label Studio: made once, found again by its title."""
+"""What a person does in Label Studio by hand: make a project, connect a model, press the button, look at tasks."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 
-from wsol_core.data.folder import DataFolder
-from wsol_core.records import Sample
+from backend.labelstudio.recommended_config import label_tags
 
-BATCH = 100
+PAGE = 100
 Json = dict[str, Any]
-COLOURS = ("#d62728", "#1f77b4", "#2ca02c", "#ff7f0e", "#9467bd", "#17becf", "#8c564b", "#e377c2", "#bcbd22", "#7f7f7f")
 
 
 def label_config(classes: Sequence[str]) -> str:
-    """The recommended config: classes by Choices, boxes and masks for Boxstrap to fill and people to correct."""
-    names = [html.escape(name, quote=True) for name in classes]
-    choices = "".join(f'<Choice value="{name}"/>' for name in names)
-    labels = "".join(
-        f'<Label value="{name}" background="{COLOURS[index % len(COLOURS)]}"/>' for index, name in enumerate(names)
-    )
+    """A config where people choose the classes, with boxes and brush masks for Boxstrap to fill."""
+    choices = "".join(f'<Choice value="{html.escape(name, quote=True)}"/>' for name in classes)
+    labels = label_tags(classes)
     return f"""<View>
   <Image name="image" value="$image" zoom="true" zoomControl="true"/>
   <Choices name="class" toName="image" choice="multiple" showInline="true">{choices}</Choices>
@@ -34,7 +28,7 @@ def label_config(classes: Sequence[str]) -> str:
 
 
 class DemoProject:
-    """A project as the user whose token it is would make it by hand."""
+    """A Label Studio server, as the user whose token it is sees it."""
 
     def __init__(self, url: str, token: str) -> None:
         headers = {"Authorization": f"Token {token}"}
@@ -50,20 +44,6 @@ class DemoProject:
         if response.is_error:
             raise RuntimeError(f"Label Studio: {method} {path} answered {response.status_code}: {response.text[:500]}")
         return response.json() if response.content else None
-
-    def find_or_make(self, title: str, data: DataFolder, folder: Path) -> tuple[int, bool]:
-        """The project's number, and whether it was made now: with local files, and class labels as submitted Choices.
-
-        Args: folder: of the pictures, below Label Studio's document root.
-        """
-        for project in self.call("GET", "/api/projects/", params={"page_size": 1000})["results"]:
-            if project["title"] == title and project["task_number"] == len(data.samples):
-                return int(project["id"]), False
-        number = self.make(title, label_config(data.classes))
-        self.serve_local_files(number, folder)
-        for tasks in _batches([_task(sample, folder.name) for sample in data.samples]):
-            self.import_tasks(number, tasks)
-        return number, True
 
     def make(self, title: str, config: str) -> int:
         """An empty project; its number."""
@@ -90,6 +70,10 @@ class DemoProject:
         values = {"project": project_id, "url": url, "title": "Boxstrap", "is_interactive": True, **more}
         return int(self.call("POST", "/api/ml", json=values)["id"])
 
+    def backend(self, project_id: int) -> int:
+        """The number of the project's backend."""
+        return int(self.call("GET", "/api/ml", params={"project": project_id})[0]["id"])
+
     def start_training(self, backend_id: int) -> None:
         """Presses the button."""
         self.call("POST", f"/api/ml/{backend_id}/train", json={})
@@ -105,23 +89,9 @@ class DemoProject:
         tasks: list[Json] = []
         page = 1
         while True:
-            params = {"project": project_id, "page": page, "page_size": BATCH, "fields": "all"}
+            params = {"project": project_id, "page": page, "page_size": PAGE, "fields": "all"}
             found = self.call("GET", "/api/tasks", params=params)
             tasks += found["tasks"]
-            if page * BATCH >= found["total"]:
+            if page * PAGE >= found["total"]:
                 return sorted(tasks, key=lambda task: int(task["id"]))
             page += 1
-
-
-def _task(sample: Sample, folder: str) -> Json:
-    """The picture, and what a person has said about it: its classes, nothing else."""
-    said = {"from_name": "class", "to_name": "image", "type": "choices", "value": {"choices": list(sample.labels)}}
-    return {
-        "data": {"image": f"/data/local-files/?d={quote(f'{folder}/{sample.file}')}", "file": sample.file},
-        "annotations": [{"result": [said]}],
-    }
-
-
-def _batches(tasks: Sequence[Json]) -> Iterator[Sequence[Json]]:
-    for start in range(0, len(tasks), BATCH):
-        yield tasks[start : start + BATCH]

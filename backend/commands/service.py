@@ -63,7 +63,9 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
     """Start everything on this machine: Redis (unless REDIS_URL is set), serve and both workers. Ctrl-C stops all."""
     from backend.processes.redis_server import server_command
     from backend.processes.supervisor import Child, Supervisor
+    from backend.services.connector import Connector
     from backend.storage.files import locked
+    from backend.storage.stores import open_stores
 
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
@@ -86,7 +88,9 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
         where = f"http://{address}:{number}"
         write_result("Boxstrap is up", {"address": where, "data": str(settings.home), "models": str(settings.models)})
         say(f"In Label Studio: Settings, Model, Connect Model, Backend URL {where}. Ctrl-C stops everything.")
-        supervisor.run()
+        # Projects of `boxstrap import`, which could not be connected before there was anybody to connect to.
+        with Connector(settings, open_stores(settings), lambda project: say(f"Project {project} is connected.")):
+            supervisor.run()
         say("Everything has stopped.")
 
 

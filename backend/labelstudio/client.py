@@ -18,6 +18,7 @@ from backend.errors import LabelStudioError, UnreachableError
 from backend.labelstudio.token_auth import REFRESH_PATH, TokenAuth
 
 PAGE = 100  # tasks a request: their annotations come along, masks included
+DATA_PAGE = 1000  # tasks a request of their data alone
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
 FOR_NOW = (408, 425, 429, 500, 502, 503, 504)
 WAITS_S = (0.5, 1.0, 2.0)
@@ -94,6 +95,17 @@ class LabelStudioClient:
         """When a task of the project was changed last, by Label Studio's clock; None where it has none."""
         tasks = self._tasks(project_id, ["-tasks:updated_at"], [], 1)
         return datetime.fromisoformat(str(tasks[0]["updated_at"])) if tasks else None
+
+    def task_data(self, project_id: str) -> Iterator[Json]:
+        """The data of all tasks, ordered by id, as it was imported."""
+        after_id = 0
+        while True:
+            wanted = {"fields": "task_only", "include": "id,data", "resolve_uri": "false"}
+            tasks = self._tasks(project_id, ["tasks:id"], [_greater("id", "Number", after_id)], DATA_PAGE, **wanted)
+            yield from (task["data"] for task in tasks if isinstance(task.get("data"), dict))
+            if len(tasks) < DATA_PAGE:
+                return
+            after_id = max(int(task["id"]) for task in tasks)
 
     def _tasks(
         self, project_id: str, ordering: list[str], filters: list[Json], page_size: int, **more: str
@@ -223,7 +235,9 @@ def _detail(text: str) -> str:
         body = json.loads(text)
     except ValueError:
         return text[:200]
-    return str(body.get("detail", body) if isinstance(body, dict) else body)[:300]
+    if isinstance(body, dict):
+        body = body.get("validation_errors") or body.get("detail", body)
+    return str(body)[:300]
 
 
 def _list(values: Json, key: str) -> list[Json]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.settings import Settings
+from backend.storage.connections import ConnectionStore
 from backend.storage.feedback import FeedbackStore
 from backend.storage.models import ModelRegistry
 from backend.storage.policies import Policy, PolicyStore
@@ -14,13 +15,14 @@ from backend.storage.runs import RunStore
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores of versions, runs, projects, their policies and the ledger."""
+    """The stores of versions, runs, projects, their policies, the ledger, and what is to be connected."""
 
     models: ModelRegistry
     runs: RunStore
     projects: ProjectStore
     policies: PolicyStore
     feedback: FeedbackStore
+    connections: ConnectionStore
 
 
 def open_stores(settings: Settings) -> Stores:
@@ -31,4 +33,5 @@ def open_stores(settings: Settings) -> Stores:
         ProjectStore(settings.home / "projects"),
         PolicyStore(settings.home / "policies", Policy.of(settings)),
         FeedbackStore(settings.home / "feedback.sqlite"),
+        ConnectionStore(settings.home / "connections"),
     )

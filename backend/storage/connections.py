@@ -1,0 +1,31 @@
+"""Which projects are to be connected in Label Studio as soon as `boxstrap up` can be reached."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backend.storage.files import is_safe, read_json, safe_name, write_json
+
+
+class ConnectionStore:
+    """One small file a project below one folder, until it is connected."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def want(self, project_id: str, url: str) -> None:
+        """Keep that a project is to be connected to us at `url`."""
+        write_json(self._path(project_id), {"url": url})
+
+    def done(self, project_id: str) -> None:
+        """Forget the wish."""
+        self._path(project_id).unlink(missing_ok=True)
+
+    def wanted(self) -> dict[str, str]:
+        """Return the address for each project that waits."""
+        names = [path.stem for path in self.root.glob("*.json") if is_safe(path.stem)] if self.root.is_dir() else []
+        kept = {name: read_json(self._path(name)) for name in sorted(names)}
+        return {name: str(values["url"]) for name, values in kept.items() if values and "url" in values}
+
+    def _path(self, project_id: str) -> Path:
+        return self.root / f"{safe_name(project_id, 'project')}.json"
