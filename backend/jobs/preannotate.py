@@ -58,11 +58,25 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
         _update_project(context, client, project_id, version)
     counts = {"seen": chunk.seen + seen, "done": chunk.done + done}
     context.queue.progress.report_preannotation(project_id, PreannotationProgress(version, **counts, ended=ended))
-    if ended:
-        done, seen = counts["done"], counts["seen"]
-        logger.info("project %s: %d of %d tasks have predictions of %s", project_id, done, seen, version)
-        return {**counts, "next": None}
-    return {**counts, "next": {**chunk.to_dict(), **counts, "after_id": page[seen - 1]["id"]}}
+    following = {**chunk.to_dict(), **counts, "after_id": page[seen - 1]["id"] if seen else chunk.after_id}
+    if not ended:
+        return {**counts, "next": following}
+    context.stores.feedback.set_next_chunk(project_id, following)
+    logger.info(
+        "project %s: %d of %d tasks have predictions of %s", project_id, counts["done"], counts["seen"], version
+    )
+    return {**counts, "next": None}
+
+
+def request_later_predictions(context: JobContext, project_id: str) -> None:
+    """Have the tasks predicted that came after the live version's pre-annotation; costs one request where none did."""
+    following = context.stores.feedback.next_chunk(project_id)
+    if following is None:
+        return
+    chunk = PreannotationChunk.from_dict(following)
+    is_live = context.stores.models.current(project_id) == chunk.version
+    if is_live and context.label_studio().task_page(project_id, chunk.after_id, 1):
+        context.queue.preannotate(chunk)
 
 
 class _Chunk:

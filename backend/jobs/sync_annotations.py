@@ -3,6 +3,8 @@
 Events are hints and get lost, so nothing is taken from them: tasks that changed since the last look are read from the
 API. Of what was deleted no trace is left there, so all tasks are read when that may have happened, when the labeling
 config has changed, and each six hours. The ledger's cursor says how far it is, page by page.
+
+What is asked for first is what people wait for: predictions of tasks that came after the live version's pre-annotation.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from rq.job import Retry
 
 from backend.errors import RequestError
 from backend.jobs.context import JobContext, job_context
+from backend.jobs.preannotate import request_later_predictions
 from backend.jobs.retrying import retried, wait_turn
 from backend.labelstudio.client import PAGE, LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
@@ -51,6 +54,7 @@ def sync_annotations(project_id: str, full: bool = False) -> Retry | None:
             project_id,
         )
         return None
+    request_later_predictions(context, project_id)
     with locked(context.settings.home / "observing" / project_id, wait=False) as alone:
         if not alone:
             return wait_turn(TURN_S)

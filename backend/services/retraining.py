@@ -24,7 +24,7 @@ from wsol_core.errors import WsolError
 
 logger = logging.getLogger(__name__)
 
-POLL_S = 60.0
+POLL_S = 20.0  # between looks at a project whose events may be lost; later tasks wait as long for their predictions
 
 
 @dataclass(frozen=True, slots=True)

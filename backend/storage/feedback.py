@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS rows (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS doubts (project TEXT, task INTEGER, doubt TEXT, PRIMARY KEY (project, task)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursors (project TEXT PRIMARY KEY, cursor TEXT) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS preannotated (project TEXT PRIMARY KEY, next TEXT) WITHOUT ROWID;
 """
 
 Json = dict[str, Any]
@@ -120,6 +121,16 @@ class FeedbackStore:
         """Keep how far the project has been read."""
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (project_id, json.dumps(cursor.to_dict())))
+
+    def next_chunk(self, project_id: str) -> Json | None:
+        """Return where pre-annotation goes on when tasks come; None before one has ended."""
+        found = next(iter(self._all("SELECT next FROM preannotated WHERE project = ?", project_id)), None)
+        return None if found is None else dict(json.loads(found[0]))
+
+    def set_next_chunk(self, project_id: str, chunk: Json) -> None:
+        """Keep where pre-annotation goes on, as JSON values."""
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO preannotated VALUES (?, ?)", (project_id, json.dumps(chunk)))
 
     def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         if not self.path.is_file():

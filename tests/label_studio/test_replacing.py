@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ import pytest
 from backend.cli import main
 from backend.queueing.progress import PreannotationProgress
 from backend.services.training import TrainingService
+from backend.settings import Settings
+from backend.storage.stores import open_stores
 from backend.storage.version_facts import VersionFacts
 from demo.project import label_config
 from tests.backend.support.command_line import SMALL
 from tests.backend.support.real_services import Nursery, bulk_jobs, wait_for
 from tests.label_studio.conftest import PASSWORD, USER, Place
 from tests.label_studio.own_workers import Workshop, workshop
+from tests.label_studio.servers import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -173,6 +177,27 @@ def test_a_kill_leaves_no_task_without_a_prediction_and_later_each_has_one(kept:
     assert {task: found.pop(task) for task in kept.versions} == kept.versions
     assert sorted(found.pop(kept.other_backends)) == [new, "yolo"]
     assert list(found.values()) == [[new]] * 15
+
+
+@pytest.mark.parametrize("webhook", [True, False])
+def test_tasks_that_come_later_are_predicted_within_a_minute(
+    place: Place, model: Path, monkeypatch: pytest.MonkeyPatch, webhook: bool
+) -> None:
+    number = place.person.make(f"later, webhook {webhook}", label_config(CLASSES))
+    addresses = [f"{place.web}/{path.relative_to(place.folder)}" for path in place.drawn["fish"][:10]]
+    tasks = [{"image": address, "label": "fish"} for address in addresses]
+    place.person.import_tasks(number, tasks[:2])
+    place.person.connect(number, place.url, **AUTH)
+    version = open_stores(Settings(home=place.home)).models.publish(str(number), model, VersionFacts(run="later"))
+    monkeypatch.setenv("BOXSTRAP_HOME", str(place.home))
+    assert main(["preannotate", str(number), "--json"]) == 0
+    eventually(lambda: len(place.person.predictions(number, version)) == 2, LONG_S, "the first two", place.log)
+    [hook] = place.person.call("GET", "/api/webhooks/", params={"project": number})
+    place.person.call("PATCH", f"/api/webhooks/{hook['id']}/", json={"is_active": webhook})
+    time.sleep(1)  # the first pre-annotation ends
+    place.person.import_tasks(number, tasks * 2)
+    eventually(lambda: len(place.person.predictions(number, version)) == 22, 60, "twenty later ones", place.log)
+    assert all(each["result"] for each in place.person.predictions(number, version))
 
 
 def test_who_has_a_task_open_meanwhile_can_submit_it(kept: Kept) -> None:

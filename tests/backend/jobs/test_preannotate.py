@@ -64,6 +64,24 @@ def test_again_stores_nothing_again(
     assert label_studio.predictions(version) == Counter(range(1, 11))
 
 
+def test_tasks_that_come_later_are_predicted_and_the_others_not_read_again(
+    trainings: Trainings, workers: Workers, version: str, label_studio: FakeLabelStudio
+) -> None:
+    trainings.service.preannotate(PROJECT)
+    workers.start("predict", CHUNKS_OF_THREE)
+    wait_for(trainings.preannotation_ended)
+    wait_for(lambda: not bulk_jobs(trainings.queue))
+    trainings.queue.sync_annotations(PROJECT)
+    wait_for(lambda: not bulk_jobs(trainings.queue))
+    label_studio.tasks += [{**label_studio.task(1), "id": number, "predictions": []} for number in range(11, 15)]
+    before = label_studio.asked[f"/api/projects/{PROJECT}/import/predictions"]
+    trainings.queue.sync_annotations(PROJECT)
+    wait_for(lambda: label_studio.predictions(version) == Counter(range(1, 15)))
+    assert label_studio.asked[f"/api/projects/{PROJECT}/import/predictions"] - before == 2  # chunks of three
+    wait_for(lambda: not bulk_jobs(trainings.queue))
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 14, 14, ended=True)
+
+
 def test_what_people_have_drawn_or_skipped_is_left_alone(
     trainings: Trainings, workers: Workers, version: str, label_studio: FakeLabelStudio
 ) -> None:

@@ -45,9 +45,9 @@ def test_label_studio_is_asked_once_a_minute_and_after_a_restart_not_sooner(
     assert parts.queue.requested_syncs("7") == {"changes": 2}
     parts.stores.feedback.set_cursor("7", SyncCursor(synced=now + POLL_S))
     again = build(settings).services.retraining
-    again.tick(now + POLL_S + 59)
+    again.tick(now + 2 * POLL_S - 1)
     assert parts.queue.requested_syncs("7") == {"changes": 2}
-    again.tick(now + POLL_S + 60)
+    again.tick(now + 2 * POLL_S)
     assert parts.queue.requested_syncs("7") == {"changes": 3}
 
 
