@@ -4,12 +4,15 @@ BackendError
 ├── RequestError           422  a request has no meaning
 │   ├── TooLargeError      413  it is larger than the service takes
 │   ├── NotAllowedError    401  name or password are missing or wrong
+│   ├── WrongHostError     421  it was sent to a name that is not this server's
+│   ├── TooSlowError       408  its body did not arrive in time
 │   ├── NotJsonError       415  it does not say that it is JSON
 │   └── NotFoundError      404  there is no such project, version or job
 ├── BusyError              503  the answer did not come in time; ask again later
 ├── QueueError             503  Redis cannot be reached
 ├── RegistryError          409  a version cannot be published, activated or deleted
 │   └── LiveVersionChangedError  409  a version was judged against one that is no longer live
+├── DamagedFileError       409  a file that the service keeps does not hold what it should
 ├── LabelStudioError       502  Label Studio refused, or said something that makes no sense
 │   └── UnreachableError   502  Label Studio does not answer, or not for now; trying again helps
 └── ImageError             422  a task's picture cannot be used
@@ -46,6 +49,18 @@ class NotAllowedError(RequestError):
     status, code = 401, "not_allowed"
 
 
+class WrongHostError(RequestError):
+    """A request was sent to a name that is not this server's."""
+
+    status, code = 421, "wrong_host"
+
+
+class TooSlowError(RequestError):
+    """A request's body did not arrive in time."""
+
+    status, code = 408, "too_slow"
+
+
 class NotJsonError(RequestError):
     """A request that changes something does not say that it is JSON."""
 
@@ -78,6 +93,12 @@ class RegistryError(BackendError):
 
 class LiveVersionChangedError(RegistryError):
     """A version was judged against one that is no longer live."""
+
+
+class DamagedFileError(BackendError):
+    """A file that the service keeps does not hold what it should; the message begins with its path."""
+
+    status, code = 409, "damaged_file"
 
 
 class LabelStudioError(BackendError):

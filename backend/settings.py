@@ -153,6 +153,13 @@ class Settings:
         secret=True,
     )
     host: str = _variable("BOXSTRAP_HOST", _text, "127.0.0.1", "address that `serve` listens on")
+    allowed_hosts: tuple[str, ...] = _variable(
+        "BOXSTRAP_ALLOWED_HOSTS",
+        _names,
+        (),
+        "names under which callers reach `serve` where it has no password, separated by commas",
+        shown="localhost, this machine's name and every IP address",
+    )
     port: int = _variable("BOXSTRAP_PORT PORT", _count(1), 9090, "port that `serve` listens on")
     basic_auth_user: str | None = _variable("BASIC_AUTH_USER", _text, None, "name that callers of `serve` have to give")
     basic_auth_pass: str | None = _variable("BASIC_AUTH_PASS", _text, None, "password that goes with it", secret=True)
@@ -206,7 +213,7 @@ class Settings:
         "PREDICT_TIMEOUT", _number(0), 90.0, "seconds that /predict waits for a worker; Label Studio waits 100"
     )
     max_tasks: int = _variable("MAX_TASKS", _count(1), 2000, "most tasks in one /predict")
-    max_body_mb: int = _variable("MAX_BODY_MB", _count(1), 64, "most megabytes in one request")
+    max_body_mb: int = _variable("MAX_BODY_MB", _count(1), 32, "most megabytes in one request")
     image_max_mb: int = _variable("IMAGE_MAX_MB", _count(1), 64, "most megabytes of one picture")
     image_max_megapixels: int = _variable("IMAGE_MAX_MEGAPIXELS", _count(1), 100, "most million pixels of one picture")
     image_timeout_s: float = _variable("IMAGE_TIMEOUT", _number(0), 20.0, "seconds in which a picture has to arrive")

@@ -46,7 +46,11 @@ class UnfinishedTrainingError(CheckpointError):
 
 
 class StorageError(WsolError):
-    """A file could not be written."""
+    """A file could not be written. `is_full`: room is all that is missing."""
+
+    def __init__(self, message: str, is_full: bool = False) -> None:
+        super().__init__(message)
+        self.is_full = is_full
 
 
 class TrainingCancelled(WsolError):

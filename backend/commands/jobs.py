@@ -39,6 +39,7 @@ def list_jobs(
     shown = runs if every else runs[:SHOWN]
     status = parts.services.status.now()
     progress = {run.id: _progress(parts, run) for run in shown} if status.redis_up else {}
+    warn_of(parts.services.projects.notices())
     if not status.redis_up:
         warn_of(["Redis does not answer, so trainings are shown as they were last noted; start `boxstrap up`."])
     if as_json:

@@ -29,21 +29,13 @@ PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen o
 
 def serve(host: HostOption = None, port: PortOption = None) -> None:
     """Run the web server that Label Studio calls. Needs Redis, and workers for trainings and predictions."""
-    import uvicorn
-
+    from backend.web.connections import make_server
     from backend.wiring import build_app
 
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
     limit_malloc_arenas()
-    uvicorn.run(
-        build_app(settings),
-        host=host or settings.host,
-        port=port or settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
+    make_server(build_app(settings), host or settings.host, port or settings.port).run()
 
 
 def worker(

@@ -19,6 +19,9 @@ from typing import IO
 from PIL import Image
 
 from backend.errors import ImageError, ImageNotNowError
+from wsol_core.data.decoding import memory_to_decode
+from wsol_core.errors import DataError
+from wsol_core.files import is_full, next_step
 
 KEEP_S = 600.0
 FORMATS = frozenset(
@@ -47,9 +50,10 @@ class DiskCache:
             return None  # it is not there; where the disk refuses, `add` says so
         return path
 
-    def add(self, project_id: str, key: str, write: Callable[[IO[bytes]], object], max_pixels: int) -> Path:
+    def add(self, project_id: str, key: str, write: Callable[[IO[bytes]], object], max_pixels: int | None) -> Path:
         """The file that `write` fills, once it is whole and a picture; others never see half of it.
 
+        Args: max_pixels: None where whoever opens it will check it.
         ImageError if it is no picture or has more than `max_pixels`; ImageNotNowError if the disk refuses.
         """
         path = self._path(project_id, key)
@@ -59,7 +63,8 @@ class DiskCache:
                 try:
                     write(part)
                     part.flush()
-                    check_picture(Path(part.name), max_pixels)
+                    if max_pixels is not None:
+                        check_picture(Path(part.name), max_pixels)
                     Path(part.name).replace(path)
                 except BaseException:
                     Path(part.name).unlink(missing_ok=True)
@@ -67,8 +72,8 @@ class DiskCache:
             self._make_room(path.stat().st_size)
         except OSError as error:
             raise ImageNotNowError(
-                f"it cannot be kept in {self._folder} ({error.strerror or error}); make room there, or lower"
-                " IMAGE_CACHE_GB"
+                f"it cannot be kept in {self._folder} ({error.strerror or error}); {next_step(error)}"
+                f"{', or lower IMAGE_CACHE_GB' if is_full(error) else ''}"
             ) from error
         return path
 
@@ -116,9 +121,12 @@ def check_picture(path: Path, max_pixels: int) -> None:
                 raise ImageError(f"it has {width} x {height} pixels, {too_large}")
             if image.format == "JPEG":
                 image.draft(None, (1, 1))  # an eighth of the size takes a fraction of the time and finds torn files too
-            image.load()
+            with memory_to_decode(image, (width, height)):
+                image.load()
     except ImageError:
         raise
+    except DataError as error:
+        raise ImageError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"it has {too_large}") from error
     except Exception as error:

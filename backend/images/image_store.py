@@ -19,7 +19,7 @@ import httpcore
 import httpx
 
 from backend.errors import ImageError, ImageNotNowError, LabelStudioError, UnreachableError
-from backend.images.disk_cache import DiskCache
+from backend.images.disk_cache import DiskCache, check_picture
 from backend.images.references import is_in_storage, plain_reference
 from backend.images.url_guard import AllowedHosts, CheckedNetwork, LabelStudioSite, Resolver, parse_url, resolve
 from backend.settings import Settings
@@ -119,6 +119,21 @@ class ImageStore:
             raise ImageNotNowError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
         except (ImageError, LabelStudioError) as error:
             raise ImageError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
+
+    def keep(self, reference: str, project_id: str) -> Path:
+        """The file of a data: URI's content, in the cache; nothing of it is decoded. `checked` has to see it first."""
+        content = self._decode(reference)
+        key = "unchecked-" + hashlib.sha256(content).hexdigest()
+        found = self._cache.find(project_id, key)
+        return found or self._cache.add(project_id, key, lambda file: file.write(content), None)
+
+    def checked(self, path: Path) -> Path:
+        """The file that `keep` gave, perhaps in another process. Raises: ImageError if it is no usable picture."""
+        try:
+            check_picture(path, self._rules.max_pixels)
+        except ImageError as error:
+            raise ImageError(f"Picture in the task's data: {str(error).rstrip('.')}.") from error
+        return path
 
     def _writer(self, reference: str, task_id: int | None) -> Callable[[IO[bytes]], object]:
         """A function that writes the picture into a file. Errors of all below do not name the picture; `fetch` does."""

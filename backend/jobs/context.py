@@ -13,6 +13,9 @@ from backend.queueing.connection import connect
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
+from wsol_core.errors import CheckpointError
+from wsol_core.localization.model_folder import check_model
+from wsol_core.localization.predictor import Predictor
 
 MB = 2**20
 
@@ -36,6 +39,40 @@ class JobContext:
                 "Studio; set them for every worker and start it again."
             )
         return self.client
+
+    def predictor(self, project_id: str, version: str) -> tuple[str, Predictor]:
+        """Return the version's predictor, or that of the one that is live instead where its files are damaged.
+
+        Returns: the version's name, and the predictor.
+        Raises: CheckpointError where no version can be loaded.
+        """
+        while True:
+            try:
+                return version, self.models.get(self.stores.models.folder(project_id, version))
+            except CheckpointError as error:
+                version = self._other_than(project_id, version, error)
+
+    def live_model(self, project_id: str) -> str | None:
+        """Return the live version, whose files have been read and are as they were written; None before the first."""
+        while (live := self.stores.models.current(project_id)) is not None:
+            try:
+                check_model(self.stores.models.folder(project_id, live))
+                return live
+            except CheckpointError as error:
+                self._refuse(project_id, live, error)
+        return None
+
+    def _other_than(self, project_id: str, version: str, error: CheckpointError) -> str:
+        """Return the version that is live once `version` is known to be damaged. Raises: `error` where none is."""
+        self._refuse(project_id, version, error)
+        live = self.stores.models.current(project_id)
+        if live is None or live == version:
+            raise error
+        return live
+
+    def _refuse(self, project_id: str, version: str, error: CheckpointError) -> None:
+        may_pass = isinstance(error.__cause__, OSError)  # such as a network file system that is away for a moment
+        self.stores.models.refuse(project_id, version, str(error), for_all=not may_pass)
 
 
 @functools.cache

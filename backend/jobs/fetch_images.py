@@ -35,7 +35,7 @@ def fetch_images(
         task = tasks[index]
         try:
             if index in files:
-                return files[index]
+                return media.checked(files[index])
             return media.fetch(image_reference(task, config), project_id, task.get("id"))
         except ImageError as error:
             logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)

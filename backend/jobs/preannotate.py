@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from backend.errors import DamagedFileError
 from backend.jobs.context import JobContext, job_context
 from backend.jobs.predict import Predicted, predict_tasks
 from backend.jobs.retrying import retried
@@ -141,10 +142,13 @@ class _Chunk:
         if not tasks:
             return {}
         found = predict_tasks(self._context, self._project_id, self._version, tasks, self._config)
-        card = self._context.models.get(self._context.stores.models.folder(self._project_id, self._version)).card
-        for task, each in zip(tasks, found, strict=True):
-            if each.labels and each.localization is not None:
-                self._context.stores.feedback.set_doubt(self._project_id, int(task["id"]), class_doubt(each, card))
+        card = self._context.predictor(self._project_id, self._version)[1].card
+        try:
+            for task, each in zip(tasks, found, strict=True):
+                if each.labels and each.localization is not None:
+                    self._context.stores.feedback.set_doubt(self._project_id, int(task["id"]), class_doubt(each, card))
+        except DamagedFileError as error:  # the ledger's; predictions need none
+            logger.warning("project %s: doubts about classes are not kept: %s", self._project_id, error)
         return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
 
     def _plan_replacement(self, task: Json) -> ReplacementPlan | None:

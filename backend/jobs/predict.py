@@ -60,8 +60,11 @@ def predict_tasks(
     config: LabelConfig,
     files: Mapping[int, Path] = MappingProxyType({}),
 ) -> list[Predicted]:
-    """Return one prediction for each task; an empty one, and a logged reason, if the picture cannot be used."""
-    predictor = context.models.get(context.stores.models.folder(project_id, version))
+    """Return one prediction for each task; an empty one, and a logged reason, if the picture cannot be used.
+
+    Where the version's files are damaged, the one that is live instead predicts, and is named.
+    """
+    version, predictor = context.predictor(project_id, version)
     found = fetch_images(context.media, tasks, config, project_id, files)
     localized = _localize(predictor, tasks, found, config)
     chosen = context.stores.policies.find(project_id).score_threshold
@@ -114,10 +117,11 @@ def _predict_prompted(
 ) -> Json:
     """Return the object in the newest box, or at the newest point, that the person drew; empty without one."""
     version, project_id, task = request.version, request.project_id, request.tasks[index]
-    path = request.files.get(index) or fetch_images(context.media, [task], config, project_id)[0]
+    files = {0: request.files[index]} if index in request.files else {}
+    path = fetch_images(context.media, [task], config, project_id, files)[0]
     if prompt is None or isinstance(path, ImageError):
         return empty_prediction(version)
-    predictor = context.models.get(context.stores.models.folder(project_id, version))
+    version, predictor = context.predictor(project_id, version)
     _, (width, height) = open_image_small(path, 32, f"task {task.get('id')}")
     x, y, w, h = (share * side for share, side in zip(prompt.xywh, (width, height, width, height), strict=True))
     where = BoxPrompt((x, y, x + w, y + h)) if prompt.is_box else PointPrompt(x, y)

@@ -50,7 +50,7 @@ def judge(
     Args: holdout: pictures with corrected regions that were kept from the training.
     """
     mode = context.stores.policies.find(project_id).gate
-    against = context.stores.models.current(project_id)
+    against = context.live_model(project_id)
     if against is None:
         sentence = "It is the first version; there is nothing to compare it with."
         sentence += " It goes live though it is unreliable." if card.faults else ""

@@ -14,10 +14,12 @@ from rq import get_current_job
 from rq.job import Retry
 
 from backend.errors import ImageNotNowError, QueueError, UnreachableError
+from wsol_core.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
-FOR_NOW = (UnreachableError, ImageNotNowError, QueueError)  # trying again helps
+FOR_NOW = (UnreachableError, ImageNotNowError, QueueError, StorageError)  # trying again helps
+WITHOUT_END = (StorageError,)  # until somebody makes room: what was trained is not given up for a full disk
 WAITS_S = (1, 5, 15, 30, 60, 120, 300)  # before that; then every five minutes
 MOST = 300  # attempts: about a day of a Label Studio that is down
 NO_END = 10**9
@@ -37,7 +39,7 @@ def retried(job_function: Callable[Arguments, Result]) -> Callable[Arguments, Re
         except Exception as error:
             if job is None:
                 raise
-            if isinstance(error, FOR_NOW) and (job.number_of_retries or 0) < MOST:
+            if isinstance(error, FOR_NOW) and (isinstance(error, WITHOUT_END) or (job.number_of_retries or 0) < MOST):
                 logger.warning("job %s is tried again: %s", job.id, error)
                 return Retry(max=NO_END, interval=list(WAITS_S))
             job.retries_left = 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from backend.storage.files import locked
 from backend.storage.runs import Run, RunState
 from backend.storage.version_facts import GateDecision, VersionFacts
 from wsol_core.config import TrainConfig
-from wsol_core.errors import TrainingCancelled
+from wsol_core.errors import StorageError, TrainingCancelled
+from wsol_core.files import is_full, next_step
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import CHECKPOINT, is_finished, is_started
 from wsol_core.training.fit import fit
@@ -54,7 +57,8 @@ def train(run_id: str) -> str | Retry | None:
         if not alone:
             return wait_turn(TURN_S)
         try:
-            return _train(context, run, worker_ends.is_asked)
+            with _disk_errors():
+                return _train(context, run, worker_ends.is_asked)
         except Exception as error:
             # Whatever went wrong while the worker ends: the processes that load pictures are told to end, too.
             if worker_ends.is_asked():
@@ -63,7 +67,8 @@ def train(run_id: str) -> str | Retry | None:
             if isinstance(error, TrainingCancelled):
                 return None
             if isinstance(error, FOR_NOW):
-                context.stores.runs.update(run_id, starts=run.starts, reason=f"Is tried again: {error}")
+                with suppress(StorageError):  # the very disk that is full
+                    context.stores.runs.update(run_id, starts=run.starts, reason=f"Is tried again: {error}")
             raise
 
 
@@ -72,6 +77,8 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
     runs, models = context.stores.runs, context.stores.models
     model = runs.folder(run.id) / "model"
     if (version := models.of_run(run.project_id, run.id)) is None:
+        context.stores.require_model_store(run.project_id)
+        models.require_room(run.project_id)
         manifest = frozen_manifest(context, run, lambda seen: _report_reading(context, run.id, seen))
         pictures = read_pictures(manifest)
         card = _fit(context, run, pictures, model, worker_ends)
@@ -91,7 +98,7 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
 def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_ends: Callable[[], bool]) -> ModelCard:
     """Return the trained model's card; training begins with the live version's weights, or resumes its checkpoint."""
     context.stores.runs.update(run.id, pictures=len(pictures.train))
-    classes, live = pictures.classes, context.stores.models.current(run.project_id)
+    classes, live = pictures.classes, context.live_model(run.project_id)
     logger.info(
         "run %s: %s with %d pictures of %s", run.id, _starting_point(model), len(pictures.train), ", ".join(classes)
     )
@@ -121,6 +128,17 @@ def _publish(context: JobContext, run: Run, card: ModelCard, pictures: Pictures,
         except LiveVersionChangedError as error:
             logger.info("run %s: %s", run.id, error)
     raise BackendError(f"The live version of project {run.project_id} changed {MOST_JUDGEMENTS} times; train again.")
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Inside, what a full or read-only disk refuses is a StorageError, whoever was writing."""
+    try:
+        yield
+    except OSError as error:
+        if is_full(error) or error.errno == errno.EROFS:
+            raise StorageError(f"{error}; {next_step(error)}.", is_full(error)) from error
+        raise
 
 
 def _begin(context: JobContext, run: Run) -> Run:

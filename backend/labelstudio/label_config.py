@@ -11,12 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from backend.errors import RequestError
+from backend.errors import RequestError, TooLargeError
 
 RECTANGLE, POLYGON, BRUSH, BITMASK = "rectanglelabels", "polygonlabels", "brushlabels", "bitmasklabels"
 CHOICES, KEYPOINT = "choices", "keypointlabels"
 REGION_KINDS = (RECTANGLE, POLYGON, BRUSH, BITMASK)
 KINDS = (*REGION_KINDS, CHOICES, KEYPOINT)
+
+LARGEST_CONFIG = 256 * 1024  # characters; a thousand labels have less than half of that
+DEEPEST = 100
 
 _DATA_KEY = re.compile(r"\$(\w[\w.]*)")
 _ADVICE = "Connect a RectangleLabels, PolygonLabels, BrushLabels, BitmaskLabels or Choices tag that has labels"
@@ -70,7 +73,7 @@ class LabelConfig:
 
     @classmethod
     def parse(cls, xml: str) -> LabelConfig:
-        """Raises RequestError, naming what is missing or has no meaning."""
+        """Raises RequestError, naming what is missing or has no meaning; TooLargeError where it is larger than any."""
         root = _parse_xml(xml)
         images = [_attributes(element) for element in root.iter() if element.tag.lower() == "image"]
         images = [image for image in images if image.get("name")]
@@ -78,7 +81,7 @@ class LabelConfig:
             raise RequestError(
                 'The labeling config has no Image tag with a name. Add <Image name="image" value="$image"/>.'
             )
-        controls = [control for element in root.iter() for control in _controls(element)]
+        controls = [control for element, labels in _with_labels(root) for control in _controls(element, labels)]
         names = [image["name"] for image in images]
         fillable = {control.to_name for control in controls if control.fillable}
         chosen = next((image for image in images if image["name"] in fillable), None)
@@ -125,13 +128,27 @@ class LabelConfig:
 
 
 class _NoDoctype(ET.TreeBuilder):
-    """Document types are where entities come from, and no labeling config needs one."""
+    """Document types are where entities come from, and no labeling config needs one. Nor is any nested that deep."""
+
+    _depth = 0
+
+    def start(self, tag: str, attrs: dict[str, str]) -> ET.Element:
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise RequestError(f"The labeling config is nested more than {DEEPEST} tags deep. Make it flatter.")
+        return super().start(tag, attrs)
+
+    def end(self, tag: str) -> ET.Element:
+        self._depth -= 1
+        return super().end(tag)
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise RequestError(f"The labeling config has a document type ({name!r}). Remove the <!DOCTYPE ...> from it.")
 
 
 def _parse_xml(xml: str) -> ET.Element:
+    if len(xml) > LARGEST_CONFIG:
+        raise TooLargeError(f"The labeling config has {len(xml):,} characters. Shorten it to {LARGEST_CONFIG:,}.")
     try:
         return ET.fromstring(xml, parser=ET.XMLParser(target=_NoDoctype()))
     except ET.ParseError as error:
@@ -149,14 +166,29 @@ def _is_true(value: str | None) -> bool:
     return value is not None and value.strip().lower() in ("true", "1")
 
 
-def _controls(element: ET.Element) -> Iterator[Control]:
+def _with_labels(root: ET.Element) -> Iterator[tuple[ET.Element, list[ET.Element]]]:
+    """Every element with the labels and choices in it that belong to no control further inside; in their order."""
+    owned: dict[ET.Element, list[ET.Element]] = {}
+    waiting: list[tuple[ET.Element, ET.Element | None]] = [(root, None)]
+    while waiting:
+        element, control = waiting.pop()
+        owned[element] = []
+        kind = element.tag.lower()
+        if control is not None and kind in ("label", "choice"):
+            owned[control].append(element)
+        inside = element if kind in KINDS else control
+        waiting += [(child, inside) for child in reversed(element)]
+    return iter(owned.items())
+
+
+def _controls(element: ET.Element, labels_inside: list[ET.Element]) -> Iterator[Control]:
     """A Control for each tag that an element is connected to; none if the element is no control that we know."""
     attributes, kind = _attributes(element), element.tag.lower()
     if kind not in KINDS or not attributes.get("name"):
         return
     if kind == CHOICES and (_is_true(attributes.get("perregion")) or _is_true(attributes.get("peritem"))):
         return  # says something of a region, not of the picture
-    labels, other_names = _labels(element)
+    labels, other_names = _labels(labels_inside)
     for to_name in dict.fromkeys(name.strip() for name in attributes.get("toname", "").split(",")):
         if to_name:
             yield Control(
@@ -174,15 +206,15 @@ def _controls(element: ET.Element) -> Iterator[Control]:
             )
 
 
-def _labels(element: ET.Element) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+def _labels(elements: list[ET.Element]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Labels as results carry them (the alias, where there is one), and their other names with them."""
     labels: list[str] = []
     other_names: list[tuple[str, str]] = []
-    for child in element.iter():
-        attributes = _attributes(child)
+    for element in elements:
+        attributes = _attributes(element)
         value = attributes.get("value", "")
         label = attributes.get("alias") or value
-        if child.tag.lower() not in ("label", "choice") or not label:
+        if not label:
             continue
         labels.append(label)
         others = [name.strip() for name in attributes.get("predicted_values", "").split(",")]
@@ -214,7 +246,9 @@ def _count(attributes: Mapping[str, str], name: str) -> int | None:
 
 
 def _meaningless(attributes: Mapping[str, str], name: str, wanted: str) -> str:
-    return f"{name}={attributes[name]!r} of control tag {attributes['name']!r} has no meaning. Write {wanted}."
+    return (
+        f"{name}={attributes[name][:40]!r} of control tag {attributes['name'][:40]!r} has no meaning. Write {wanted}."
+    )
 
 
 def _data_keys(text: str) -> Iterator[str]:
@@ -232,6 +266,6 @@ def _shown_keys(root: ET.Element) -> Iterator[str]:
 def _nothing_to_fill(images: list[str], root: ET.Element) -> str:
     found = [element.tag for element in root.iter() if "toname" in _attributes(element)]
     return (
-        f"The labeling config has no control tag that this model can fill (found: {', '.join(found) or 'none'}). "
+        f"The labeling config has no control tag that this model can fill (found: {', '.join(found)[:200] or 'none'}). "
         f'{_ADVICE} to the Image tag (toName="{images[0]}").'
     )

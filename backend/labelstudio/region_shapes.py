@@ -21,6 +21,8 @@ from backend.errors import RequestError
 from backend.labelstudio.brush_rle import OPAQUE, decode_mask
 from backend.labelstudio.label_config import BITMASK, BRUSH, POLYGON, RECTANGLE, LabelConfig
 from wsol_core.config import MAX_IMAGE_PIXELS
+from wsol_core.data.decoding import memory_to_decode
+from wsol_core.errors import DataError
 from wsol_core.ops.boxes import box_iou
 from wsol_core.records import BoolMask, BoxXyxy
 
@@ -80,7 +82,7 @@ def mask_of(region: Json) -> BoolMask | None:
             return _bitmask(str(value.get("imageDataURL")), size_wh)
         if kind == POLYGON:
             return _polygon(value.get("points"), size_wh)
-    except (RequestError, ValueError, TypeError, ArithmeticError, OSError, SyntaxError):
+    except (RequestError, DataError, ValueError, TypeError, ArithmeticError, OSError, SyntaxError):
         return None
     return None
 
@@ -148,7 +150,8 @@ def _bitmask(url: str, size_wh: tuple[int, int]) -> BoolMask | None:
     with Image.open(io.BytesIO(content)) as image:
         if image.size != size_wh:
             return None
-        return np.asarray(image.convert("RGBA"))[..., 3] >= OPAQUE
+        with memory_to_decode(image, image.size, size_wh[0] * size_wh[1]):
+            return np.asarray(image.convert("RGBA"))[..., 3] >= OPAQUE
 
 
 def _polygon(points: Any, size_wh: tuple[int, int]) -> BoolMask | None:

@@ -10,11 +10,13 @@ from redis import Redis
 from rq.exceptions import AbandonedJobError
 from rq.job import Job
 
+from backend.errors import BackendError
 from backend.queueing.messages import PreannotationChunk
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.runs import RunState
 from backend.storage.stores import open_stores
+from wsol_core.errors import WsolError
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ def training_failed(job: Job, _connection: Redis, kind: type, value: BaseExcepti
         else:
             died = "Its worker died too often." if kind is AbandonedJobError else ""
             runs.update(job.id, state=RunState.FAILED, ended=time.time(), reason=died or str(value) or kind.__name__)
+    except (BackendError, WsolError) as error:  # its record is damaged, or the disk full
+        logger.warning("run %s: its end is not recorded: %s", job.id, error)
     except Exception:
         logger.exception("run %s: its record could not be changed", job.id)
 

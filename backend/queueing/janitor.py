@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 
 from redis.exceptions import RedisError
 from rq.job import JobStatus
 
-from backend.errors import BackendError, NotFoundError
+from backend.errors import BackendError
 from backend.queueing.periodic import PeriodicThread
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.queueing.rq_adapter import DueJobs
@@ -60,8 +59,8 @@ class Janitor(PeriodicThread):
         names = set(self._runs.names())
         self._settled &= names
         for name in sorted(names - self._settled):
-            with suppress(NotFoundError):  # removed just now
-                self._settle(self._runs.read(name))
+            if (run := self._runs.find(name)) is not None:
+                self._settle(run)
 
     def _settle(self, run: Run) -> None:
         if run.state.has_ended:

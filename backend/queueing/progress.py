@@ -48,7 +48,7 @@ class ProgressStore:
     def of_preannotation(self, project_id: str) -> PreannotationProgress | None:
         """How far the project's newest pre-annotation is."""
         values = _read(self._connection, f"bulk-{project_id}")
-        if values is None:
+        if values is None or not {"version", "seen", "done", "ended"} <= values.keys():
             return None
         return PreannotationProgress(values["version"], values["seen"], values["done"], values["ended"])
 
@@ -76,4 +76,8 @@ def _write(connection: redis.Redis, name: str, values: Mapping[str, Any]) -> Non
 def _read(connection: redis.Redis, name: str) -> Json | None:
     with redis_errors():
         text = connection.get(f"boxstrap:progress:{name}")
-    return None if text is None else dict(json.loads(text))
+    try:
+        values = json.loads(text or "null")
+    except ValueError:  # nobody of ours wrote that, and nothing depends on it
+        return None
+    return values if isinstance(values, dict) else None

@@ -13,7 +13,7 @@ from backend.reports.formatting import lasting, moment, number, percent
 from backend.reports.report import Report
 from backend.templating import template_environment
 from wsol_core.errors import StorageError
-from wsol_core.files import write_whole
+from wsol_core.files import next_step, write_whole
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
 
@@ -26,7 +26,7 @@ def write_page(report: Report, folder: Path) -> Path:
         write_whole(page, render(report).encode("utf-8", "replace"))
     except OSError as error:
         raise StorageError(
-            f"The report could not be written to {folder}: {error.strerror or error}; make room or name another folder."
+            f"The report could not be written to {folder}: {error.strerror or error}; {next_step(error)}."
         ) from error
     return page
 

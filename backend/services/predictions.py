@@ -46,6 +46,8 @@ class PredictionService:
                 "set MAX_TASKS, or let `boxstrap preannotate` write the predictions."
             )
         version = self._stores.models.current(project_id)
+        if version is None and tasks:
+            self._stores.require_model_store(project_id)
         if version is None or not tasks:
             return [empty_prediction(self._stores.models.label(project_id)) for _ in tasks]
         config = LabelConfig.parse(label_config)
@@ -60,13 +62,13 @@ class PredictionService:
         return found
 
     def _save_inline_images(self, project_id: str, tasks: list[Json], config: LabelConfig) -> dict[int, Path]:
-        """Write pictures that came inside of tasks into the cache, so that no pixels go through Redis."""
+        """Write pictures that came inside of tasks into the cache, so that none go through Redis; workers decode."""
         files = {}
         for index, task in enumerate(tasks):
             try:
                 reference = image_reference(task, config)
                 if reference.startswith("data:"):
-                    files[index] = self._media.fetch(reference, project_id, None)
+                    files[index] = self._media.keep(reference, project_id)
             except ImageError as error:
                 logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
             tasks[index] = _without_data_uris(task)

@@ -7,13 +7,15 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from backend.errors import NotFoundError, QueueError, RegistryError, RequestError
+from backend.errors import NotFoundError, QueueError, RegistryError, RequestError, TooLargeError
+from backend.labelstudio.label_config import LARGEST_CONFIG
 from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.models import Version
 from backend.storage.projects import Project
 from backend.storage.stores import Stores
+from wsol_core.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +46,10 @@ class ProjectService:
 
         Args: own_url: our address as Label Studio reached it.
         """
+        if len(label_config) > LARGEST_CONFIG:
+            raise TooLargeError(f"The labeling config has more than {LARGEST_CONFIG:,} characters; shorten it.")
         known = self._stores.projects.find(project_id) or Project(project_id, "")
-        self._stores.projects.remember(replace(known, label_config=label_config, hostname=hostname))
+        self._remember(replace(known, label_config=label_config, hostname=hostname))
         if self._settings.basic_auth_user is not None:
             # Label Studio makes the webhook after this call, without our password; a worker adds it.
             try:
@@ -56,8 +60,9 @@ class ProjectService:
 
     def changed(self, project_id: str, label_config: str, title: str) -> None:
         """Take over what an event says of a project that was set up before; "" says nothing."""
-        if (project := self._stores.projects.find(project_id)) is not None:
-            self._stores.projects.remember(
+        project = self._stores.projects.find(project_id)
+        if project is not None and len(label_config) + len(title) <= LARGEST_CONFIG:
+            self._remember(
                 replace(project, label_config=label_config or project.label_config, title=title or project.title)
             )
 
@@ -138,6 +143,16 @@ class ProjectService:
                 f"are, `boxstrap models activate {project_id} VERSION` makes one live."
             )
         return parent
+
+    def notices(self) -> list[str]:
+        """Return what is wrong with files that the service keeps, each in a sentence with its path and what to do."""
+        return self._stores.damage.notices()
+
+    def _remember(self, project: Project) -> None:
+        try:
+            self._stores.projects.remember(project)
+        except StorageError as error:  # Label Studio says it again; it must not lose its backend for a full disk
+            logger.warning("project %s is not kept: %s", project.id, error)
 
     def preannotation(self, project_id: str) -> PreannotationProgress | None:
         """Return how far the newest pre-annotation is."""

@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from backend.errors import BackendError, QueueError
+from backend.errors import BackendError, DamagedFileError, QueueError
 from backend.queueing.queue import JobQueue
 from backend.services.projects import ProjectService
 from backend.services.retraining_rules import Decision, Facts, decide
@@ -60,7 +60,10 @@ class RetrainingService:
         Raises: QueueError where Redis does not answer.
         """
         now = time.time() if now is None else now
-        self._stores.policies.note_default()
+        try:
+            self._stores.policies.note_default()
+        except WsolError as error:  # a full disk
+            logger.warning("%s", error)
         for project in self._projects.all():
             try:
                 self._request_sync(project.id, now)
@@ -83,9 +86,13 @@ class RetrainingService:
         return changed
 
     def decision(self, project_id: str, now: float | None = None) -> Decision:
-        """Return whether the policy wants a training now, and why."""
+        """Return whether the policy wants a training now, and why; none starts while the ledger cannot be read."""
         policy = self._stores.policies.find(project_id)
-        return decide(policy, self._facts(project_id, policy), time.time() if now is None else now)
+        try:
+            facts = self._facts(project_id, policy)
+        except DamagedFileError as error:
+            return Decision(False, str(error))
+        return decide(policy, facts, time.time() if now is None else now)
 
     def status(self, project_id: str, now: float | None = None) -> RetrainingStatus:
         """Return the decision and what it rests on; needs no Redis. Raises: NotFoundError if it was never set up."""

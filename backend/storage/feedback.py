@@ -7,15 +7,17 @@ when its process dies. labelstudio/reviews.py makes the rows; `changed` and `dou
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from backend.errors import BackendError
+from backend.errors import DamagedFileError
+from backend.storage.files import Damage
 from backend.storage.ledger_rows import ClassDoubt, LedgerRow
 from backend.storage.sync_cursor import SyncCursor
 
@@ -30,14 +32,19 @@ CREATE TABLE IF NOT EXISTS preannotated (project TEXT PRIMARY KEY, next TEXT) WI
 """
 
 Json = dict[str, Any]
+Record = TypeVar("Record")
+logger = logging.getLogger(__name__)
 
 
 class FeedbackStore:
-    """Every method raises BackendError where the file is broken or cannot be written."""
+    """Every method raises DamagedFileError where the file is broken or cannot be written.
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    Rows that cannot be understood are left out: a reading of all tasks, four times a day, writes them again.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time, damage: Damage | None = None) -> None:
         """Nothing is made on disk before something is kept."""
-        self.path, self._clock = path, clock
+        self.path, self._clock, self._damage = path, clock, damage or Damage()
 
     def put(self, project_id: str, rows: Iterable[LedgerRow]) -> int:
         """Put rows in place of those that their tasks have; return how many digests are new.
@@ -53,7 +60,7 @@ class FeedbackStore:
                 changed = now
                 if known is not None and known[0] == row.digest:
                     changed = known[1]
-                    row = _with_known_prediction(LedgerRow.from_dict(json.loads(known[2])), row)
+                    row = _with_known_prediction(_row(known[2]) or row, row)
                 else:
                     new += 1
                 db.execute(
@@ -69,10 +76,7 @@ class FeedbackStore:
             "ORDER BY task",
             project_id,
         )
-        return [
-            LedgerRow.from_dict(json.loads(row), changed, ClassDoubt.from_dict(json.loads(doubt)) if doubt else None)
-            for row, changed, doubt in found
-        ]
+        return [row for values in found if (row := _row(*values)) is not None]
 
     def forget(self, project_id: str, keep: Collection[int], above: int = 0, up_to: int | None = None) -> None:
         """Remove the rows of all tasks but those to `keep`.
@@ -113,9 +117,9 @@ class FeedbackStore:
         return {str(label): int(count) for label, count in self._all(sql, project_id)}
 
     def cursor(self, project_id: str) -> SyncCursor | None:
-        """Return how far the project has been read; None before the first time."""
+        """Return how far the project has been read; None before the first time, or where that cannot be understood."""
         found = next(iter(self._all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)
-        return None if found is None else SyncCursor.from_dict(json.loads(found[0]))
+        return None if found is None else _parsed(found[0], SyncCursor.from_dict)
 
     def set_cursor(self, project_id: str, cursor: SyncCursor) -> None:
         """Keep how far the project has been read."""
@@ -133,7 +137,7 @@ class FeedbackStore:
             db.execute("INSERT OR REPLACE INTO preannotated VALUES (?, ?)", (project_id, json.dumps(chunk)))
 
     def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        if not self.path.is_file():
+        if not self.path.exists():
             return []
         with self._connection() as db:
             return list(db.execute(sql, values))
@@ -150,14 +154,33 @@ class FeedbackStore:
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own for each call: neither threads nor forks can share one."""
         try:
+            if self.path.exists() and not self.path.is_file():  # SQLite would wait for a pipe
+                raise sqlite3.OperationalError("it is no file")
             with closing(sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)) as db:
                 db.executescript(LAYOUT)
                 yield db
         except sqlite3.Error as error:
-            raise BackendError(
+            notice = (
                 f"{self.path} cannot be used: {error}. Is the disk full? If the file is broken, remove it: what people "
                 "said is read from Label Studio again."
-            ) from error
+            )
+            self._damage.note(self.path, notice)
+            raise DamagedFileError(notice) from error
+        self._damage.clear(self.path)
+
+
+def _row(row: object, changed: float | None = None, doubt: object = None) -> LedgerRow | None:
+    """Return the row that the texts of its columns stand for; None where they stand for none."""
+    doubted = _parsed(doubt, ClassDoubt.from_dict) if doubt else None
+    return _parsed(row, lambda values: LedgerRow.from_dict(values, changed, doubted))
+
+
+def _parsed(text: object, parse: Callable[[Json], Record]) -> Record | None:
+    try:
+        return parse(json.loads(str(text)))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        logger.warning("the ledger holds %.40r, which cannot be understood: %s", text, error)
+        return None
 
 
 def _with_known_prediction(known: LedgerRow, row: LedgerRow) -> LedgerRow:

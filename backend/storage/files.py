@@ -1,21 +1,41 @@
-"""Names, JSON and locks of the files that the service keeps. wsol_core/files.py writes them."""
+"""Names and locks of the files that the service keeps, and how small ones are read; wsol_core/files.py writes them.
+
+A small file may be empty, torn, a folder, of a newer version, or belong to somebody else. Whoever wants that one file
+gets DamagedFileError; whoever goes through many reads them through Damage, which leaves out the bad ones.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
+import math
+import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import stat
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 from filelock import FileLock, Timeout
+from pydantic import Field, TypeAdapter, ValidationError
 
-from backend.errors import BackendError, NotFoundError
+from backend.errors import BackendError, DamagedFileError, NotFoundError
+from wsol_core.errors import WsolError
 from wsol_core.files import write_whole
 
+logger = logging.getLogger(__name__)
+
 POLL_S = 0.01  # between attempts at a lock that another holds
+LARGEST_BYTES = 16 * 2**20  # of a small file; the largest are labeling configs and trainings' settings
+ADVICE = "restore it from a backup, or remove it"
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}  # making one takes milliseconds
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+T = TypeVar("T")
+Json = dict[str, Any]
+Moment = Annotated[float, Field(ge=0, lt=253402300800)]  # seconds since 1970, up to the year 9999
 
 
 def is_safe(name: str) -> bool:
@@ -30,22 +50,112 @@ def safe_name(name: str, what: str) -> str:
     return name
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Replace `path` whole or not at all."""
-    write_whole(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object in `path`; None if there is no such file."""
+def read_text(path: Path) -> str | None:
+    """Return what a small file holds; None if there is none. Raises: DamagedFileError if it cannot be read as text."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for a writer
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise DamagedFileError(f"{path} is no file; move it away.")
+            content = file.read(LARGEST_BYTES + 1)
+        if len(content) > LARGEST_BYTES:
+            raise DamagedFileError(f"{path} is larger than {LARGEST_BYTES:,} bytes; {ADVICE}.")
+        return content.decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as error:
-        raise BackendError(f"{path} holds no JSON ({error}); restore it from a backup or remove it.") from error
+    except IsADirectoryError as error:
+        raise DamagedFileError(f"{path} is a folder where a file belongs; move it away.") from error
+    except OSError as error:
+        raise DamagedFileError(f"{path} cannot be read ({error.strerror or error}); let this user read it.") from error
+    except UnicodeDecodeError as error:
+        raise DamagedFileError(f"{path} is no UTF-8 text ({error.reason}); {ADVICE}.") from error
+
+
+def read_json(path: Path) -> Json | None:
+    """Return the JSON object in `path`; None if there is no such file. Raises: DamagedFileError."""
+    if (text := read_text(path)) is None:
+        return None
+    try:
+        values = json.loads(text, parse_constant=_no_number, parse_float=_finite)
+        if "\\ud" in text.casefold():  # half of a surrogate pair, which nothing could send or write again
+            json.dumps(values, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} holds no JSON ({str(error)[:200]}); {ADVICE}.") from error
     if not isinstance(values, dict):
-        raise BackendError(f"{path} holds no JSON object; restore it from a backup or remove it.")
+        raise DamagedFileError(f"{path} holds no JSON object; {ADVICE}.")
     return values
+
+
+def read_record(path: Path, parse: Callable[[Json], T]) -> T | None:
+    """Return what `parse` makes of the JSON object in `path`; None if there is no such file.
+
+    Raises: DamagedFileError where `parse` cannot make anything of it, whatever it raises.
+    """
+    if (values := read_json(path)) is None:
+        return None
+    try:
+        return parse(values)
+    except (BackendError, WsolError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        reason = _first_fault(error) if isinstance(error, ValidationError) else str(error)
+        raise DamagedFileError(
+            f"{path} says what this version of Boxstrap does not understand ({reason[:200]}); {ADVICE}, or start the "
+            "version that wrote it."
+        ) from error
+
+
+def checked(record: type[T], values: Mapping[str, Any]) -> T:
+    """Return a dataclass of `values`, each of the type that its field has. Raises: ValueError naming the field."""
+    if record not in _ADAPTERS:
+        _ADAPTERS[record] = TypeAdapter(record)
+    found: T = _ADAPTERS[record].validate_python(dict(values))
+    return found
+
+
+class Damage:
+    """The damaged files that were met, until they can be read again or are gone. For any number of threads."""
+
+    def __init__(self) -> None:
+        self._notices: dict[Path, str] = {}
+
+    def read(self, path: Path, parse: Callable[[Json], T]) -> T | None:
+        """As `read_record`, but None where the file is damaged: that is noted, and logged once."""
+        return self.tolerate(path, lambda: read_record(path, parse))
+
+    def tolerate(self, path: Path, read: Callable[[], T | None]) -> T | None:
+        """Return what `read` makes of `path`; None where it raises DamagedFileError, which is noted."""
+        try:
+            found = read()
+        except DamagedFileError as error:
+            self.note(path, str(error))
+            return None
+        self.clear(path)
+        return found
+
+    def note(self, path: Path, notice: str) -> None:
+        """Keep a sentence about `path`, which says what to do."""
+        if self._notices.get(path) != notice:
+            self._notices[path] = notice
+            logger.warning("%s", notice)
+
+    def clear(self, path: Path) -> None:
+        """Say that nothing is wrong with `path`."""
+        self._notices.pop(path, None)
+
+    def notices(self) -> list[str]:
+        """Return what is known now, by path."""
+        return [notice for path, notice in sorted(self._notices.items()) if os.path.lexists(path)]
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Replace `path` whole or not at all; a folder in its place is put aside."""
+    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` whole or not at all; a folder in its place is put aside."""
+    if path.is_dir() and not path.is_symlink():
+        _put_aside(path)
+    write_whole(path, text.encode())
 
 
 @contextmanager
@@ -53,9 +163,12 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     """Hold the lock file `path` inside; the system releases it when the process dies, however it dies.
 
     Yields whether it is held: always with `wait`, otherwise False where another process or thread holds it. The file
-    stays. OSError where the file system has no locks: those that filelock has instead outlive a process.
+    stays; a link or a folder in its place is put aside, not followed. OSError where the file system has no locks: those
+    that filelock has instead outlive a process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_symlink() or path.is_dir():
+        _put_aside(path)
     lock = FileLock(path, poll_interval=POLL_S, fallback_to_soft=False)
     try:
         lock.acquire(blocking=wait)
@@ -66,3 +179,25 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def _put_aside(path: Path) -> None:
+    aside = path.with_name(f".aside-{uuid.uuid4().hex}")
+    with suppress(FileNotFoundError):  # another process was faster
+        path.rename(aside)
+        logger.warning("%s was no file, and is %s now; remove it if it is nobody's.", path, aside.name)
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text} is too large a number")
+    return number

@@ -3,31 +3,47 @@
     <root>/<project>/<version>/     model.safetensors, model.json, manifest.jsonl, version.json
     <root>/<project>/CURRENT        the live version's name
     <root>/<project>/RETIRED        names of deleted versions, which are not given again
+    <root>/<project>/<version>/DAMAGED    why loading refused its files, and which those were
 
 A version is written under another name and renamed, then CURRENT is replaced; so a reader sees a whole version or none,
 also after kill -9 at any point. wsol_core.localization.model_folder says what the model's files hold.
+
+Disks break all the same. Where CURRENT, or the version it names, is damaged, the newest whole version is the live one
+until somebody mends or activates another: `current` says so to everybody, and notes what is wrong.
 """
 
 from __future__ import annotations
 
-import os
+import errno
+import logging
 import shutil
+import tempfile
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backend.errors import LiveVersionChangedError, NotFoundError, RegistryError
-from backend.storage.files import locked, read_json, safe_name, write_json
+from backend.errors import DamagedFileError, LiveVersionChangedError, NotFoundError, RegistryError
+from backend.storage.files import (
+    Damage,
+    is_safe,
+    locked,
+    read_record,
+    read_text,
+    safe_name,
+    write_json,
+    write_text,
+)
 from backend.storage.version_facts import VersionFacts
+from backend.storage.version_files import FACTS, NEEDED_FILES, fingerprint, folders, number_of, remove, write_version
 from wsol_core.errors import StorageError
-from wsol_core.files import write_whole
+from wsol_core.files import is_full, next_step
 
-NEEDED_FILES, OTHER_FILES = ("model.safetensors", "model.json"), ("history.jsonl",)
-RUBBISH = (".new-*", ".deleted-*", ".*.part")  # left by processes that were killed
-FACTS = "version.json"
+logger = logging.getLogger(__name__)
+
+CURRENT, RETIRED, DAMAGED = "CURRENT", "RETIRED", "DAMAGED"
+ROOM_BYTES = 500 * 2**20  # for a version of the largest backbone
 BEFORE_TRAINING = "untrained"
 ANY = "any version"  # no version's name
 
@@ -42,10 +58,11 @@ class Version:
 
 
 class ModelRegistry:
-    """Versions of all projects below one folder, which several machines may share."""
+    """Versions of all projects below one folder, which several machines may share. Damaged ones are not listed."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, damage: Damage | None = None) -> None:
+        self.root, self._damage = root, damage or Damage()
+        self._refused: dict[Path, str] = {}  # versions that this process could not load, where the store is read-only
 
     def publish(
         self,
@@ -74,13 +91,13 @@ class ModelRegistry:
             version = known or f"boxstrap-{project_id}-{self._next_number(project):04}"
             if known is None:
                 facts = replace(facts, version=version, parent=current, created=time.time())
-                _write_version(project, version, model, facts, manifest)
+                write_version(project, version, model, facts, manifest)
             try:
                 if live:
                     self._ensure_live(project_id, version, over)
             except StorageError:
                 if known is None:
-                    _remove(project, version)
+                    remove(project, version)
                 raise
         return version
 
@@ -94,11 +111,32 @@ class ModelRegistry:
             self._ensure_live(project_id, version, over)
 
     def current(self, project_id: str) -> str | None:
-        """Return the live version; None before the first."""
+        """Return the live version; None before the first, or where none is whole."""
+        path = self._project(project_id) / CURRENT
         try:
-            return (self._project(project_id) / "CURRENT").read_text(encoding="utf-8").strip() or None
-        except FileNotFoundError:
+            named = read_text(path)
+        except DamagedFileError as error:
+            return self._stand_in(project_id, path, str(error))
+        if named is None:
+            self._damage.clear(path)
             return None
+        name = named.strip()
+        reason = self._why_not_whole(path.parent / name) if is_safe(name) else "that is no version's name"
+        if reason is not None:
+            return self._stand_in(project_id, path, f"{path} names {name[:60]!r}, and {reason}.")
+        self._damage.clear(path)
+        return name
+
+    def refuse(self, project_id: str, version: str, reason: str, for_all: bool = True) -> None:
+        """Say that the version's files cannot be loaded; another one is live until they are replaced.
+
+        Args: for_all: for other processes as well, and for later ones.
+        """
+        folder = self._project(project_id) / safe_name(version, "version")
+        self._refused[folder] = seen = fingerprint(folder)
+        if for_all:
+            with suppress(StorageError):  # a read-only store; this process knows it all the same
+                write_json(folder / DAMAGED, {"reason": reason, "seen": seen})
 
     def label(self, project_id: str) -> str:
         """Return the version that Label Studio is told: the live one, or a name that says that there is none."""
@@ -113,8 +151,11 @@ class ModelRegistry:
         return folder
 
     def facts(self, project_id: str, version: str) -> VersionFacts:
-        """Return where the version comes from. Raises: NotFoundError if there is no such version."""
-        return VersionFacts.from_dict(read_json(self.folder(project_id, version) / FACTS) or {})
+        """Return where the version comes from.
+
+        Raises: NotFoundError if there is no such version, DamagedFileError if that cannot be read.
+        """
+        return read_record(self.folder(project_id, version) / FACTS, VersionFacts.from_dict) or VersionFacts()
 
     def of_run(self, project_id: str, run: str | None) -> str | None:
         """Return the version that a run has published; None if it has not."""
@@ -123,24 +164,29 @@ class ModelRegistry:
 
     def versions(self, project_id: str) -> list[Version]:
         """Return all versions, oldest first."""
-        project = self._project(project_id)
         found = [
-            Version(folder.name, folder, VersionFacts.from_dict(facts))
-            for folder in (project.iterdir() if project.is_dir() else ())
-            if folder.is_dir() and not folder.name.startswith(".") and (facts := read_json(folder / FACTS)) is not None
+            Version(folder.name, folder, facts)
+            for folder in folders(self._project(project_id))
+            if is_safe(folder.name) and (facts := self._damage.read(folder / FACTS, VersionFacts.from_dict)) is not None
         ]
-        return sorted(found, key=lambda version: _number(version.name))
+        return sorted(found, key=lambda version: number_of(version.name))
 
     def projects(self) -> list[str]:
-        """Return the projects that have a folder here."""
-        return sorted(path.name for path in self.root.iterdir() if path.is_dir()) if self.root.is_dir() else []
+        """Return the projects that have a folder here; folders of other names belong to somebody else."""
+        return sorted(path.name for path in folders(self.root) if path.name.isascii() and path.name.isdecimal())
+
+    def has_folder(self, project_id: str) -> bool:
+        """Return whether there is anything of the project."""
+        return self._project(project_id).is_dir()
 
     def activate(self, project_id: str, version: str) -> None:
         """Make an existing version live, an older one too. Raises: NotFoundError if there is no such version."""
         self.folder(project_id, version)  # before the lock makes a folder for a project that does not exist
         with locked(self._project(project_id) / ".lock"):
-            self.folder(project_id, version)  # it may have been deleted while we waited
-            write_whole(self._project(project_id) / "CURRENT", version.encode())
+            folder = self.folder(project_id, version)  # it may have been deleted while we waited
+            if (reason := self._why_not_whole(folder)) is not None:
+                raise RegistryError(f"Version {version} cannot be live: {reason}. Restore {folder} from a backup.")
+            write_text(folder.parent / CURRENT, version)
 
     def delete(self, project_id: str, version: str) -> None:
         """Remove a version that is not live; its name is not used again. Raises: NotFoundError if there is none."""
@@ -149,53 +195,58 @@ class ModelRegistry:
             folder = self.folder(project_id, version)
             if self.current(project_id) == version:
                 raise RegistryError(f"Version {version} is live; activate another one before deleting it.")
-            write_whole(project / "RETIRED", "\n".join([*_retired(project), version]).encode())
-            _remove(project, folder.name)
+            write_text(project / RETIRED, "\n".join([*_retired(project), version]))
+            remove(project, folder.name)
 
     def _ensure_live(self, project_id: str, version: str, over: str | None) -> None:
         current = self.current(project_id)
         if current != version and over in (ANY, current):
-            write_whole(self._project(project_id) / "CURRENT", version.encode())
+            write_text(self._project(project_id) / CURRENT, version)
+
+    def _stand_in(self, project_id: str, path: Path, problem: str) -> str | None:
+        """Return the newest whole version, and note why the one that `path` should name is not live."""
+        whole = [found.name for found in self.versions(project_id) if self._why_not_whole(found.folder) is None]
+        stand_in = whole[-1] if whole else None
+        meanwhile = f"{stand_in} is live meanwhile" if stand_in else "no other version is whole, so none predicts"
+        self._damage.note(
+            path,
+            f"{problem} {meanwhile}: restore it from a backup, or `boxstrap models activate {project_id} VERSION`.",
+        )
+        return stand_in
+
+    def _why_not_whole(self, folder: Path) -> str | None:
+        """Return what is wrong with a version, as a part of a sentence; None where nothing is."""
+        if not folder.is_dir():
+            return "there is no such version"
+        for name in (FACTS, *NEEDED_FILES):
+            if not (folder / name).is_file() or (folder / name).stat().st_size == 0:
+                return f"{name} of it is missing or empty"
+        if self._damage.read(folder / FACTS, VersionFacts.from_dict) is None:
+            return f"its {FACTS} cannot be read"
+        mark = self._damage.read(folder / DAMAGED, lambda values: (str(values["seen"]), str(values["reason"])))
+        seen, reason = mark or (self._refused.get(folder), "its files cannot be loaded")
+        return reason.rstrip(".") if seen is not None and seen == fingerprint(folder) else None
+
+    def require_room(self, project_id: str, needed_bytes: int = ROOM_BYTES) -> None:
+        """Raise StorageError unless a version of the project could be published now."""
+        project = self._project(project_id)
+        with _disk_errors(project):
+            project.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=project, prefix=".new-"):
+                if shutil.disk_usage(project).free < needed_bytes:
+                    raise OSError(errno.ENOSPC, f"less than {needed_bytes // 2**20} MB are left")
 
     def _project(self, project_id: str) -> Path:
         return self.root / safe_name(project_id, "project")
 
     def _next_number(self, project: Path) -> int:
-        known = [path.name for path in project.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return 1 + max((_number(name) for name in [*known, *_retired(project)]), default=0)
+        known = [path.name for path in folders(project)]
+        return 1 + max((number_of(name) for name in [*known, *_retired(project)]), default=0)
 
 
 def is_version_of(name: object, project_id: str) -> bool:
     """Return whether `name` names a version of the project, or stands for the lack of one before the first."""
     return isinstance(name, str) and name.startswith(f"boxstrap-{project_id}-")
-
-
-def _write_version(project: Path, version: str, model: Path, facts: VersionFacts, manifest: Path | None) -> None:
-    for left in (path for pattern in RUBBISH for path in project.glob(pattern)):  # the lock says that nobody is at work
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-    temporary = project / f".new-{uuid.uuid4().hex}"
-    try:
-        temporary.mkdir()
-        for source in (*(model / name for name in (*NEEDED_FILES, *OTHER_FILES)), *([manifest] if manifest else [])):
-            if source.is_file():
-                shutil.copyfile(source, temporary / source.name)
-                _sync(temporary / source.name)
-        write_json(temporary / FACTS, facts.to_dict())
-        _sync(temporary)
-        temporary.rename(project / version)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        _sync(project)
-    except OSError:
-        _remove(project, version)
-        raise
-
-
-def _remove(project: Path, version: str) -> None:
-    rubbish = project / f".deleted-{uuid.uuid4().hex}"
-    (project / version).rename(rubbish)
-    shutil.rmtree(rubbish, ignore_errors=True)
 
 
 @contextmanager
@@ -205,26 +256,14 @@ def _disk_errors(project: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(
             f"No version could be published into {project}: {error.strerror or error}. "
-            "The live version stays; make room, then start the training again."
+            f"The live version stays, and so does what was trained; {next_step(error)}.",
+            is_full(error),
         ) from error
-
-
-def _sync(path: Path) -> None:
-    """Flush to the disk, so that a power cut leaves no version with empty files."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _number(version: str) -> int:
-    digits = version.rpartition("-")[2]
-    return int(digits) if digits.isdecimal() else 0
 
 
 def _retired(project: Path) -> list[str]:
     try:
-        return (project / "RETIRED").read_text(encoding="utf-8").split()
-    except FileNotFoundError:
+        return (read_text(project / RETIRED) or "").split()
+    except DamagedFileError as error:  # a number that is given again does less harm than no version at all
+        logger.warning("%s", error)
         return []

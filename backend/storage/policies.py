@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from backend.errors import RequestError
 from backend.settings import GateMode, Settings, cron_expression, quiet_hours
-from backend.storage.files import locked, read_json, safe_name, write_json
+from backend.storage.files import Damage, Moment, checked, locked, read_record, safe_name, write_json
 from wsol_core.errors import ConfigError
 
 
@@ -45,7 +45,7 @@ class Policy:
     gate: GateMode = GateMode.AUTO
     sampling: Sampling = Sampling.AS_IT_IS
     score_threshold: float | None = None
-    since: float = 0.0
+    since: Moment = 0.0
 
     def __post_init__(self) -> None:
         for name, least in (("every", 0), ("min_per_class", 1)):
@@ -76,28 +76,34 @@ class Policy:
         )
 
 
+# Where the file is damaged: nothing starts, or goes live, that somebody may have forbidden.
+NOTHING_BY_ITSELF = Policy(gate=GateMode.MANUAL)
+
+
 class PolicyStore:
     """One small file a project below one folder, with what was chosen for it and nothing else."""
 
-    def __init__(self, root: Path, default: Policy) -> None:
-        self.root, self._default = root, default
+    def __init__(self, root: Path, default: Policy, damage: Damage | None = None) -> None:
+        self.root, self._default, self._damage = root, default, damage or Damage()
 
     def find(self, project_id: str) -> Policy:
-        """Return the project's policy. Raises: ConfigError if its file has a value that is not allowed."""
-        chosen = self._chosen(project_id)
-        default = replace(self._default, since=self._default_since()) if "cron" not in chosen else self._default
-        return replace(default, **chosen)
+        """Return the project's policy; NOTHING_BY_ITSELF where its file is damaged, which is noted."""
+        path = self._path(project_id)
+        return self._damage.tolerate(path, lambda: self._read(project_id)[0]) or NOTHING_BY_ITSELF
 
     def change(self, project_id: str, **changes: Any) -> Policy:
-        """Change and return the policy. Raises: RequestError if a value is not allowed; then nothing is changed."""
+        """Change and return the policy; nothing is changed where that raises.
+
+        Raises: RequestError if a value is not allowed, DamagedFileError if the file is damaged.
+        """
         path = self._path(project_id)
         with locked(self.root / ".lock"):
-            before = self.find(project_id)
+            before, chosen = self._read(project_id)
             try:
                 after = replace(before, **changes)
             except ConfigError as error:
                 raise RequestError(str(error)) from error
-            kept = {**self._chosen(project_id), **{name: getattr(after, name) for name in changes}}
+            kept = {**chosen, **{name: getattr(after, name) for name in changes}}
             if "cron" in changes:  # the times before now are no reason to start
                 kept["since"] = before.since if after.cron == before.cron else time.time()
             write_json(path, kept)
@@ -106,19 +112,33 @@ class PolicyStore:
     def note_default(self) -> None:
         """Keep since when the settings have their cron expression; times before that start nothing."""
         cron = self._default.cron
-        if cron and self._noted().get("cron") != cron:
+        if cron and self._noted()[0] != cron:
             write_json(self.root / ".default.json", {"cron": cron, "since": time.time()})
 
-    def _default_since(self) -> float:
-        noted = self._noted()
-        return float(noted["since"]) if noted.get("cron") == self._default.cron else time.time()
-
-    def _noted(self) -> dict[str, Any]:
-        return (read_json(self.root / ".default.json") or {}) if self._default.cron else {"cron": "", "since": 0.0}
-
-    def _chosen(self, project_id: str) -> dict[str, Any]:
+    def _read(self, project_id: str) -> tuple[Policy, dict[str, Any]]:
+        """Return the policy, and what was chosen for the project of it."""
         known = {part.name for part in fields(Policy)}
-        return {name: value for name, value in (read_json(self._path(project_id)) or {}).items() if name in known}
+
+        def parse(values: dict[str, Any]) -> tuple[Policy, dict[str, Any]]:
+            chosen = {name: value for name, value in values.items() if name in known}
+            default = self._default
+            if "cron" not in chosen:
+                default = replace(default, since=self._default_since())
+            return checked(Policy, {**asdict(default), **chosen}), chosen
+
+        return read_record(self._path(project_id), parse) or parse({})
+
+    def _default_since(self) -> float:
+        cron, since = self._noted()
+        return since if cron == self._default.cron else time.time()
+
+    def _noted(self) -> tuple[str, float]:
+        """Return the settings' cron expression when it was last looked at, and since when it is that."""
+        if not self._default.cron:
+            return "", 0.0
+        path = self.root / ".default.json"
+        noted = self._damage.read(path, lambda values: (str(values["cron"]), float(values["since"])))
+        return noted or ("", 0.0)
 
     def _path(self, project_id: str) -> Path:
         return self.root / f"{safe_name(project_id, 'project')}.json"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from backend.storage.files import is_safe, read_json, safe_name, write_json
+from backend.storage.files import Damage, checked, is_safe, safe_name, write_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +20,10 @@ class Project:
 
 
 class ProjectStore:
-    """One small file a project below one folder."""
+    """One small file a project below one folder. A damaged one counts as none: Label Studio says it all again."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, damage: Damage | None = None) -> None:
+        self.root, self._damage = root, damage or Damage()
 
     def remember(self, project: Project) -> None:
         """Write the project if it has changed; Label Studio says the same all the time."""
@@ -31,9 +32,14 @@ class ProjectStore:
 
     def find(self, project_id: str) -> Project | None:
         """Return the project, if it was ever set up."""
-        values = read_json(self._path(project_id))
-        known = {part.name for part in fields(Project)}
-        return None if values is None else Project(**{key: value for key, value in values.items() if key in known})
+
+        def parse(values: dict[str, Any]) -> Project:
+            project = checked(Project, values)
+            if project.id != project_id:
+                raise ValueError(f"it is project {project.id!r}'s")
+            return project
+
+        return self._damage.read(self._path(project_id), parse)
 
     def all(self) -> list[Project]:
         """Return every project, by number."""

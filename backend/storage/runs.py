@@ -14,14 +14,13 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from backend.errors import NotFoundError
-from backend.storage.files import is_safe, locked, read_json, safe_name, write_json
+from backend.storage.files import Damage, Moment, checked, is_safe, locked, read_record, safe_name, write_json
 from backend.storage.version_facts import GateDecision
 
 
@@ -54,11 +53,11 @@ class Run:
     project_id: str
     config: dict[str, Any] = field(default_factory=dict)
     state: RunState = RunState.QUEUED
-    created: float = 0.0
-    started: float | None = None
-    ended: float | None = None
+    created: Moment = 0.0
+    started: Moment | None = None
+    ended: Moment | None = None
     starts: int = 0
-    begun: float | None = None
+    begun: Moment | None = None
     pictures: int | None = None
     version: str | None = None
     reason: str = ""
@@ -68,18 +67,16 @@ class Run:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Run:
-        """Read what run.json holds; keys of other versions of Boxstrap are left out."""
-        known = {name: values[name] for name in (part.name for part in fields(cls)) if name in values}
-        state = RunState(known.get("state", RunState.QUEUED))
-        gate, warnings = GateDecision.from_dict(known.get("gate")), tuple(known.get("warnings") or ())
-        return cls(**{**known, "state": state, "gate": gate, "warnings": warnings})
+        """Read what run.json holds; keys of other versions of Boxstrap are left out. ValueError names a wrong value."""
+        gate, warnings = GateDecision.from_dict(values.get("gate")), tuple(values.get("warnings") or ())
+        return checked(cls, {**values, "gate": gate, "warnings": warnings})
 
 
 class RunStore:
-    """All runs below one folder, which several machines may share."""
+    """All runs below one folder, which several machines may share. Lists leave out those whose record is damaged."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, damage: Damage | None = None) -> None:
+        self.root, self._damage = root, damage or Damage()
 
     def create(self, project_id: str, config: dict[str, Any], trigger: str = "") -> Run:
         """Create a queued run."""
@@ -91,11 +88,15 @@ class RunStore:
         return run
 
     def read(self, run_id: str) -> Run:
-        """Return the run. Raises: NotFoundError if there is none."""
-        values = read_json(self.folder(run_id) / "run.json")
-        if values is None:
+        """Return the run. Raises: NotFoundError if there is none, DamagedFileError if its record cannot be read."""
+        run = read_record(self._record(run_id), lambda values: _run(run_id, values))
+        if run is None:
             raise NotFoundError(f"There is no run {run_id!r}; `boxstrap jobs list` shows the runs there are.")
-        return Run.from_dict(values)
+        return run
+
+    def find(self, run_id: str) -> Run | None:
+        """Return the run; None if there is none, or none whose record can be read."""
+        return self._damage.read(self._record(run_id), lambda values: _run(run_id, values))
 
     def update(self, run_id: str, **changes: Any) -> Run:
         """Change and return the run; one that has ended stays as it ended."""
@@ -131,11 +132,18 @@ class RunStore:
             shutil.rmtree(self.folder(run_id) / name, ignore_errors=True)
 
     def _read_all(self, names: Iterable[str]) -> list[Run]:
-        runs = []
-        for name in names:
-            with suppress(NotFoundError):  # removed just now
-                runs.append(self.read(name))
+        runs = [run for name in names if (run := self.find(name)) is not None]
         return sorted(runs, key=lambda run: -run.created)
 
     def _write(self, run: Run) -> None:
-        write_json(self.folder(run.id) / "run.json", asdict(run))
+        write_json(self._record(run.id), asdict(run))
+
+    def _record(self, run_id: str) -> Path:
+        return self.folder(run_id) / "run.json"
+
+
+def _run(run_id: str, values: Mapping[str, Any]) -> Run:
+    run = Run.from_dict(values)
+    if run.id != run_id:
+        raise ValueError(f"it is run {run.id!r}'s")
+    return run

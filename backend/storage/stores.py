@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from backend.settings import Settings
 from backend.storage.connections import ConnectionStore
 from backend.storage.feedback import FeedbackStore
+from backend.storage.files import Damage
 from backend.storage.models import ModelRegistry
 from backend.storage.policies import Policy, PolicyStore
 from backend.storage.projects import ProjectStore
 from backend.storage.runs import RunStore
+from wsol_core.errors import StorageError
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores of versions, runs, projects, their policies, the ledger, and what is to be connected."""
+    """The stores of versions, runs, projects, their policies, the ledger, and what is to be connected.
+
+    `damage`: what of it cannot be read.
+    """
 
     models: ModelRegistry
     runs: RunStore
@@ -23,15 +28,29 @@ class Stores:
     policies: PolicyStore
     feedback: FeedbackStore
     connections: ConnectionStore
+    damage: Damage
+
+    def require_model_store(self, project_id: str) -> None:
+        """Raise StorageError where the project has trained versions, and the model store nothing of it: it is away."""
+        if self.models.has_folder(project_id):
+            return
+        trained = next((run.version for run in self.runs.of_project(project_id) if run.version), None)
+        if trained is not None:
+            raise StorageError(
+                f"{self.models.root} holds nothing of project {project_id}, which has {trained}: the model store is "
+                f"away. Mount it; if its versions are gone for good, make the folder {self.models.root / project_id}."
+            )
 
 
 def open_stores(settings: Settings) -> Stores:
     """Open the stores; nothing is made on disk before something is kept."""
+    damage = Damage()
     return Stores(
-        ModelRegistry(settings.models),
-        RunStore(settings.home / "runs"),
-        ProjectStore(settings.home / "projects"),
-        PolicyStore(settings.home / "policies", Policy.of(settings)),
-        FeedbackStore(settings.home / "feedback.sqlite"),
-        ConnectionStore(settings.home / "connections"),
+        ModelRegistry(settings.models, damage),
+        RunStore(settings.home / "runs", damage),
+        ProjectStore(settings.home / "projects", damage),
+        PolicyStore(settings.home / "policies", Policy.of(settings), damage),
+        FeedbackStore(settings.home / "feedback.sqlite", damage=damage),
+        ConnectionStore(settings.home / "connections", damage),
+        damage,
     )

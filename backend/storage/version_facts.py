@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pydantic import ValidationError
+
 from backend.settings import GateMode
+from backend.storage.files import Moment, checked
 
 Json = dict[str, Any]
 
@@ -42,25 +45,26 @@ class GateDecision:
         """Read what `to_dict` gave; a missing key has its default. None for anything that is no such record."""
         if not isinstance(values, Mapping) or not values:
             return None
+        known = {name: value for name, value in values.items() if value is not None}
         try:
-            mode = GateMode(values.get("mode", GateMode.AUTO))
-            criterion = GateCriterion(values.get("criterion", GateCriterion.HOLDOUT))
-        except ValueError:
+            return checked(cls, {**_GATE_DEFAULTS, **known})
+        except ValidationError:
             return None
-        return cls(
-            mode=mode,
-            criterion=criterion,
-            against=values.get("against"),
-            pictures=values.get("pictures", 0),
-            passed=bool(values.get("passed")),
-            promoted=bool(values.get("promoted")),
-            sentence=str(values.get("sentence") or ""),
-            measures=values.get("measures") or {},
-        )
 
     def to_dict(self) -> Json:
         """Return JSON values."""
         return asdict(self)
+
+
+_GATE_DEFAULTS: Json = {
+    "mode": GateMode.AUTO,
+    "criterion": GateCriterion.HOLDOUT,
+    "against": None,
+    "pictures": 0,
+    "passed": False,
+    "promoted": False,
+    "sentence": "",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +89,16 @@ class VersionFacts:
     faults: tuple[str, ...] = ()
     version: str = ""
     parent: str | None = None
-    created: float | None = None
+    created: Moment | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VersionFacts:
-        """Read version.json; keys of other versions of Boxstrap are left out, missing ones have defaults."""
-        return cls(
-            run=values.get("run"),
-            trigger=values.get("trigger") or "",
-            classes=tuple(values.get("classes") or ()),
-            pictures=values.get("pictures"),
-            corrected=values.get("corrected"),
-            holdout=values.get("holdout"),
-            metrics=values.get("metrics") or {},
-            config=values.get("config") or {},
-            code_version=values.get("code_version") or "",
-            gate=GateDecision.from_dict(values.get("gate")),
-            faults=tuple(values.get("faults") or ()),
-            version=values.get("version") or "",
-            parent=values.get("parent"),
-            created=values.get("created"),
-        )
+        """Read version.json; keys of other versions of Boxstrap are left out, missing ones have defaults.
+
+        Raises: ValueError naming a value that has no meaning.
+        """
+        known = {name: value for name, value in values.items() if value is not None}
+        return checked(cls, {**known, "gate": GateDecision.from_dict(values.get("gate"))})
 
     def to_dict(self) -> Json:
         """Return JSON values."""

@@ -25,9 +25,13 @@ Json = dict[str, Any]
 
 @router.get("/projects")
 def projects(all_services: TheServices) -> Json:
-    """Every project: its versions and which is live, its runs that wait or are trained, and the newest one."""
+    """Every project: its versions and which is live, its runs that wait or are trained, and the newest one.
+
+    `notices`: sentences about files that cannot be read, each with its path and what to do.
+    """
     found = show_projects(all_services.projects, all_services.training, all_services.retraining)
-    return {"projects": found, "revision": revision(found)}
+    notices = all_services.projects.notices()
+    return {"projects": found, "notices": notices, "revision": revision([*found, {"notices": notices}])}
 
 
 @router.post("/projects/{project}/train", status_code=201)

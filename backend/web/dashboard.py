@@ -14,7 +14,7 @@ from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from backend.services.overview import revision, show_projects
+from backend.web import api
 from backend.web.api import show_status
 from backend.web.label_studio import UP
 from backend.web.services import Services, TheServices
@@ -50,10 +50,14 @@ async def start(request: Request, all_services: TheServices) -> Response:
 
 def page(all_services: Services, own_url: str) -> str:
     """Return the page's HTML. Args: own_url: the address that the browser knows us by."""
-    projects = show_projects(all_services.projects, all_services.training, all_services.retraining)
+    shown = api.projects(all_services)
     status = show_status(all_services.status.now())
     return _template().render(
-        projects=projects, status=status, revision=f"{revision(projects)} {status['revision']}", own_url=own_url
+        projects=shown["projects"],
+        notices=shown["notices"],
+        status=status,
+        revision=f"{shown['revision']} {status['revision']}",
+        own_url=own_url,
     )
 
 

@@ -12,16 +12,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from backend.errors import BackendError, BusyError, NotAllowedError
-from wsol_core.errors import WsolError
+from wsol_core.errors import StorageError, WsolError
 
 logger = logging.getLogger(__name__)
 
 CODES = {400: "bad_request", 404: "not_found", 405: "no_such_method", 413: "too_large"}  # of what the framework raises
 
 
-def error_response(error: BackendError) -> JSONResponse:
-    """Return the response that the error's class asks for."""
-    headers = {}
+def error_response(error: BackendError, close: bool = False) -> JSONResponse:
+    """Return the response that the error's class asks for. Args: close: the connection ends, whatever comes on it."""
+    headers = {"Connection": "close"} if close else {}
     if isinstance(error, NotAllowedError):
         headers["WWW-Authenticate"] = 'Basic realm="Boxstrap", charset="UTF-8"'
     if isinstance(error, BusyError):
@@ -36,6 +36,11 @@ def add_error_handlers(app: FastAPI) -> None:
         assert isinstance(error, BackendError)
         logger.log(logging.WARNING if error.status >= 500 else logging.INFO, "%s: %s", _method_and_path(request), error)
         return error_response(error)
+
+    async def no_storage(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, StorageError)
+        logger.warning("%s: %s", _method_and_path(request), error)
+        return _answer(507, "no_room", str(error)) if error.is_full else _answer(503, "no_storage", str(error))
 
     async def learner(request: Request, error: Exception) -> JSONResponse:
         logger.warning("%s: %s", _method_and_path(request), error)
@@ -59,6 +64,7 @@ def add_error_handlers(app: FastAPI) -> None:
         return _answer(500, "internal", "This is a fault of the program; its log says where it happened.")
 
     app.add_exception_handler(BackendError, expected)
+    app.add_exception_handler(StorageError, no_storage)
     app.add_exception_handler(WsolError, learner)
     app.add_exception_handler(RequestValidationError, unreadable)
     app.add_exception_handler(HTTPException, http)

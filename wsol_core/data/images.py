@@ -5,6 +5,7 @@ Torch-free. Pillow reads; it lets go of the interpreter while it decodes, so thr
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import cv2
@@ -13,12 +14,15 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wsol_core.config import MAX_IMAGE_PIXELS
+from wsol_core.data.decoding import memory_to_decode
 from wsol_core.errors import DataError
 from wsol_core.ops.maps import resize
 
 RgbPixels = NDArray[np.uint8]  # (H, W, 3)
 
 BEHIND_TRANSPARENCY = (128, 128, 128)  # neither a black nor a white drawing vanishes on it
+HUGE_PIXELS = 16_000_000
+_AVERAGED_MODES = frozenset({"L", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "RGBX"})
 
 
@@ -34,7 +38,7 @@ def open_image_small(path: Path, min_side: int, name: str | None = None) -> tupl
     """The image upright, and (width, height) of it in full size.
 
     A large JPEG is decoded at a half, a quarter or an eighth of its size, which takes a fraction of the time; both
-    sides keep `min_side` pixels or what they have. Every other format comes in full size.
+    sides keep `min_side` pixels or what they have. Every other format comes in full size, up to HUGE_PIXELS.
     """
     return _read(path, name or str(path), min_side)
 
@@ -72,12 +76,15 @@ def _read(path: Path, name: str, min_side: int | None) -> tuple[RgbPixels, tuple
             if min_side is not None and image.format == "JPEG":
                 # Every JPEG mode but grey decodes into three channels or CMYK; draft leaves the mode alone for None.
                 image.draft(None, (min_side, min_side))
-            image.load()
-            if image.format != "JPEG":
-                width, height = image.size  # TIFF turns itself upright while loading
-            orientation = _orientation(image)
-            pixels = _upright(_rgb(image), orientation)
-    except DataError:
+            with memory_to_decode(image, (width, height), width * height if min_side is None else HUGE_PIXELS):
+                image.load()
+                if image.format != "JPEG":
+                    width, height = image.size  # TIFF turns itself upright while loading
+                orientation = _orientation(image)
+                pixels = _upright(_rgb(_without_excess(image, min_side)), orientation)
+    except DataError as error:
+        if not str(error).startswith(name):
+            raise DataError(f"{name}: {error}.") from error
         raise
     except FileNotFoundError as error:
         raise DataError(f"{name} is not there; put it back or remove it from the list.") from error
@@ -85,6 +92,18 @@ def _read(path: Path, name: str, min_side: int | None) -> tuple[RgbPixels, tuple
         # Pillow's readers raise almost anything on a torn file: OSError, SyntaxError, struct.error, KeyError, ...
         raise DataError(f"{name} cannot be read as an image ({_reason(error)}); replace or remove it.") from error
     return pixels, ((height, width) if orientation >= 5 else (width, height))
+
+
+def _without_excess(image: Image.Image, min_side: int | None) -> Image.Image:
+    """The image averaged to a whole fraction of its size where it is huge and is wanted small.
+
+    Each step from here to the array copies all pixels.
+    """
+    width, height = image.size
+    fraction = min(math.isqrt(width * height // HUGE_PIXELS) + 1, min(width, height) // (min_side or height))
+    if min_side is None or width * height <= HUGE_PIXELS or fraction < 2 or image.mode not in _AVERAGED_MODES:
+        return image
+    return image.reduce(fraction)
 
 
 def _reason(error: Exception) -> str:

@@ -19,6 +19,7 @@ from wsol_core.evaluation.evaluate import EvaluationReport, ImageResult
 from wsol_core.evaluation.loss_plot import loss_curves
 from wsol_core.evaluation.overlay import draw_heatmap, draw_overlay
 from wsol_core.evaluation.report_mistakes import mistake_sections, write_jpeg
+from wsol_core.files import next_step
 from wsol_core.localization.predictor import Predictor
 from wsol_core.records import Localization, Sample
 
@@ -89,7 +90,7 @@ def write_report(
         index.write_text(page, encoding="utf-8")
     except OSError as error:
         raise StorageError(
-            f"The report could not be written to {folder}: {error.strerror or error}; make room or name another folder."
+            f"The report could not be written to {folder}: {error.strerror or error}; {next_step(error)}."
         ) from error
     return index
 

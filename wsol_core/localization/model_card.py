@@ -89,5 +89,5 @@ class ModelCard:
             }
             others = {name: value for name, value in values.items() if name not in (*parsed, "refine")}
             return cls(**parsed, **others)
-        except (ConfigError, TypeError, ValueError) as error:
+        except (ConfigError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"The model card cannot be used: {error}") from error

@@ -1,7 +1,7 @@
 """The files of a model folder, each replaced whole or not at all; reads and writes the finished model.
 
     checkpoint.pt       the whole training state, while training
-    model.safetensors   the weights
+    model.safetensors   the weights, with a checksum that loading verifies
     model.json          the ModelCard; its presence says that the training has finished
     history.jsonl       losses over time, written by the training
 
@@ -10,6 +10,7 @@ The checkpoint is read and written by training/checkpoint.py.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method
 
 CHECKPOINT, WEIGHTS, CARD, HISTORY = "checkpoint.pt", "model.safetensors", "model.json", "history.jsonl"
+CHECKSUM = "boxstrap-checksum"  # in the header of the weights
 
 
 def is_finished(folder: Path) -> bool:
@@ -40,7 +42,7 @@ def is_started(folder: Path) -> bool:
 def save_model(folder: Path, method: WsolMethod, card: ModelCard) -> None:
     """Writes weights and card for prediction; the card last, since it says that the model is whole."""
     tensors = {name: value.detach().cpu().contiguous().clone() for name, value in method.state_dict().items()}
-    write_whole(folder / WEIGHTS, safetensors.torch.save(tensors))
+    write_whole(folder / WEIGHTS, _with_checksum(tensors))
     write_whole(folder / CARD, (json.dumps(card.to_dict(), indent=2, ensure_ascii=False) + "\n").encode())
 
 
@@ -57,7 +59,7 @@ def read_card(folder: Path) -> ModelCard:
         raise CheckpointError(f"{folder} holds no finished model (no {CARD}); name a folder that training wrote.")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}; train the model again.") from error
     return ModelCard.from_dict(values)
 
@@ -85,8 +87,38 @@ def load_model(folder: Path, device: str = "cpu") -> tuple[WsolMethod, ModelCard
     return method.to(torch.device(device)).to(memory_format=torch.channels_last).eval(), card
 
 
+def check_model(folder: Path) -> None:
+    """Raise CheckpointError unless the folder holds a finished model, its weights as they were written."""
+    read_card(folder)
+    _read_weights(folder / WEIGHTS)
+
+
+def _with_checksum(tensors: dict[str, Tensor]) -> bytes:
+    """The file of the tensors, with a checksum of them in its header."""
+    return safetensors.torch.save(tensors, {CHECKSUM: _checksum(safetensors.torch.save(tensors))})
+
+
+def _checksum(content: bytes) -> str:
+    """The checksum of the tensors in a safetensors file: of their names, types and shapes, and of all their bytes."""
+    begin = 8 + int.from_bytes(content[:8], "little")
+    tensors = {name: value for name, value in json.loads(content[8:begin]).items() if name != "__metadata__"}
+    digest = hashlib.sha256(json.dumps(tensors, sort_keys=True).encode())
+    digest.update(memoryview(content)[begin:])
+    return f"sha256:{digest.hexdigest()}"
+
+
 def _read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors; those of files from before there were checksums are not verified."""
     try:
-        return dict(safetensors.torch.load_file(path))
-    except (OSError, SafetensorError) as error:
+        content = path.read_bytes()
+        tensors = dict(safetensors.torch.load(content))
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        written = header.get("__metadata__", {}).get(CHECKSUM)
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path} is torn or cannot be read ({error}); train the model again.") from error
+    if written is not None and written != _checksum(content):
+        raise CheckpointError(
+            f"{path} is damaged: its checksum is another than when it was written. Restore it from a backup, or train "
+            "the model again."
+        )
+    return tensors

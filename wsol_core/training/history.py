@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wsol_core.errors import StorageError
+from wsol_core.files import next_step
 
 
 class History:
@@ -35,7 +36,7 @@ class History:
         except OSError as error:
             raise StorageError(
                 f"{self._path} could not be written: {error.strerror or error}. The last checkpoint is intact; "
-                "make room, then resume the training."
+                f"{next_step(error)}, then resume the training."
             ) from error
         self.lines += 1
 

@@ -16,8 +16,12 @@ from tests.backend.support.trainings import ENDLESS, MEDIUM, Trainings, beginnin
 
 FULL_DISK = """
 import errno, shutil
-def copyfile(*_):
-    raise OSError(errno.ENOSPC, "No space left on device")
+from pathlib import Path
+copy = shutil.copyfile
+def copyfile(source, target):
+    if Path("{full}").exists():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    copy(source, target)
 shutil.copyfile = copyfile
 """
 EVERY_EPOCH = """
@@ -214,11 +218,43 @@ def test_a_picture_that_cannot_be_read_is_left_out(
     assert trainings.ends(trainings.start()).pictures == 9
 
 
-def test_a_full_disk_fails_the_run_and_leaves_the_live_version(
+def test_a_model_store_that_is_full_when_a_training_ends_is_waited_for_and_gets_the_version_later(
+    trainings: Trainings, workers: Workers, janitor: None, model: Path, tmp_path: Path
+) -> None:
+    live, full = trainings.stores.models.publish(PROJECT, model, VersionFacts(run="older")), tmp_path / "full"
+    full.touch()
+    workers.start(before=FULL_DISK.format(full=full))
+    run_id = trainings.start()
+    wait_for(lambda: "No space left on device" in trainings.now(run_id).reason)
+    assert trainings.now(run_id).state == RunState.RUNNING
+    assert (trainings.versions(), trainings.stores.models.current(PROJECT)) == ([live], live)
+    full.unlink()
+    run = trainings.ends(run_id)
+    assert (run.reason, trainings.versions()) == ("", [live, run.version])
+    assert beginnings(workers, run_id)[0] == 1  # it was not trained again
+
+
+def test_a_training_does_not_begin_while_the_model_store_could_not_take_its_version(
+    trainings: Trainings, workers: Workers, janitor: None
+) -> None:
+    trainings.stores.models.root.write_text("a file where the store should be")
+    workers.start()
+    run_id = trainings.start()
+    wait_for(lambda: "No version could be published" in trainings.now(run_id).reason)
+    assert beginnings(workers, run_id) == (0, 0)
+    trainings.stores.models.root.unlink()
+    assert trainings.ends(run_id).version is not None
+
+
+def test_a_damaged_live_version_stops_no_training_and_the_newest_whole_one_is_judged_against(
     trainings: Trainings, workers: Workers, janitor: None, model: Path
 ) -> None:
-    live = trainings.stores.models.publish(PROJECT, model, VersionFacts(run="older"))
-    workers.start(before=FULL_DISK)
-    run = trainings.ends(trainings.start(), RunState.FAILED)
-    assert "No space left on device" in run.reason
-    assert (trainings.versions(), trainings.stores.models.current(PROJECT)) == ([live], live)
+    models = trainings.stores.models
+    older, live = (models.publish(PROJECT, model, VersionFacts(run=run)) for run in ("a", "b"))
+    weights = models.folder(PROJECT, live) / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-100] ^= 1
+    weights.write_bytes(content)
+    workers.start()
+    run = trainings.ends(trainings.start())
+    assert run.gate is not None and run.gate.against == older

@@ -80,7 +80,7 @@ def test_the_next_version_names_the_live_one_as_its_parent(registry: ModelRegist
 
 def test_versions_come_in_the_order_of_their_numbers(registry: ModelRegistry, model: Path) -> None:
     for run in range(11):
-        registry.publish(PROJECT, model, VersionFacts(run=run))
+        registry.publish(PROJECT, model, VersionFacts(run=str(run)))
     assert names(registry) == [f"boxstrap-7-{number:04}" for number in range(1, 12)]
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import NotFoundError, RequestError
+from backend.errors import DamagedFileError, NotFoundError, RequestError
 from backend.settings import Settings
-from backend.storage.policies import Policy, PolicyStore
-from wsol_core.errors import ConfigError
+from backend.storage.policies import NOTHING_BY_ITSELF, Policy, PolicyStore
 
 
 @pytest.fixture
@@ -108,7 +107,7 @@ def test_a_project_that_switched_cron_off_has_none_whatever_the_settings_say(
     assert (store.find("7").cron, store.find("8").cron) == ("", "0 3 * * *")
 
 
-def test_a_file_of_a_later_release_can_be_read_and_nonsense_in_it_is_named(
+def test_a_file_of_a_later_release_can_be_read_and_with_nonsense_in_it_nothing_happens_by_itself(
     store_with: Callable[..., PolicyStore], tmp_path: Path
 ) -> None:
     store = store_with()
@@ -116,9 +115,10 @@ def test_a_file_of_a_later_release_can_be_read_and_nonsense_in_it_is_named(
     path = tmp_path / "policies" / "7.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "mood": "good"}))
     assert store.find("7").every == 4
-    path.write_text('{"every": "many"}')
-    with pytest.raises(ConfigError, match="every is 'many'"):
-        store.find("7")
+    path.write_text('{"every": "many", "gate": "auto"}')
+    assert store.find("7") == NOTHING_BY_ITSELF
+    with pytest.raises(DamagedFileError, match=r"7\.json .*every"):
+        store.change("7", every=5)
 
 
 @pytest.mark.parametrize("name", ["../7", "", ".default", "a/b"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.errors import BackendError, NotFoundError
+from backend.errors import NotFoundError
 from backend.storage.projects import Project, ProjectStore
 
 
@@ -56,8 +56,9 @@ def test_names_that_lead_elsewhere_are_refused(projects: ProjectStore, name: str
         projects.remember(Project(name, ""))
 
 
-def test_a_torn_file_is_named(projects: ProjectStore) -> None:
+def test_a_torn_file_is_as_none_and_is_written_anew(projects: ProjectStore) -> None:
     projects.remember(Project("7", ""))
     (projects.root / "7.json").write_text("{")
-    with pytest.raises(BackendError, match=r"7\.json holds no JSON"):
-        projects.find("7")
+    assert projects.find("7") is None
+    projects.remember(Project("7", "<View/>"))
+    assert projects.find("7") == Project("7", "<View/>")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 from rq.job import Job
 from rq.results import Result
 from rq.serializers import JSONSerializer
@@ -22,6 +21,7 @@ from backend.queueing.queue import PREDICT, JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
 from backend.storage.version_facts import VersionFacts
+from backend.web.connections import make_server
 from backend.wiring import build_app
 
 CONFIG = """
@@ -56,9 +56,8 @@ class Site:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Site]:
-    config = uvicorn.Config(build_app(settings), port=0, log_config=None, access_log=False, ws="none")
-    server = uvicorn.Server(config)
+def serving(settings: Settings, most: int | None = None) -> Iterator[Site]:
+    server = make_server(build_app(settings), "127.0.0.1", 0, most)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

@@ -150,7 +150,7 @@ def test_versions_with_a_button_for_all_but_the_live_one(site: Site, tmp_path: P
 def test_what_others_wrote_is_text(site: Site, tmp_path: Path) -> None:
     site.post("/setup", {"project": "7", "schema": CONFIG, "hostname": "javascript:alert(1)"})
     site.post("/webhook", {"action": "PROJECT_UPDATED", "project": {"id": 7, "title": EVIL}})
-    site.publish(tmp_path, classes=[EVIL], metrics={EVIL: EVIL}, pictures=EVIL)
+    site.publish(tmp_path, classes=[EVIL], metrics={EVIL: EVIL}, pictures=3)
     run = site.stores.runs.create("7", {})
     site.stores.runs.update(run.id, state=RunState.FAILED, reason=EVIL)
     answer = get(site)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from backend.web import security
 from tests.backend.web.serving import CONFIG, Site, code_of, serving_with, task
 
 USER, PASSWORD = "studio", "pässword: with colon"
@@ -64,6 +66,42 @@ def test_a_wrong_password_is_none(closed: Site, header: str) -> None:
     assert (answer.status_code, code_of(answer)) == (401, "not_allowed")
 
 
+def test_wrong_passwords_are_answered_later_and_later_and_the_right_one_at_once(closed: Site) -> None:
+    took_s = []
+    for _ in range(4):
+        start_s = time.monotonic()
+        closed.client.get("/versions", headers=basic(USER, "wrong"))
+        took_s.append(time.monotonic() - start_s)
+    assert took_s[3] > 0.75 > took_s[0]  # 0.1, 0.2, 0.4, 0.8 s
+    start_s = time.monotonic()
+    assert closed.client.get("/versions", headers=basic(USER, PASSWORD)).status_code == 200
+    assert time.monotonic() - start_s < 0.75
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.example:9090", "a", "[::x]"])
+def test_without_a_password_a_name_that_is_led_here_is_refused(site: Site, host: str) -> None:
+    for path in ("/", "/api/projects", "/static/dashboard.js"):
+        answer = site.client.get(path, headers={"Host": host})
+        assert (answer.status_code, code_of(answer)) == (421, "wrong_host")
+    answer = site.client.post("/train", json={"project": 7}, headers={"Host": host})
+    assert (answer.status_code, code_of(answer)) == (421, "wrong_host")
+    assert "BOXSTRAP_ALLOWED_HOSTS" in answer.text
+
+
+@pytest.mark.parametrize("host", ["localhost:9090", "LOCALHOST", "127.0.0.1", "[::1]:9090", "192.0.2.7", "x.localhost"])
+def test_own_names_and_addresses_are_answered(site: Site, host: str) -> None:
+    assert site.client.get("/versions", headers={"Host": host}).status_code == 200
+
+
+def test_names_that_the_settings_allow_are_answered_and_any_where_there_is_a_password(site: Site) -> None:
+    with serving_with(site, allowed_hosts=("serve", "gpu.example")) as open_site:
+        for host in ("serve:9090", "GPU.example."):
+            assert open_site.client.get("/versions", headers={"Host": host}).status_code == 200
+    with serving_with(site, basic_auth_user=USER, basic_auth_pass=PASSWORD) as closed:
+        headers = {**basic(USER, PASSWORD), "Host": "behind.a.proxy.example"}
+        assert closed.client.get("/versions", headers=headers).status_code == 200
+
+
 def test_with_the_password_everything_answers(closed: Site) -> None:
     closed.client.headers.update(basic(USER, PASSWORD))
     for path in PROTECTED[:-1]:
@@ -96,6 +134,37 @@ def test_a_body_that_does_not_say_how_large_it_is_is_refused_as_well(site: Site)
     for path in ("/setup", "/predict", "/webhook"):
         answer = site.client.post(path, content=chunks(), headers={"Content-Type": "application/json"})
         assert (answer.status_code, code_of(answer)) == (413, "too_large")
+
+
+@pytest.mark.parametrize("path", ["/setup", "/predict", "/webhook", "/api/projects/7/activate"])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"tasks": [' + b"{}," * 660_000 + b"{}]}", 413),
+        (b'{"tasks": ' + b"[" * 120 + b"]" * 120 + b"}", 422),
+        (b'{"tasks": ' + b'{"a":' * 600 + b"1" + b"}" * 600 + b"}", 422),
+        (b'{"project": {"id": "\\\\"}, "a": ' + b"[" * 975 + b"]" * 975 + b"}", 422),
+        ('{"project": "7", "schema": "<View/>", "tasks": []}'.encode("utf-16"), 422),
+    ],
+    ids=["too many values", "120 lists deep", "600 objects deep", "deep behind a backslash", "UTF-16"],
+)
+def test_json_that_would_take_too_much_is_refused_before_it_is_parsed(
+    site: Site, path: str, body: bytes, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(security, "whole_body", lambda *_: pytest.fail("it was given to the application"))
+    answer = site.client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == status
+    code_of(answer)
+
+
+def test_brackets_in_texts_are_no_depth(site: Site) -> None:
+    body = {"project": "7", "schema": '<View title="' + '[{\\"' * 500 + '"/>', "extra": '\\" [[' * 500}
+    assert site.post("/setup", body).status_code == 200
+
+
+def test_a_labeling_config_larger_than_any_project_needs_is_refused(site: Site) -> None:
+    answer = site.post("/setup", {"project": "7", "schema": "x" * (300 * 1024)})
+    assert (answer.status_code, code_of(answer)) == (413, "too_large")
 
 
 def test_a_chunked_body_within_the_limit_is_read(site: Site) -> None:

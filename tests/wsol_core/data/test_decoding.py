@@ -1,0 +1,69 @@
+"""The memory of decoding is shared: threads wait for it, and what would never fit is refused before it is decoded."""
+
+from __future__ import annotations
+
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsol_core.data import decoding
+from wsol_core.data.decoding import MemoryBudget, bytes_to_decode
+from wsol_core.data.images import HUGE_PIXELS, open_image, open_image_small
+from wsol_core.errors import DataError
+
+
+def test_who_needs_more_than_is_left_waits_until_it_is_given_back() -> None:
+    budget, order = MemoryBudget(100), list[str]()
+
+    def second() -> None:
+        with budget.hold(50):
+            order.append("second")
+
+    with budget.hold(60):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.1)
+        order.append("first")
+    thread.join(5)
+    assert order == ["first", "second"]
+
+
+def test_what_never_fits_is_refused() -> None:
+    with pytest.raises(ValueError, match="101 bytes are more than 100"), MemoryBudget(100).hold(101):
+        pass
+
+
+@pytest.mark.parametrize(("image_format", "options"), [("WEBP", {}), ("JPEG", {"progressive": True})])
+def test_an_image_that_takes_too_much_memory_is_refused_before_it_is_decoded(
+    image_format: str, options: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "image"
+    Image.new("RGB", (64, 64)).save(path, image_format, **options)
+    monkeypatch.setattr(decoding, "BUDGET_BYTES", 20_000)
+    monkeypatch.setattr(Image.Image, "load", lambda _self: pytest.fail("it was decoded"))
+    with pytest.raises(DataError, match=r"takes .* MB of memory.* make it smaller"):
+        open_image_small(path, 8)
+
+
+def test_a_baseline_jpeg_wanted_small_takes_little_memory_and_a_progressive_one_much() -> None:
+    needed = {}
+    for progressive in (False, True):
+        file = io.BytesIO()
+        Image.new("RGB", (4000, 4000)).save(file, "JPEG", progressive=progressive)
+        image = Image.open(file)
+        image.draft(None, (1, 1))
+        needed[progressive] = bytes_to_decode(image, (4000, 4000))
+    assert needed[False] < 2_000_000 and needed[True] > 90_000_000
+
+
+def test_a_huge_image_wanted_small_is_averaged_before_it_is_copied(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    Image.fromarray(np.full((4100, 4100), 77, np.uint8)).save(path, compress_level=1)
+    pixels, size_wh = open_image_small(path, 224)
+    assert HUGE_PIXELS < 4100 * 4100 and size_wh == (4100, 4100)
+    assert pixels.shape == (2050, 2050, 3) and (pixels == 77).all()
+    assert open_image(path).shape == (4100, 4100, 3)

@@ -1,0 +1,77 @@
+"""The memory that decoding images takes: one budget for all threads of a process, which each image waits for.
+
+A small file can stand for a hundred million pixels, and a decoder keeps each of them several times. So what counts is
+the sum over all images that are decoded at the same time, in bytes, as the format's decoder needs them. Torch-free.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from PIL import Image
+
+from wsol_core.errors import DataError
+
+BUDGET_BYTES: Final = 2**30
+# Bytes a pixel: of a decoder with the image that it fills, and of what an array of it is made from.
+OF_DECODER: Final = {"WEBP": 16, "AVIF": 16, "JPEG2000": 16}
+OF_ANY_DECODER: Final = 4
+OF_COEFFICIENTS: Final = 6  # more of a progressive JPEG, which is kept whole even where it is decoded small
+OF_ARRAY, OF_TRANSPARENT_ARRAY = 6, 18
+
+
+class MemoryBudget:
+    """A number of bytes that threads share."""
+
+    def __init__(self, total_bytes: int) -> None:
+        self.total_bytes = self._left = total_bytes
+        self._freed = threading.Condition()
+
+    @contextmanager
+    def hold(self, needed_bytes: int) -> Iterator[None]:
+        """Wait until so much is left, and keep it inside. Raises: ValueError where there never will be."""
+        if needed_bytes > self.total_bytes:
+            raise ValueError(f"{needed_bytes:,} bytes are more than {self.total_bytes:,}")
+        with self._freed:
+            self._freed.wait_for(lambda: self._left >= needed_bytes)
+            self._left -= needed_bytes
+        try:
+            yield
+        finally:
+            with self._freed:
+                self._left += needed_bytes
+                self._freed.notify_all()
+
+
+_BUDGET = MemoryBudget(BUDGET_BYTES)
+
+
+@contextmanager
+def memory_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixels: int = 0) -> Iterator[None]:
+    """Wait for the memory that decoding an opened image takes; load it, and make an array of it, inside.
+
+    Args: full_size: (width, height) before `draft`, which has a JPEG decoded at a part of it. array_pixels: how many
+        pixels become an array.
+    Raises: DataError where it takes more than all images together may.
+    """
+    needed = bytes_to_decode(image, full_size, array_pixels)
+    if needed > BUDGET_BYTES:
+        raise DataError(
+            f"decoding {full_size[0]} x {full_size[1]} pixels of {image.format} takes {needed / 2**20:,.0f} MB of "
+            f"memory, more than {BUDGET_BYTES // 2**20:,}; make it smaller, or save it as a baseline JPEG"
+        )
+    with _BUDGET.hold(needed):
+        yield
+
+
+def bytes_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixels: int = 0) -> int:
+    """Return about how much memory decoding an opened image takes at its peak."""
+    width, height = image.size
+    needed = width * height * OF_DECODER.get(image.format or "", OF_ANY_DECODER)
+    if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
+        needed += full_size[0] * full_size[1] * OF_COEFFICIENTS
+    transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA")
+    return needed + min(array_pixels, width * height) * (OF_TRANSPARENT_ARRAY if transparent else OF_ARRAY)
