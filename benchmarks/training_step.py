@@ -85,7 +85,7 @@ def stage_step(method: WsolMethod, stage: str, batch: Batch, device: torch.devic
 
 def drawn_batch(size: int) -> Batch:
     """Drawn pictures, since graph cuts take their time from what pictures show."""
-    from wsol_core.synthetic.dataset import draw_image
+    from wsol_core.synthetic.single import draw_image
 
     generator = torch.Generator().manual_seed(0)
     target = torch.arange(size) % CLASSES

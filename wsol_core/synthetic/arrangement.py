@@ -7,7 +7,7 @@ another class, and the rest stand alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,8 +15,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from wsol_core.records import BoolMask
-from wsol_core.synthetic.animals import CutOut, draw_animal
-from wsol_core.synthetic.compositing import Difficulty, shrink
+from wsol_core.synthetic.animals import CutOut
+from wsol_core.synthetic.compositing import Difficulty, fitting_animal
 from wsol_core.synthetic.pixels import FloatImage, as_float
 
 FEWEST, MOST = 2, 6  # animals in a picture
@@ -108,16 +108,9 @@ def _arrange_groups(
 
 def _animal(rng: Generator, class_index: int, size_wh: tuple[int, int], largest: float, hard: Difficulty) -> CutOut:
     """An animal whose box takes from `SMALLEST` to `largest` of the picture, and it from `LEAST_AREA`."""
-    area = float(size_wh[0] * size_wh[1])
-    side, most = np.sqrt(area) * rng.uniform(SMALLEST**0.5, largest**0.5), np.sqrt(area * LARGEST)
-    while True:
-        animal = draw_animal(rng, class_index, float(side), hard.typical_coat, hard.hue_spread, hard.emblem)
-        h, w = animal.alpha.shape
-        if (factor := min(size_wh[0] / w, size_wh[1] / h)) < 1:
-            animal = shrink(animal, factor)
-        if np.count_nonzero(animal.alpha >= 0.5) >= LEAST_AREA * area or side >= most:
-            return animal
-        side = min(1.15 * side, most)
+    root = float(np.sqrt(size_wh[0] * size_wh[1]))
+    sides_px = (root * rng.uniform(SMALLEST**0.5, largest**0.5), root * LARGEST**0.5)
+    return fitting_animal(rng, class_index, size_wh, sides_px, replace(hard, least_area=LEAST_AREA))
 
 
 def find_place(

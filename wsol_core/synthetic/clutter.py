@@ -109,11 +109,11 @@ def _scribble(rng: Generator, image: RgbImage, size: float) -> None:
 THINGS: tuple[Thing, ...] = (_stone, _stick, _toy, _leaves, _scribble)
 
 
-def scatter(rng: Generator, image: RgbImage, count: int) -> None:
-    """Paint `count` things of no class, from an eighteenth to a third of the image's side."""
+def scatter(rng: Generator, image: RgbImage, count: int, sides: tuple[float, float]) -> None:
+    """Paint `count` things of no class; `sides` are the least and largest share of the image's that they take."""
     side = min(image.shape[:2])
     for kind in rng.integers(0, len(THINGS), count):
-        THINGS[kind](rng, image, float(side * rng.uniform(0.06, 0.3)))
+        THINGS[kind](rng, image, float(side * rng.uniform(*sides)))
 
 
 def twig_in_front(rng: Generator, image: RgbImage, hidden: NDArray[np.uint8]) -> None:

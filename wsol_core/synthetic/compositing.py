@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from wsol_core.records import BoolMask
-from wsol_core.synthetic.animals import CutOut
+from wsol_core.synthetic.animals import CutOut, draw_animal
 from wsol_core.synthetic.clutter import scatter, twig_in_front
 from wsol_core.synthetic.pixels import RgbImage, as_float, as_rgb, blur, mix
 from wsol_core.synthetic.scenes import draw_scene
@@ -30,13 +30,15 @@ class Difficulty:
     several: float = 0.2  # how often two or three animals stand in an image
     twigs: float = 0.25  # how often a twig hides a strip of the image
     things: tuple[int, int] = (2, 8)  # how many things of no class lie around, from and below
+    thing_sides: tuple[float, float] = (0.06, 0.3)  # their sides as shares of the image's shorter one, from and below
+    least_area: float = 0.0  # the share of the image that an animal itself covers at least
 
 
 def draw_ground(rng: Generator, sides_px: tuple[int, int], hard: Difficulty) -> RgbImage:
     """A place with things of no class around, (H, W, 3); both sides are drawn from `sides_px`, ends included."""
     width, height = (int(side) for side in rng.integers(sides_px[0], sides_px[1] + 1, 2))
     canvas = as_rgb(blur(_fade(draw_scene(rng, (width, height)), rng.uniform(0.5, 0.9)), rng.uniform(0.4, 1.8)))
-    scatter(rng, canvas, int(rng.integers(*hard.things)))
+    scatter(rng, canvas, int(rng.integers(*hard.things)), hard.thing_sides)
     return canvas
 
 
@@ -44,6 +46,24 @@ def _fade(image: RgbImage, saturation: float) -> RgbImage:
     """The image with its colours closer to grey: places are less colourful than what lives in them."""
     grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     return as_rgb(cv2.addWeighted(image, saturation, grey, 1 - saturation, 0))
+
+
+def fitting_animal(
+    rng: Generator, class_index: int, size_wh: tuple[int, int], sides_px: tuple[float, float], hard: Difficulty
+) -> CutOut:
+    """An animal that fits into a picture of `size_wh` and covers `least_area` of it.
+
+    The root of its frame's area is the first of `sides_px`, or more, up to the second, where it would cover less.
+    """
+    side, most = sides_px
+    while True:
+        animal = draw_animal(rng, class_index, side, hard.typical_coat, hard.hue_spread, hard.emblem)
+        h, w = animal.alpha.shape
+        if (factor := min(size_wh[0] / w, size_wh[1] / h)) < 1:
+            animal = shrink(animal, factor)
+        if np.count_nonzero(animal.alpha >= 0.5) >= hard.least_area * size_wh[0] * size_wh[1] or side >= most:
+            return animal
+        side = min(1.15 * side, most)
 
 
 def shrink(animal: CutOut, factor: float) -> CutOut:

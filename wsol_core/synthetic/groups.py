@@ -27,7 +27,7 @@ STREAM = 1  # keeps these pictures' random numbers apart from those of single an
 
 @dataclass(frozen=True, slots=True)
 class DrawnObject:
-    """mask: (H, W), True on the animal's visible pixels, which no other has. The box is tight around them."""
+    """mask: (H, W), True on the object's visible pixels, which no other has. The box is tight around them."""
 
     label: str
     mask: BoolMask
@@ -36,7 +36,7 @@ class DrawnObject:
 
 @dataclass(frozen=True, slots=True)
 class DrawnGroup:
-    """image: (H, W, 3) RGB. labels: the classes of its animals; the first is the one the image is listed under."""
+    """image: (H, W, 3) RGB. labels: the classes of its objects; the first is the one the image is listed under."""
 
     image: RgbImage
     labels: tuple[str, ...]

@@ -9,7 +9,7 @@ import pytest
 
 from backend.cli import main
 from tests.backend.support.command_line import error_of, fail_with_no_space
-from wsol_core.data.folder import read_folder
+from wsol_core.data.folder import find_images, read_folder
 
 
 def test_draw_writes_pictures_and_says_what_is_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,7 +25,20 @@ def test_draw_tells_programs_the_same_in_json(tmp_path: Path, capsys: pytest.Cap
     assert main(["draw", str(tmp_path / "drawn"), "--classes", "1", "--images", "1", "--seed", "9", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts.pop("seconds") >= 0
-    assert facts == {"folder": str(tmp_path / "drawn"), "images": 1, "classes": 1, "seed": 9, "touching": False}
+    folder = str(tmp_path / "drawn")
+    assert facts == {"folder": folder, "images": 1, "classes": 1, "seed": 9, "touching": False, "subject": "animals"}
+
+
+def test_draw_defects_has_surfaces_without_any_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["draw", str(tmp_path / "drawn"), "--defects", "--classes", "2", "--images", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["subject"] == "defects"
+    assert read_folder(tmp_path / "drawn").classes == ("scratch", "spot")
+    assert len(find_images(tmp_path / "drawn/negatives")) == 1
+
+
+def test_one_set_is_drawn_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = error_of(capsys, "draw", tmp_path / "drawn", "--small", "--defects", code=2)
+    assert "one of --touching, --small and --defects" in said
 
 
 @pytest.mark.slow

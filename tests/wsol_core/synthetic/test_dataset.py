@@ -17,8 +17,10 @@ from wsol_core.ops.masks import bounds
 from wsol_core.synthetic.animals import EMBLEM_COLOURS, PUPIL_COLOURS
 from wsol_core.synthetic.bodies import CLASS_NAMES
 from wsol_core.synthetic.compositing import Difficulty
-from wsol_core.synthetic.dataset import draw_folder, draw_image
+from wsol_core.synthetic.dataset import draw_folder
 from wsol_core.synthetic.groups import draw_group
+from wsol_core.synthetic.single import SMALL as SMALL_ANIMALS
+from wsol_core.synthetic.single import draw_image
 
 SMALL = (96, 128)
 
@@ -200,6 +202,8 @@ def test_progress_counts_the_images(tmp_path: Path) -> None:
         ({"seed": -1}, "0 or more"),
         ({"test_share": 1.0}, "below 1"),
         ({"touching": 1.5}, "touching is 1.5; .* at most 1"),
+        ({"touching": 0.5, "subject": "small"}, "touching is 0.5; only animals of the usual size"),
+        ({"classes": 7, "images": 9, "subject": "defects"}, "between 1 and 6 kinds of defects"),
         ({"sides_px": (300, 200)}, "64 pixels or more"),
     ],
 )
@@ -225,3 +229,20 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StorageError, match=r"No space left on device.*free some space"):
         draw_folder(tmp_path / "set", 1, 1, 0, sides_px=(64, 64))
+
+
+@pytest.mark.slow
+def test_small_animals_take_3_to_20_thousandths_of_the_picture() -> None:
+    pictures = [draw_image(2, index, 24, (320, 480), SMALL_ANIMALS) for index in range(48)]
+    for picture in pictures:
+        size = picture.mask.size
+        areas = [(x1 - x0) * (y1 - y0) / size for x0, y0, x1, y1 in picture.boxes_xyxy]
+        assert max(areas) <= 0.02
+        assert picture.mask.sum() >= 0.003 * len(areas) * size
+    assert {len(picture.boxes_xyxy) for picture in pictures} == {1, 2, 3}
+
+
+def test_pictures_of_small_animals_are_larger(tmp_path: Path) -> None:
+    draw_folder(tmp_path / "set", classes=1, images=1, seed=0, subject="small")
+    (row,) = read_rows(tmp_path / "set")
+    assert min(row["width"], row["height"]) >= 640
