@@ -9,7 +9,8 @@ BackendError
 │   ├── NotJsonError       415  it does not say that it is JSON
 │   └── NotFoundError      404  there is no such project, version or job
 ├── BusyError              503  the answer did not come in time; ask again later
-├── QueueError             503  Redis cannot be reached
+├── QueueError             503  Redis cannot be reached, or refuses
+│   └── RedisAwayError     503  it cannot be reached; workers cannot either, and are not dead for that
 ├── RegistryError          409  a version cannot be published, activated or deleted
 │   └── LiveVersionChangedError  409  a version was judged against one that is no longer live
 ├── DamagedFileError       409  a file that the service keeps does not hold what it should
@@ -83,6 +84,10 @@ class QueueError(BackendError):
     """Redis cannot be reached."""
 
     status, code = 503, "no_queue"
+
+
+class RedisAwayError(QueueError):
+    """Redis cannot be reached; workers cannot reach it either, and are not dead for that."""
 
 
 class RegistryError(BackendError):

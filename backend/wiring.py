@@ -20,6 +20,7 @@ from backend.services.retraining_scheduler import RetrainingScheduler
 from backend.services.status import StatusService
 from backend.services.training import TrainingService
 from backend.settings import Settings
+from backend.storage.files import keep_private
 from backend.storage.stores import Stores, open_stores
 from backend.web.app import create_app
 from backend.web.metrics import metrics_page
@@ -38,7 +39,8 @@ class Parts:
 
 
 def build(settings: Settings) -> Parts:
-    """Nothing is connected to before it is needed."""
+    """Nothing is connected to before it is needed. What the process writes from now on is private."""
+    keep_private(settings.home)
     stores, queue = open_stores(settings), JobQueue(connect(settings, QUICKLY_S), connect(settings))
     media = ImageStore.from_settings(settings, None)  # only for pictures that come inside of tasks
     projects, training = ProjectService(settings, stores, queue), TrainingService(settings, stores, queue)

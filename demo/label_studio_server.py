@@ -69,12 +69,10 @@ class LabelStudioServer:
     def start(self) -> None:
         """Returns when it answers; RuntimeError with the log's end if it does not."""
         self._data.mkdir(parents=True, exist_ok=True)
-        login = self._login
-        user = ["--username", login.email, "--password", login.password, "--user-token", login.token]
         where = ["--no-browser", "--internal-host", "127.0.0.1", "--port", str(self._port), "--log-level", "WARNING"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "start", *where, *user, "--enable-legacy-api-token"],
+                [self._program, "start", *where, "--enable-legacy-api-token"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -107,6 +105,9 @@ class LabelStudioServer:
     def _environment(self, ours: Mapping[str, str]) -> dict[str, str]:
         """Little of ours: Label Studio reads even HOST, PORT, DEBUG and PASSWORD."""
         settings = {
+            "USERNAME": self._login.email,  # not on the command line, which every user of the machine can read
+            "PASSWORD": self._login.password,
+            "USER_TOKEN": self._login.token,
             "BASE_DATA_DIR": str(self._data),
             "HOST": self.url,
             "ML_BLOCK_LOCAL_IP": "false",  # else a backend on this machine is refused

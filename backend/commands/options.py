@@ -46,6 +46,18 @@ def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
     return check
 
 
+def each_one_of(choices: Collection[str]) -> Callable[[list[str]], list[str]]:
+    """As `one_of`, for an argument that takes several values."""
+    check = one_of(choices)
+
+    def check_all(values: list[str]) -> list[str]:
+        for value in values:
+            check(value)
+        return values
+
+    return check_all
+
+
 def method_options(method: str, pairs: Sequence[str] | None) -> dict[str, Any]:
     """The options of `--option NAME=VALUE`, as plain values; what has no meaning is a usage error."""
     if not pairs:

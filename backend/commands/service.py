@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import typer
 
-from backend.commands.options import examples, one_of
+from backend.commands.options import each_one_of, examples
 from backend.errors import BackendError, QueueError
 from backend.processes.malloc import limit_malloc_arenas
 from backend.settings import Settings
@@ -18,6 +18,7 @@ from backend.terminal import log_to_stderr, say, write_result
 
 SERVE_EXAMPLES = examples("boxstrap serve", "BASIC_AUTH_USER=me BASIC_AUTH_PASS=secret boxstrap serve --host 0.0.0.0")
 WORKER_EXAMPLES = examples("boxstrap worker predict", "CUDA_VISIBLE_DEVICES=1 boxstrap worker train")
+REDIS_SAVES_S = 120.0  # what it has not written yet when it is asked to end
 UP_EXAMPLES = examples(
     "boxstrap up",
     "LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_API_KEY=... boxstrap up",
@@ -39,16 +40,26 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
 
 
 def worker(
-    kind: Annotated[
-        str, typer.Argument(metavar="predict|train", callback=one_of(("predict", "train")), help="Which jobs it runs.")
+    kinds: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="predict|train",
+            callback=each_one_of(("predict", "train")),
+            help="Which jobs it runs.",
+        ),
     ],
+    standby: Annotated[
+        bool, typer.Option("--standby", hidden=True, help="Load everything, then wait for a line on stdin to begin.")
+    ] = False,
 ) -> None:
-    """Run one kind of jobs: predictions, with models kept loaded, or trainings, a process each."""
-    from backend.processes.worker import run_worker
+    """Run jobs: predictions, with models kept loaded, or trainings, a process each. What dies is back at once."""
+    from backend.processes.worker import KINDS, guard_workers, load_jobs
 
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
-    run_worker(kind, settings)
+    load_jobs([name for kind in kinds for queues in KINDS[kind] for name in queues])
+    if not standby or sys.stdin.readline():
+        guard_workers(kinds, settings)
 
 
 def up(host: HostOption = None, port: PortOption = None) -> None:
@@ -56,20 +67,21 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
     from backend.processes.redis_server import server_command
     from backend.processes.supervisor import Child, Supervisor
     from backend.services.connector import Connector
-    from backend.storage.files import locked
+    from backend.storage.files import keep_private, locked
     from backend.storage.stores import open_stores
 
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
+    keep_private(settings.home)
     address, number = host or settings.host, port or settings.port
     own = [sys.executable, "-m", "backend"]
     children = [
         Child("serve", [*own, "serve", "--host", address, "--port", str(number)], lambda: _answers(address, number)),
-        Child("predict worker", [*own, "worker", "predict"]),
-        Child("train worker", [*own, "worker", "train"]),
+        Child("workers", [*own, "worker", "predict", "train", "--standby"], standby=True),
     ]
     if settings.redis_url is None:
-        children.insert(0, Child("redis", server_command(settings.home), lambda: _redis_answers(settings)))
+        redis = Child("redis", server_command(settings.home), lambda: _redis_answers(settings), grace_s=REDIS_SAVES_S)
+        children.insert(0, redis)
     with locked(settings.home / ".up-lock", wait=False) as alone:
         if not alone:
             raise BackendError(f"Boxstrap is up already in {settings.home}; stop it, or set another BOXSTRAP_HOME.")

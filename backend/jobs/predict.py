@@ -12,6 +12,7 @@ from typing import Any
 from backend.errors import BackendError, ImageError
 from backend.jobs.context import JobContext, job_context
 from backend.jobs.fetch_images import fetch_images
+from backend.jobs.retrying import retried
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_check import check_prediction
@@ -30,6 +31,7 @@ logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 
+@retried
 def predict(call: Mapping[str, Any]) -> list[Json]:
     """Return one prediction for each task, in their order. Args: call: a PredictionRequest as JSON."""
     context, request = job_context(), PredictionRequest.from_dict(call)

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from backend.errors import BackendError
@@ -23,17 +24,25 @@ logger = logging.getLogger(__name__)
 QUICK_S = 10.0  # a process that dies sooner counts as failing to start
 WAITS_S = (0.0, 1.0, 2.0, 5.0, 10.0)  # before it is started again
 GRACE_S = 10.0  # between asking to end and ending
+SPARE_AFTER_S = 15.0  # when a machine that has just started has time to load one more
 LOOK_EVERY_S = 0.2
 
 
 @dataclass(slots=True)
 class Child:
-    """A process that should always run. `ready` says whether it does its work; later children wait for that."""
+    """A process that should always run. `ready` says whether it does its work; later children wait for that.
+
+    standby: it begins when it gets a line, so that another one, which has loaded everything, can take over at once.
+    grace_s: between asking it to end and insisting.
+    """
 
     name: str
     command: Sequence[str]
     ready: Callable[[], bool] = field(default=lambda: True)
+    standby: bool = False
+    grace_s: float | None = None
     process: subprocess.Popen[bytes] | None = None
+    spare: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     failures: int = 0
     again_s: float = 0.0
@@ -73,14 +82,16 @@ class Supervisor:
 
     def end(self) -> None:
         """Ends every child: asks first, and after a while insists."""
-        deadline = time.monotonic() + GRACE_S
         for child in reversed(self.children):
+            if child.spare is not None:
+                child.spare.kill()
+                child.spare.wait()
             process = child.process
             if process is None or process.poll() is not None:
                 continue
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(timeout=max(0.5, deadline - time.monotonic()))
+                process.wait(timeout=GRACE_S if child.grace_s is None else child.grace_s)
             except subprocess.TimeoutExpired:
                 logger.warning("%s does not end, so it is killed", child.name)
                 process.kill()
@@ -100,16 +111,26 @@ class Supervisor:
             time.sleep(LOOK_EVERY_S / 2)
 
     def _launch(self, child: Child) -> None:
-        child.process = subprocess.Popen(
+        if child.spare is not None and child.spare.poll() is None:
+            child.process, child.spare = child.spare, None
+        else:
+            child.process = self._process_of(child)
+        if child.process.stdin is not None:
+            with suppress(BrokenPipeError):  # it has died already, which is noticed as with any other
+                child.process.stdin.write(b"begin\n")
+                child.process.stdin.flush()
+        child.started_s = time.monotonic()
+        logger.info("%s runs as process %d", child.name, child.process.pid)
+
+    def _process_of(self, child: Child) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
             list(child.command),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if child.standby else subprocess.DEVNULL,
             # A Ctrl-C on the terminal reaches this process alone, which ends its children in order.
             start_new_session=True,
             # So that, after a kill -9 of this process, no second Redis comes up beside the first.
             preexec_fn=functools.partial(die_with_parent, os.getpid(), signal.SIGTERM),
         )
-        child.started_s = time.monotonic()
-        logger.info("%s runs as process %d", child.name, child.process.pid)
 
     def _look_after(self, child: Child) -> None:
         process, now_s = child.process, time.monotonic()
@@ -121,6 +142,13 @@ class Supervisor:
                     self._plan_restart(child, f"cannot be started ({error})", 0.0)
         elif process.poll() is not None:
             self._plan_restart(child, f"ended with code {process.returncode}", now_s - child.started_s)
+        elif child.standby and now_s - child.started_s > SPARE_AFTER_S:
+            self._keep_spare(child)
+
+    def _keep_spare(self, child: Child) -> None:
+        if child.spare is None or child.spare.poll() is not None:
+            with suppress(OSError):  # looked after again at once
+                child.spare = self._process_of(child)
 
     def _plan_restart(self, child: Child, what: str, lived_s: float) -> None:
         child.failures = child.failures + 1 if lived_s < QUICK_S else 0

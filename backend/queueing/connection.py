@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as TooSlowError
 from redis.retry import Retry
 
-from backend.errors import QueueError
+from backend.errors import QueueError, RedisAwayError
 from backend.settings import Settings
 
 QUICKLY_S = 2.0  # for what a person or Label Studio waits for
@@ -66,7 +66,7 @@ def redis_errors() -> Iterator[None]:
     try:
         yield
     except (ConnectionLostError, TooSlowError) as error:
-        raise QueueError(
+        raise RedisAwayError(
             f"Redis does not answer ({type(error).__name__}); start `boxstrap up`, or set REDIS_URL to your own server."
         ) from error
     except RedisError as error:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import partial
 
+from redis.exceptions import ConnectionError as ConnectionLostError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as TooSlowError
 from rq.job import JobStatus
 
-from backend.errors import BackendError
+from backend.errors import BackendError, RedisAwayError
 from backend.queueing.periodic import PeriodicThread
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.queueing.rq_adapter import DueJobs
 from backend.storage.runs import Run, RunState, RunStore
+from wsol_core.errors import WsolError
 
 logger = logging.getLogger(__name__)
 
@@ -48,19 +53,34 @@ class Janitor(PeriodicThread):
         with self._queue.lock("janitor", LOCK_S, blocking=False) as held:
             if not held:
                 return
+            steps: list[Callable[[], None]] = [self._due_jobs.enqueue]
             if recover:
-                self._queue.requeue_abandoned()
-            self._due_jobs.enqueue()
+                steps.insert(0, self._queue.requeue_abandoned)
             if thorough:
-                self._orphans = self._queue.requeue_orphans(self._orphans)
-                self._settle_runs()
+                steps += [self._requeue_orphans, self._settle_runs]
+            for step in steps:
+                self._do(step)
+
+    def _do(self, step: Callable[[], None]) -> None:
+        """Do one step of a round; whatever goes wrong in it keeps no other from being done."""
+        try:
+            step()
+        except (RedisAwayError, ConnectionLostError, TooSlowError):
+            raise
+        except (BackendError, WsolError, RedisError) as error:
+            logger.warning("janitor: %s", error)
+        except Exception:
+            logger.exception("janitor: unexpected")
+
+    def _requeue_orphans(self) -> None:
+        self._orphans = self._queue.requeue_orphans(self._orphans)
 
     def _settle_runs(self) -> None:
         names = set(self._runs.names())
         self._settled &= names
         for name in sorted(names - self._settled):
             if (run := self._runs.find(name)) is not None:
-                self._settle(run)
+                self._do(partial(self._settle, run))
 
     def _settle(self, run: Run) -> None:
         if run.state.has_ended:
@@ -86,8 +106,10 @@ class Janitor(PeriodicThread):
             rounds += 1
             try:
                 self.run_once(rounds % THOROUGH_EVERY == 0, recover=time.monotonic() >= recover_from_s)
-            except (BackendError, RedisError) as error:
+            except (RedisAwayError, ConnectionLostError, TooSlowError) as error:
                 logger.warning("janitor: %s", error)
                 recover_from_s = time.monotonic() + GRACE_S
+            except (BackendError, RedisError) as error:  # such as another janitor that took the lock over
+                logger.warning("janitor: %s", error)
             except Exception:  # a thread that dies in silence would leave jobs where they are
                 logger.exception("janitor: unexpected")

@@ -31,7 +31,7 @@ from backend.queueing.connection import redis_errors
 from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans
 from backend.queueing.progress import EventStore, ProgressStore
-from backend.queueing.rq_adapter import forget, open_queue
+from backend.queueing.rq_adapter import QueuedJob, declare_dead, forget, open_queue
 
 TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
 JOBS, CALLBACKS = "backend.jobs", "backend.queueing.callbacks"
@@ -39,6 +39,7 @@ JOBS, CALLBACKS = "backend.jobs", "backend.queueing.callbacks"
 # raises are handled in jobs/retrying.py.
 AFTER_DEATHS_S = [0] * 10 + [60] * 90
 CHUNK_TIMEOUT_S = 900
+MOST_DEATHS = 3
 LOCK_S = 20.0
 KEPT_S = 86400  # what has ended is shown for a day
 NOT_STARTED = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED)
@@ -88,6 +89,7 @@ class JobQueue:
                 request.to_dict(),
                 # RQ logs a job's description, else its arguments: those hold addresses that may be signed.
                 description=f"predict {len(request.tasks)} tasks of project {request.project_id}",
+                retry=Retry(max=MOST_DEATHS),  # of its workers, while somebody waits
                 job_timeout=wait + 5,
                 ttl=wait + 5,
                 result_ttl=60,
@@ -194,6 +196,11 @@ class JobQueue:
         with redis_errors():
             return requeue_orphans(self.connection, self._queues.values(), seen_before)
 
+    def declare_dead(self, hostname: str, pid: int) -> None:
+        """Say that a worker's process has died: its job is put back at the janitor's next round, not seconds later."""
+        with redis_errors():
+            declare_dead(self.connection, self._queues.values(), hostname, pid)
+
     def workers(self, queue: str | None = None) -> list[BaseWorker]:
         """Living workers, those of a queue only if it is named."""
         with redis_errors():
@@ -256,7 +263,7 @@ class JobQueue:
 
     def _job(self, job_id: str) -> Job | None:
         try:
-            return Job.fetch(job_id, connection=self.connection, serializer=JSONSerializer)
+            return QueuedJob.fetch(job_id, connection=self.connection, serializer=JSONSerializer)
         except NoSuchJobError:
             return None
 

@@ -13,22 +13,25 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as TooSlowError
 from rq import Queue, SimpleWorker, Worker, worker_registration
+from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
-from rq.registry import StartedJobRegistry
-from rq.scheduler import RQScheduler
+from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import as_text
 from rq.worker import BaseWorker
+
+from backend.queueing.moved_functions import MOVED
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +41,29 @@ IDLE_TTL_S = 20  # RQ waits 15 s less for a job before it says that it is alive
 GONE_AFTER_S = 15  # without a heartbeat, and no more counted as a worker
 REGISTERED_EVERY_S = 4.0
 REDIS_CHECKED_EVERY_S = 1.0
-# Functions as jobs of Boxstrap 0.1 name them -> where they are now.
-MOVED = {
-    "backend.jobs.tasks.train.train": "backend.jobs.train.train",
-    "backend.jobs.tasks.predict.predict": "backend.jobs.predict.predict",
-    "backend.jobs.tasks.preannotate.preannotate": "backend.jobs.preannotate.preannotate",
-    "backend.jobs.tasks.observe.observe": "backend.jobs.sync_annotations.sync_annotations",
-    "backend.jobs.tasks.webhooks.sign": "backend.jobs.authorize_webhook.authorize_webhook",
-    "backend.jobs.callbacks.training_failed": "backend.queueing.callbacks.training_failed",
-    "backend.jobs.callbacks.chunk_done": "backend.queueing.callbacks.chunk_done",
-}
+ASIDE_S = 7 * 86400  # that a job which cannot be understood is kept for somebody to look at
 
 
 class QueuedJob(Job):
-    """A job as workers and janitors load it: its functions are found where they are now."""
+    """A job as workers and janitors load it: its functions are found where they are now.
+
+    One that cannot be understood is put aside, and counts as missing: RQ would try to read it again and again, and
+    would get to no other.
+    """
+
+    def refresh(self) -> None:
+        """Read the job from Redis. Raises: NoSuchJobError where there is none that can be understood."""
+        try:
+            super().refresh()  # type: ignore[no-untyped-call]
+            _ = self.func_name, self.args, self.kwargs
+        except (ConnectionLostError, TooSlowError):
+            raise
+        except Exception as error:  # its text is quoted nowhere: it may hold addresses that are signed
+            if not self.connection.exists(self.key):
+                raise
+            _put_aside(self)
+            logger.warning("job %.80r cannot be understood (%s); it is put aside", self.id, type(error).__name__)
+            raise NoSuchJobError(f"{self.key} is put aside") from error
 
     def restore(self, raw_data: Any) -> None:
         """Read the job from its Redis hash."""
@@ -78,7 +90,21 @@ def forget(job: Job) -> None:
 
 def requeue_abandoned(queue: Queue) -> None:
     """Put jobs whose heartbeat is late back on their queue, after their callback for failures; from any thread."""
-    StartedJobRegistry(queue=queue, death_penalty_class=_NoTimeLimit).cleanup()
+    StartedJobRegistry(queue=queue, job_class=QueuedJob, death_penalty_class=_NoTimeLimit).cleanup()
+
+
+def declare_dead(connection: redis.Redis, queues: Iterable[Queue], hostname: str, pid: int) -> None:
+    """Let the heartbeats of a dead process's job count as late at once, and forget its worker."""
+    for worker in Worker.all(connection=connection, serializer=JSONSerializer):
+        if (worker.hostname, worker.pid) != (hostname, pid):
+            continue
+        for registry in (StartedJobRegistry(queue=queue) for queue in queues):
+            entries: list[bytes] = connection.zrange(registry.key, 0, -1)  # type: ignore[assignment]
+            for entry in entries:
+                job_id = as_text(entry).partition(":")[0]
+                if connection.hget(Job.key_for(job_id), "worker_name") == worker.name.encode():
+                    connection.zadd(registry.key, {entry: 1}, xx=True)
+        worker.register_death()  # type: ignore[no-untyped-call]
 
 
 def taken_jobs(queue: Queue) -> set[str]:
@@ -110,12 +136,22 @@ class DueJobs:
     """Puts jobs whose time has come on their queues, without RQ's lock, which a killed scheduler holds for a minute."""
 
     def __init__(self, connection: redis.Redis, queues: Sequence[str]) -> None:
-        self._scheduler = RQScheduler(queues, connection=connection, serializer=JSONSerializer)
-        self._scheduler.prepare_registries(queues)
+        self._connection = connection
+        self._queues = [open_queue(name, connection) for name in queues]
 
     def enqueue(self) -> None:
         """Look at all queues once."""
-        self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]
+        for queue in self._queues:
+            registry = ScheduledJobRegistry(queue=queue)  # type: ignore[no-untyped-call]
+            for job_id in registry.get_jobs_to_schedule():
+                with self._connection.pipeline() as pipeline:
+                    try:
+                        job = QueuedJob.fetch(job_id, connection=self._connection, serializer=JSONSerializer)
+                        queue._enqueue_job(job, pipeline=pipeline)
+                    except NoSuchJobError:
+                        pass  # removed, or put aside
+                    pipeline.zrem(registry.key, job_id)
+                    pipeline.execute()
 
 
 class PatientWorker(BaseWorker):
@@ -250,6 +286,13 @@ class _NoTimeLimit(BaseDeathPenalty):
 
     def cancel_death_penalty(self) -> None:
         pass
+
+
+def _put_aside(job: Job) -> None:
+    aside = f"boxstrap:aside:{job.id}"
+    with suppress(ResponseError):  # another process was faster
+        job.connection.rename(job.key, aside)
+        job.connection.expire(aside, ASIDE_S)
 
 
 def _moved(name: Any) -> Any:

@@ -146,6 +146,14 @@ class Damage:
         return [notice for path, notice in sorted(self._notices.items()) if os.path.lexists(path)]
 
 
+def keep_private(folder: Path) -> None:
+    """Have this process make files and folders that no other user can open, and close `folder` to them."""
+    os.umask(0o077)
+    if folder.is_dir():
+        with suppress(PermissionError):  # somebody else's, who has to know
+            folder.chmod(0o700)
+
+
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Replace `path` whole or not at all; a folder in its place is put aside."""
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")

@@ -28,7 +28,7 @@ WRITTEN = ROOT / "tests" / "fixtures" / "home_0_1.tar.xz"
 WORK_ONCE = """
 from backend.processes.worker import make_worker
 from backend.settings import Settings
-make_worker("train", Settings.from_env()).work(burst=True)
+make_worker(("boxstrap-train",), Settings.from_env()).work(burst=True)
 """
 PROJECT, FIRST, SECOND = "7", "boxstrap-7-0001", "boxstrap-7-0002"
 SUCCEEDED, CUT_OFF, CANCELLED, FAILED = (

@@ -133,6 +133,7 @@ def test_redis_is_for_ours_alone() -> None:
     assert compose()["networks"]["queue"]["internal"] is True
     assert not {*redis["networks"]} & {*service("label-studio")["networks"]}
     assert "--requirepass" in redis["command"]
+    assert "-a " not in redis["healthcheck"]["test"][1]  # a client's arguments are seen
     assert all({*redis["networks"]} <= {*service(name)["networks"]} for name in OURS)
 
 

@@ -95,3 +95,49 @@ supervisor.run()
         assert is_running(child)
         process.kill()
     wait_for(lambda: not is_running(child), 5)
+
+
+@pytest.mark.slow
+def test_a_child_that_dies_is_replaced_by_one_that_has_loaded_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "SPARE_AFTER_S", 0.0)
+    code = f"""
+import os, sys, time
+from pathlib import Path
+Path({str(tmp_path)!r}, f"{{os.getpid()}} loaded").touch()
+if sys.stdin.readline():
+    Path({str(tmp_path)!r}, f"{{os.getpid()}} works").touch()
+    time.sleep(600)
+"""
+    child = Child("child", [sys.executable, "-c", code], standby=True)
+    with supervised([child]):
+        first = pid_of(child)
+        wait_for(lambda: len(list(tmp_path.glob("* loaded"))) == 2)
+        spare = next(int(path.name.split()[0]) for path in tmp_path.glob("* loaded") if str(first) not in path.name)
+        assert not (tmp_path / f"{spare} works").exists()
+        os.kill(first, signal.SIGKILL)
+        wait_for(lambda: (tmp_path / f"{spare} works").exists(), 5)
+        assert pid_of(child) == spare
+    assert not is_running(spare)
+
+
+@pytest.mark.slow
+def test_a_child_that_has_to_save_gets_its_own_time_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor_module, "GRACE_S", 0.2)
+    saved, ready = tmp_path / "saved", tmp_path / "ready"
+    code = f"""
+import signal, time
+from pathlib import Path
+def save(*_):
+    time.sleep(1)
+    Path({str(saved)!r}).touch()
+    raise SystemExit
+signal.signal(15, save)
+Path({str(ready)!r}).touch()
+time.sleep(600)
+"""
+    saving = Child("saving", [sys.executable, "-c", code], ready.exists, grace_s=20)
+    with supervised([saving, Child("stubborn", STUBBORN)]):
+        pass
+    assert saved.exists()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from datetime import timedelta
 
 import pytest
-from rq import Queue
+from rq import Queue, Retry, Worker
 from rq.job import Job, JobStatus
+from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 
 from backend.queueing.janitor import Janitor
@@ -147,3 +150,56 @@ def test_the_thread_goes_on_after_errors(queue: JobQueue, runs: RunStore, monkey
     monkeypatch.setattr("backend.queueing.janitor.EVERY_S", 0.01)
     with Janitor(queue, runs):
         wait_for(lambda: len(rounds) > 2, 5)
+
+
+BROKEN_JOBS = {
+    "without data": {"origin": TRAIN, "status": "queued"},
+    "whose data is noise": {"data": b"\x00\xff" * 20, "origin": TRAIN, "status": "started"},
+    "of an unknown status": {"data": '["a.b", null, [], {}]', "origin": TRAIN, "status": "dreaming"},
+    "of no date": {"data": '["a.b", null, [], {}]', "origin": TRAIN, "status": "queued", "created_at": "soon"},
+    "that is no list": {"data": '{"function": "a.b"}', "origin": TRAIN, "status": "started"},
+}
+
+
+@pytest.mark.parametrize("what", BROKEN_JOBS)
+def test_a_job_that_cannot_be_understood_is_put_aside_and_holds_up_no_other(
+    queue: JobQueue, janitor: Janitor, runs: RunStore, what: str
+) -> None:
+    connection, waits = queue.connection, Queue(TRAIN, connection=queue.connection, serializer=JSONSerializer)
+    abandoned = waits.enqueue("a.b", job_id="good", retry=Retry(max=1))
+    connection.lrem(waits.key, 0, "good")
+    abandoned.set_status(JobStatus.STARTED)
+    connection.hset("rq:job:bad", mapping=BROKEN_JOBS[what])
+    connection.zadd(StartedJobRegistry(queue=waits).key, {"bad:x": 1, "good:x": 2})
+    connection.zadd(ScheduledJobRegistry(queue=waits).key, {"bad": 1})
+    connection.rpush(waits.key, "bad")
+    run = runs.create("7", {})
+    janitor.run_once(thorough=True)
+    assert (queue.status("good"), queue.status("bad"), queue.status(run.id)) == ("queued", None, "queued")
+    assert connection.hgetall("boxstrap:aside:bad")
+    assert connection.ttl("boxstrap:aside:bad") > 86400
+
+
+def test_a_step_that_fails_keeps_no_other_from_being_done(queue: JobQueue, janitor: Janitor, runs: RunStore) -> None:
+    queue.connection.set("rq:wip:boxstrap-train", "no sorted set")
+    run = runs.create("7", {})
+    janitor.run_once(thorough=True)
+    assert queue.status(run.id) == "queued"
+
+
+def test_a_dead_process_is_said_to_be_dead_and_its_job_is_back_at_the_next_round(
+    queue: JobQueue, janitor: Janitor
+) -> None:
+    waits = Queue(TRAIN, connection=queue.connection, serializer=JSONSerializer)
+    job = waits.enqueue("a.b", job_id="good", retry=Retry(max=1))
+    queue.connection.lrem(waits.key, 0, "good")
+    job.set_status(JobStatus.STARTED)
+    worker = Worker([waits], connection=queue.connection, serializer=JSONSerializer)
+    worker.register_birth()
+    queue.connection.hset("rq:job:good", "worker_name", worker.name)
+    queue.connection.zadd(StartedJobRegistry(queue=waits).key, {"good:x": time.time() + 60})
+    janitor.run_once()
+    assert queue.status("good") == "started"
+    queue.declare_dead(socket.gethostname(), os.getpid())
+    janitor.run_once()
+    assert (queue.status("good"), queue.workers()) == ("queued", [])

@@ -46,7 +46,7 @@ def burst(settings: Settings, queue: JobQueue) -> Iterator[Callable[[], None]]:
     job_context.cache_clear()
 
     def work() -> None:
-        make_worker("predict", settings).work(burst=True)
+        make_worker((PREDICT, BULK), settings).work(burst=True)
 
     yield work
     job_context.cache_clear()
@@ -134,7 +134,7 @@ def test_without_a_worker_the_caller_is_told_in_time_and_nothing_is_begun_later(
 
 @pytest.mark.slow
 def test_a_busy_worker_is_named_as_busy(queue: JobQueue, settings: Settings) -> None:
-    worker = make_worker("predict", settings)
+    worker = make_worker((PREDICT, BULK), settings)
     worker.register_birth()
     with pytest.raises(BusyError, match="1 workers for it are running: they are busy"):
         queue.predict(call_for([], "v"), 0.5)

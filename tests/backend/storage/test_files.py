@@ -94,3 +94,31 @@ def test_lock_files_of_earlier_versions_are_empty_files_that_stay(tmp_path: Path
     with locked(path, wait=False) as held:
         assert held
     assert path.read_bytes() == b""
+
+
+def test_what_a_process_of_the_service_writes_is_private(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o755)
+    code = f"""
+from pathlib import Path
+from backend.settings import Settings
+from backend.storage.projects import Project
+from backend.wiring import build
+parts = build(Settings(home=Path({str(home)!r})))
+parts.stores.projects.remember(Project("7", "<View/>"))
+parts.media.keep("data:image/png;base64,AAAA", "7")
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    modes = {path: path.stat().st_mode & 0o777 for path in (home, *home.rglob("*"))}
+    assert len(modes) > 4
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
+
+
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path) -> None:
+    victim, lock = tmp_path / "victim", tmp_path / "lock"
+    victim.write_text("precious")
+    lock.symlink_to(victim)
+    with locked(lock) as held:
+        assert held and not lock.is_symlink()
+    assert victim.read_text() == "precious"

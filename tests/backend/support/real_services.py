@@ -75,8 +75,11 @@ def end(process: subprocess.Popen[bytes] | None, number: signal.Signals = signal
 NURSERY = """
 import json, os, sys
 import backend.jobs.predict, backend.jobs.preannotate, backend.jobs.train
-from backend.cli import main
+from backend.processes.worker import run_worker
+from backend.settings import Settings
+from backend.terminal import log_to_stderr
 
+QUEUES = {"train": ("boxstrap-train",), "predict": ("boxstrap-predict", "boxstrap-bulk")}
 print("ready", flush=True)
 for line in sys.stdin:
     order = json.loads(line)
@@ -89,7 +92,10 @@ for line in sys.stdin:
             os.dup2(log, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         exec(order["before"], {})
-        os._exit(main(["worker", order["kind"]]))
+        settings = Settings.from_env()
+        log_to_stderr(settings.log_level)
+        run_worker(QUEUES[order["kind"]], settings)
+        os._exit(0)
     print(pid, flush=True)
 """
 
