@@ -56,7 +56,7 @@ lock:  ## write requirements.lock from pyproject.toml (UPGRADE=--upgrade: newest
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --extra label-studio-ml --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
+		--custom-compile-command "make lock" --extra label-studio-ml --extra onnx --extra tensorboard --extra mlflow --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
 
 demo: install  ## a real Label Studio with boxes and masks from class labels (IMAGES=folder, EXIT=1)
 	@$(PY) -m demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(EXIT),--exit)

@@ -17,6 +17,7 @@ from backend.commands import (
     doctor,
     draw,
     evaluate,
+    export,
     import_folder,
     jobs,
     localize,
@@ -33,11 +34,18 @@ from backend.settings import Settings
 from backend.signals import CTRL_C, Interrupted
 from backend.terminal import logs_on_stderr, say, stderr_console
 from wsol_core import __version__
-from wsol_core.errors import MissingCheckpointError, TrainingExistsError, UnfinishedTrainingError, WsolError
+from wsol_core.errors import (
+    ExportExistsError,
+    MissingCheckpointError,
+    TrainingExistsError,
+    UnfinishedTrainingError,
+    WsolError,
+)
 
 FAILED = 1
 # What the library's messages cannot say, since they name no option of this program.
 OPTION_OF_ERROR: dict[type[Exception], str] = {
+    ExportExistsError: "To replace it, add --force.",
     MissingCheckpointError: "Leave --resume out to begin it.",
     TrainingExistsError: "To resume, add --resume.",
     UnfinishedTrainingError: "To resume, run boxstrap train with --resume.",
@@ -89,6 +97,7 @@ def begin(
 app.command("train", epilog=train.EXAMPLES)(train.command)
 app.command("localize", epilog=localize.EXAMPLES)(localize.command)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.command)
+app.command("export", epilog=export.EXAMPLES)(export.command)
 app.command("convert", epilog=convert.EXAMPLES)(convert.command)
 app.command("reproduce", epilog=reproduce.EXAMPLES)(reproduce.command)
 app.command("draw", epilog=draw.EXAMPLES)(draw.command)

@@ -24,7 +24,7 @@ WSOL_CORE_FLOORS = (
     ("wsol_core.data", "wsol_core.networks", "wsol_core.synthetic"),
     ("wsol_core.datasets", "wsol_core.methods"),
     ("wsol_core.localization",),
-    ("wsol_core.training", "wsol_core.evaluation"),
+    ("wsol_core.training", "wsol_core.evaluation", "wsol_core.exports"),
     ("wsol_core.recipes",),
 )
 BACKEND_FLOORS = (
@@ -32,7 +32,7 @@ BACKEND_FLOORS = (
     ("backend.basic_auth", "backend.storage"),
     ("backend.images", "backend.labelstudio", "backend.queueing", "backend.reports"),
     ("backend.jobs", "backend.processes", "backend.services"),
-    ("backend.web",),
+    ("backend.exports", "backend.web"),
     ("backend.wiring",),
     ("backend.doctor", "backend.model"),
     ("backend.commands", "backend.model_server"),

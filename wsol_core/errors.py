@@ -2,7 +2,8 @@
 
 WsolError
 ├── ConfigError                  a setting or an argument has no meaning
-│   └── TrainingExistsError      the model folder holds a training already
+│   ├── TrainingExistsError      the model folder holds a training already
+│   └── ExportExistsError        the folder holds an export already
 ├── DataError                    images, labels or annotations cannot be used
 ├── WeightsError                 pretrained weights are missing or do not fit
 ├── CheckpointError              a checkpoint or model folder is missing, torn or of another run
@@ -23,6 +24,10 @@ class ConfigError(WsolError):
 
 class TrainingExistsError(ConfigError):
     """The model folder holds a training already."""
+
+
+class ExportExistsError(ConfigError):
+    """The folder holds an export already."""
 
 
 class DataError(WsolError):

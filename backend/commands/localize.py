@@ -12,10 +12,12 @@ import typer
 
 from backend.commands.options import (
     DeviceOption,
+    ForceOption,
     ImagesArgument,
     JsonOption,
     ModelArgument,
     SplitOption,
+    check_unwritten,
     examples,
     one_of,
 )
@@ -47,6 +49,7 @@ class Inputs:
     labels: str | None
     maps: bool
     device: str | None
+    force: bool
 
 
 def command(
@@ -65,14 +68,15 @@ def command(
         ),
     ] = None,
     device: DeviceOption = None,
+    force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write boxes, masks and polygons of the pictures in IMAGES; they need no class folders."""
-    inputs = Inputs(model, images, out, split, labels, maps, device)
+    inputs = Inputs(model, images, out, split, labels, maps, device, force)
     start = time.monotonic()
     with on_interrupt(f"Stopped; {out / 'predictions.jsonl'} is written only when all pictures are done."):
         summary = run(inputs)
-    if not summary.images - len(summary.unreadable):
+    if not summary.localized:
         raise DataError(f"None of the {summary.images} pictures can be read; the first: {summary.unreadable[0]}")
     warn_of(summary.unreadable)
     show_summary(summary, inputs, time.monotonic() - start, as_json)
@@ -82,6 +86,7 @@ def run(inputs: Inputs) -> PredictionSummary:
     """Localize all pictures and write the files, with a bar."""
     from wsol_core.data.folder import read_folder
 
+    check_unwritten(inputs.out / "predictions.jsonl", inputs.force)
     data = read_folder(inputs.images, inputs.split, labelled=False)
     warn_of(data.skipped)
     with spinner("Loading the model"):
@@ -95,7 +100,7 @@ def run(inputs: Inputs) -> PredictionSummary:
         check_labels(data.samples, predictor.card.classes)
     results = predictor.localize(data.samples, own_labels if given else None, inputs.maps)
     with progress_bar("Localizing", len(data.samples)) as done:
-        return write_predictions(results, inputs.out, inputs.maps, done)
+        return write_predictions(results, inputs.out, inputs.maps, done, inputs.images)
 
 
 def takes_labels(samples: Sequence[Sample], labels: str | None) -> bool:
@@ -120,14 +125,14 @@ def check_labels(samples: Sequence[Sample], classes: Sequence[str]) -> None:
 
 def show_summary(summary: PredictionSummary, inputs: Inputs, seconds: float, as_json: bool) -> None:
     """What was written, on stdout."""
-    speed = summary.images / max(seconds, 1e-9)
+    speed = summary.localized / max(seconds, 1e-9)
     if as_json:
-        facts = {"out": str(inputs.out), "pictures": summary.images, "regions": summary.regions}
+        facts = {"out": str(inputs.out), "pictures": summary.localized, "regions": summary.regions}
         measured = {"seconds": round(seconds, 2), "images_per_s": round(speed, 2)}
         write_json({**facts, "unreadable": list(summary.unreadable), **measured})
         return
     write_result(
-        f"{summary.images} pictures localized",
+        f"{summary.localized} pictures localized",
         {
             "predictions": str(inputs.out / "predictions.jsonl"),
             "regions": str(summary.regions),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from backend.commands import export_model
 from backend.commands.options import JsonOption, examples
 from backend.settings import Settings
 from backend.terminal import warn_of, write_json, write_result, write_table
@@ -25,7 +26,12 @@ VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A name 
 
 HOLDOUT = "holdout_"  # metrics of the pictures that were kept apart in training; JSON has all metrics
 
-app = typer.Typer(no_args_is_help=True, help="See, activate, roll back and delete versions that trainings published.")
+app = typer.Typer(
+    no_args_is_help=True, help="See, activate, roll back, export and delete versions that trainings published."
+)
+
+
+app.command("export", epilog=export_model.EXAMPLES)(export_model.command)
 
 
 @app.command("list", epilog=LIST_EXAMPLES)

@@ -19,6 +19,7 @@ DeviceOption = Annotated[
     str | None,
     typer.Option("--device", metavar="auto|cpu|cuda|cuda:N", help="Device to compute on.", show_default="auto"),
 ]
+ForceOption = Annotated[bool, typer.Option("--force", help="Write over what an earlier call wrote.")]
 MethodOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the method, such as alpha=0.5; repeatable."),
@@ -33,6 +34,12 @@ ImagesArgument = Annotated[
 def examples(*commands: str) -> str:
     """The end of a command's help: one command a line."""
     return "\n\n".join(["[bold]Examples[/bold]", *(f"  [cyan]{command}[/cyan]" for command in commands)])
+
+
+def check_unwritten(path: Path, force: bool) -> None:
+    """ConfigError where an earlier result is there and may not be written over."""
+    if path.exists() and not force:
+        raise ConfigError(f"{path} is there already; name another one, or add --force to write over it.")
 
 
 def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:

@@ -49,8 +49,15 @@ def drawn_regions(task: Mapping[str, Any], config: LabelConfig) -> tuple[DrawnRe
     found = match_annotation(task, config)
     if found is None or set(found.fates()) <= {Fate.ACCEPTED}:
         return ()
-    regions = [region for each in found.objects(config) for region in _drawn(each)]
-    return _share([region for region in regions if region.size_wh == regions[0].size_wh and _is_possible(region)])
+    return tuple(region for region, _ in left_objects(found.objects(config)))
+
+
+def left_objects(objects: Sequence[ReviewedObject]) -> list[tuple[DrawnRegion, Fate]]:
+    """Return what people left of a picture's objects, and what they made of each."""
+    found = [(region, each.fate) for each in objects for region in _drawn(each)]
+    kept = [pair for pair in found if pair[0].size_wh == found[0][0].size_wh and _is_possible(pair[0])]
+    shared = _share([region for region, _ in kept])
+    return [(region, fate) for region, (_, fate) in zip(shared, kept, strict=True)]
 
 
 def cleared_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...]:

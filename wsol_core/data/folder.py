@@ -92,6 +92,15 @@ def read_folder(
     return DataFolder(tuple(_with_regions(samples, boxes_per_class)), tuple(classes), tuple(skipped))
 
 
+def read_splits(folder: Path) -> dict[str, str]:
+    """The split of each file that the folder's `annotations.jsonl` lists; nothing where there is none."""
+    path = folder / ANNOTATIONS
+    if not path.is_file():
+        return {}
+    rows = (_parse(text, f"{path}, line {number}") for number, text in _numbered_lines(path))
+    return {str(row.get("file")): str(row.get("split", TRAIN)) for row in rows}
+
+
 def find_images(folder: Path) -> tuple[Path, ...]:
     """All image files below `folder`, by their names' endings, sorted; hidden ones are left out."""
     if not folder.is_dir():

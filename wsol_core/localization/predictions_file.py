@@ -34,11 +34,16 @@ _PNG = [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 @dataclass(frozen=True, slots=True)
 class PredictionSummary:
-    """How many images were written, how many regions they have, and the reasons of the unreadable ones."""
+    """How many images have a line, how many regions they have, and the reasons of the unreadable ones."""
 
     images: int
     regions: int
     unreadable: tuple[str, ...]
+
+    @property
+    def localized(self) -> int:
+        """How many images could be read."""
+        return self.images - len(self.unreadable)
 
 
 def write_predictions(
@@ -46,12 +51,15 @@ def write_predictions(
     out: Path,
     maps: bool = False,
     on_image: Callable[[int], None] | None = None,
+    images: Path | None = None,
 ) -> PredictionSummary:
     """Writes all of `results` into the folder `out` as they come; what was there of the same names is replaced.
 
-    Args: maps: write the localizations' maps too. on_image: hears how many images are done.
+    Args: maps: write the localizations' maps too. on_image: hears how many images are done. images: the folder that
+        files are relative to, so that lines can say where each lies.
     Raises: StorageError where something cannot be written; predictions.jsonl is then as it was before.
     """
+    images_from_out = None if images is None else _relative(images, out)
     temporary = out / f".{PREDICTIONS}.part"
     regions, unreadable, done = 0, [], 0
     try:
@@ -60,7 +68,7 @@ def write_predictions(
         try:
             with temporary.open("w", encoding="utf-8") as lines:
                 for result in _with_files_written(results, out, maps):
-                    lines.write(json.dumps(to_line(result), ensure_ascii=False) + "\n")
+                    lines.write(json.dumps(to_line(result, images_from_out), ensure_ascii=False) + "\n")
                     done += 1
                     if isinstance(result, Unreadable):
                         unreadable.append(result.reason)
@@ -82,16 +90,31 @@ def write_predictions(
     return PredictionSummary(done, regions, tuple(unreadable))
 
 
-def to_line(result: Localization | Unreadable) -> dict[str, Any]:
-    """An image's line: file, label, scores (class -> probability) and regions; or file and error."""
+def to_line(result: Localization | Unreadable, images: str | None = None) -> dict[str, Any]:
+    """An image's line: file, size, the model's class, scores (class -> probability) and regions; or file and error.
+
+    Args: images: the folder of all files, as seen from that of the line.
+    """
     if isinstance(result, Unreadable):
         return {"file": result.file, "error": result.reason}
+    width, height = result.size_wh
     return {
         "file": result.file,
-        "label": result.label,
+        **({} if images is None else {"path": f"{images}/{result.file}"}),
+        "width": width,
+        "height": height,
+        "predicted_label": result.label,
         "scores": {name: round(value, 6) for name, value in result.scores.items()},
         "regions": [_region(region, mask_name(result.file, i)) for i, region in enumerate(result.regions)],
     }
+
+
+def _relative(images: Path, out: Path) -> str:
+    """The folder of the images as seen from `out`; its whole path where they lie on different drives."""
+    try:
+        return Path(os.path.relpath(images, out)).as_posix()
+    except ValueError:
+        return images.absolute().as_posix()
 
 
 def mask_name(file: str, number: int) -> str:

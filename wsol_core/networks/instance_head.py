@@ -54,7 +54,8 @@ def boxes_at(sides: Tensor) -> Tensor:
     h, w = sides.shape[2:]
     y = (torch.arange(h, device=sides.device, dtype=sides.dtype) + 0.5) / h
     x = (torch.arange(w, device=sides.device, dtype=sides.dtype) + 0.5) / w
-    x, y = x[None, None, :].expand(len(sides), h, w), y[None, :, None].expand(len(sides), h, w)
+    count = sides.shape[0]  # no len(), which graphs would take for a constant
+    x, y = x[None, None, :].expand(count, h, w), y[None, :, None].expand(count, h, w)
     left, up, right, down = sides.unbind(1)
     return torch.stack([x - left, y - up, x + right, y + down], 1)
 

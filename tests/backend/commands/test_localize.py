@@ -38,7 +38,7 @@ def test_localize_takes_pictures_without_class_folders(
     facts = json.loads(capsys.readouterr().out)
     assert (facts["pictures"], facts["unreadable"]) == (6, [])
     lines = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
-    assert all(region["label"] == line["label"] for line in lines for region in line["regions"])
+    assert all(region["label"] == line["predicted_label"] for line in lines for region in line["regions"])
 
 
 def test_localize_can_leave_given_labels_aside(model: Path, pictures: Path, tmp_path: Path) -> None:
@@ -76,8 +76,20 @@ def test_an_unreadable_picture_is_named_and_the_rest_is_localized(
     assert main(["localize", str(model), str(tmp_path / "images"), "--out", str(tmp_path / "o"), "--json"]) == 0
     said = capsys.readouterr()
     assert said.err.startswith(f"Warning: fish/{torn.name} cannot be read")
+    assert json.loads(said.out)["pictures"] == 11
     lines = (tmp_path / "o/predictions.jsonl").read_text().splitlines()
     assert len(lines) == 12 and sum("error" in json.loads(line) for line in lines) == 1
+
+
+def test_earlier_predictions_are_written_over_only_by_force(
+    pictures: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "predictions.jsonl").write_text("precious")
+    said = error_of(capsys, "localize", model, pictures, "--split", "test", "--out", tmp_path)
+    assert "predictions.jsonl is there already" in said and "--force" in said
+    assert (tmp_path / "predictions.jsonl").read_text() == "precious"
+    assert main(["localize", str(model), str(pictures), "--split", "test", "--out", str(tmp_path), "--force"]) == 0
+    assert (tmp_path / "predictions.jsonl").read_text() != "precious"
 
 
 def test_a_folder_that_is_no_model_is_named(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

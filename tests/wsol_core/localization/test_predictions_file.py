@@ -36,7 +36,9 @@ def test_each_image_is_a_line_in_order(tmp_path: Path) -> None:
     assert lines(tmp_path / "out") == [
         {
             "file": "pets/a.jpg",
-            "label": "cat",
+            "width": 10,
+            "height": 6,
+            "predicted_label": "cat",
             "scores": {"cat": 0.75, "dog": 0.25},
             "regions": [{**region, "mask": f"masks/pets__a.jpg__{number}.png"} for number in (0, 1)],
         },
@@ -44,6 +46,11 @@ def test_each_image_is_a_line_in_order(tmp_path: Path) -> None:
     ]
     assert (summary.images, summary.regions, summary.unreadable) == (2, 2, ("pets/b.jpg cannot be read.",))
     assert done == [1, 2]
+
+
+def test_lines_say_where_images_lie_as_seen_from_the_output(tmp_path: Path) -> None:
+    write_predictions([FOUND], tmp_path / "out", images=tmp_path / "pictures")
+    assert lines(tmp_path / "out")[0]["path"] == "../pictures/pets/a.jpg"
 
 
 def test_masks_are_black_and_white_images(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What is in a Label Studio project, or in a file of predictions, as data sets for other programs."""
