@@ -188,8 +188,9 @@ def _open_format(
     from wsol_core.exports.formats import FORMATS as KNOWN
 
     if options.kind == LABEL_STUDIO:
-        from backend.exports.label_studio import opener, recommended_config
+        from backend.exports.label_studio import opener
         from backend.exports.task_objects import Take
+        from backend.labelstudio.recommended_config import recommended_config
 
         return opener(config or recommended_config(classes), prefix, version, take or Take.BOTH, options.min_score)
     if options.kind == "coco" and options.masks == "rle":

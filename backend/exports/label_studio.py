@@ -6,7 +6,6 @@ predictions becomes predictions, in the controls of a labeling config. No backen
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -87,19 +86,6 @@ class LabelStudioFormat:
         prediction = to_prediction(localization, self._config, self._version, score_threshold=0.0, chosen=image.labels)
         data = {self._config.image_key: address or image.name, "file": image.name, "split": image.split}
         return {"data": data, "predictions": [prediction]}
-
-
-def recommended_config(classes: Sequence[str]) -> str:
-    """A labeling config for boxes and masks of these classes, and the classes themselves."""
-    names = [html.escape(name, quote=True) for name in classes]
-    choices = "".join(f'<Choice value="{name}"/>' for name in names)
-    labels = "".join(f'<Label value="{name}"/>' for name in names)
-    return f"""<View>
-  <Image name="image" value="$image" zoom="true" zoomControl="true" smoothing="false"/>
-  <Choices name="class" toName="image" choice="multiple" showInline="true">{choices}</Choices>
-  <RectangleLabels name="box" toName="image" smart="true">{labels}</RectangleLabels>
-  <BrushLabels name="mask" toName="image" smart="true">{labels}</BrushLabels>
-</View>"""
 
 
 def opener(*arguments: Any) -> Callable[[Path, Sequence[str]], LabelStudioFormat]:
