@@ -53,7 +53,7 @@ def graphs(model: Path, folder: Path) -> dict[str, Graph]:
     export_torchscript(model, folder / "model.pt")
     session = onnxruntime.InferenceSession(folder / "model.onnx")
     names = [output.name for output in session.get_outputs()]
-    script = torch.jit.load(folder / "model.pt")
+    script = torch.jit.load(folder / "model.pt")  # type: ignore[no-untyped-call]
 
     def run_script(pixels: NDArray[np.uint8]) -> Arrays:
         with torch.no_grad():

@@ -188,11 +188,10 @@ def _open_format(
     from wsol_core.exports.formats import FORMATS as KNOWN
 
     if options.kind == LABEL_STUDIO:
-        from backend.exports.label_studio import opener
+        from backend.exports.label_studio import config_of, opener
         from backend.exports.task_objects import Take
-        from backend.labelstudio.recommended_config import recommended_config
 
-        return opener(config or recommended_config(classes), prefix, version, take or Take.BOTH, options.min_score)
+        return opener(config or config_of(classes), prefix, version, take or Take.BOTH, options.min_score)
     if options.kind == "coco" and options.masks == "rle":
         return CocoFormat.with_run_lengths
     return KNOWN[options.kind]

@@ -17,6 +17,7 @@ import numpy as np
 from backend.exports.project import TaskImage
 from backend.exports.task_objects import Take, chosen_prediction
 from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.recommended_config import recommended_config
 from backend.labelstudio.results import to_prediction
 from wsol_core.exports.records import ExportedImage, ExportedObject
 from wsol_core.files import write_whole
@@ -86,6 +87,11 @@ class LabelStudioFormat:
         prediction = to_prediction(localization, self._config, self._version, score_threshold=0.0, chosen=image.labels)
         data = {self._config.image_key: address or image.name, "file": image.name, "split": image.split}
         return {"data": data, "predictions": [prediction]}
+
+
+def config_of(classes: Sequence[str]) -> str:
+    """The recommended config, without the class from the task's data, which is for people's word alone."""
+    return "".join(line for line in recommended_config(classes).splitlines(True) if "<Header" not in line)
 
 
 def opener(*arguments: Any) -> Callable[[Path, Sequence[str]], LabelStudioFormat]:

@@ -92,7 +92,7 @@ def annotated_size(task: Json) -> tuple[int, int] | None:
         for source in listed if isinstance(listed, list) else []:
             results = source.get("result") if isinstance(source, Mapping) else None
             for region in results if isinstance(results, list) else []:
-                sides = (
+                sides: list[Any] = (
                     [region.get(f"original_{side}") for side in ("width", "height")]
                     if isinstance(region, Mapping)
                     else []

@@ -116,7 +116,7 @@ def export_torchscript(folder: Path, out: Path) -> ModelCard:
     """
     graph, card, example = _traceable(folder)
     with _without_warnings(), torch.no_grad():
-        traced = torch.jit.trace(graph, example, check_trace=False)
+        traced = torch.jit.trace(graph, example, check_trace=False)  # type: ignore[no-untyped-call]
         content = traced.save_to_buffer(_extra_files={ABOUT: json.dumps(about(graph, card), ensure_ascii=False)})
     write_whole(out, content)
     return card

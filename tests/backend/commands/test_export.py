@@ -77,8 +77,8 @@ def test_a_file_of_predictions_becomes_tasks_for_label_studio(predictions: Path,
     assert first["data"] == {"image": "/data/local-files/?d=images/sea__a.png", "file": "sea/a.png", "split": "train"}
     assert (tmp_path / "out/images/sea__a.png").is_file()
     by_type = {region["type"]: region for region in first["predictions"][0]["result"]}
-    assert set(by_type) == {"choices", "rectanglelabels", "brushlabels"} and config.classes == ("crab", "fish")
-    mask = mask_of(by_type["brushlabels"])
+    assert set(by_type) == {"rectanglelabels", "bitmasklabels"} and config.classes == ("crab", "fish")
+    mask = mask_of(by_type["bitmasklabels"])
     assert box_of(by_type["rectanglelabels"]) == pytest.approx((20, 10, 70, 40), abs=0.01)
     assert mask is not None and (mask == MASK).all()
 
