@@ -10,7 +10,7 @@ PROCESSES := -n auto --maxprocesses 4  # one for each core; each needs about 2 G
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast lint format lock demo bench clean
+.PHONY: help install test test-fast lint format lock sbom audit demo bench clean
 
 help:  ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +57,14 @@ lock:  ## write requirements.lock from pyproject.toml (UPGRADE=--upgrade: newest
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --extra label-studio-ml --extra onnx --extra tensorboard --extra mlflow --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
+
+sbom: install  ## write build/sbom.cdx.json, a bill of materials of requirements.lock
+	@mkdir -p build
+	$(UV) tool run --from cyclonedx-bom cyclonedx-py requirements requirements.lock --of JSON -o build/sbom.cdx.json
+
+# --strict: without it a package that no database knows counts as safe.
+audit: install  ## ask for known holes in what is locked; needs a network that reaches their database
+	$(UV) tool run pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 demo: install  ## a real Label Studio with boxes and masks from class labels (IMAGES=folder, EXIT=1)
 	@$(PY) -m demo $(if $(IMAGES),--images "$(IMAGES)") $(if $(EXIT),--exit)

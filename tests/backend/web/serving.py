@@ -95,11 +95,11 @@ def predict_worker(
     def work() -> None:
         while not done.is_set():
             found = queue.connection.lpop(f"rq:queue:{PREDICT}")
-            if found is None:
+            if not isinstance(found, bytes):
                 time.sleep(0.005)
                 continue
             job = Job.fetch(found.decode(), connection=queue.connection, serializer=JSONSerializer)
-            if not job.func_name.endswith("predict.predict"):
+            if not str(job.func_name).endswith("predict.predict"):
                 continue
             calls.append(job.args[0])
             time.sleep(slow_s)
