@@ -19,6 +19,7 @@ from wsol_core.registry import BACKBONES, METHODS
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+PREANNOTATE_AS = ("draft", "prediction")
 
 
 class GateMode(StrEnum):
@@ -203,6 +204,12 @@ class Settings:
         "BOXSTRAP_GATE", _one_of(*GateMode), "auto", "auto, suggest or manual: how a new version goes live"
     )
     device: str = _variable("DEVICE", _text, "auto", "auto, cpu, cuda or cuda:N; for training and prediction")
+    preannotate_as: str = _variable(
+        "PREANNOTATE_AS",
+        _one_of(*PREANNOTATE_AS),
+        "draft",
+        "draft: tasks open with boxes in place also where the token's user submitted classes alone; or prediction",
+    )
     preannotate: bool = _variable(
         "PREANNOTATE", _flag, True, "1: a new version's boxes and masks are written into Label Studio at once"
     )

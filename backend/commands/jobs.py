@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import JsonOption, examples
+from backend.commands.options import JsonOption, examples, one_of
 from backend.errors import QueueError
-from backend.settings import Settings
+from backend.settings import PREANNOTATE_AS, Settings
 from backend.terminal import warn_of, write_json, write_result, write_table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LIST_EXAMPLES = examples("boxstrap jobs list", "boxstrap jobs list --project 7 --json")
 CANCEL_EXAMPLES = examples("boxstrap jobs cancel 7-20261121-131713-4a5b6c")
-PREANNOTATE_EXAMPLES = examples("boxstrap preannotate 7")
+PREANNOTATE_EXAMPLES = examples("boxstrap preannotate 7", "boxstrap preannotate 7 --as prediction")
 SHOWN = 20
 
 app = typer.Typer(no_args_is_help=True, help="See the trainings and queues, and cancel a training.")
@@ -81,11 +81,21 @@ def cancel(
 
 def preannotate(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")],
+    shown_as: Annotated[
+        str | None,
+        typer.Option(
+            "--as",
+            metavar="draft|prediction",
+            callback=one_of(PREANNOTATE_AS),
+            help="Also as drafts of your annotations that only name classes, or as predictions alone.",
+            show_default="PREANNOTATE_AS",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Let a worker write the live version's boxes and masks into Label Studio, for all open tasks of the project."""
     parts = _parts()
-    parts.services.training.preannotate(project)
+    parts.services.training.preannotate(project, None if shown_as is None else shown_as == "draft")
     version = parts.stores.models.current(project)
     if as_json:
         write_json({"project": project, "version": version, "state": "queued"})

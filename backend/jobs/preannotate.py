@@ -15,6 +15,7 @@ from backend.jobs.context import JobContext, job_context
 from backend.jobs.predict import Predicted, predict_tasks
 from backend.jobs.retrying import retried
 from backend.labelstudio.client import LabelStudioClient
+from backend.labelstudio.drafts import is_ours, opens_with_annotation, plan_draft
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
 from backend.labelstudio.task_order import project_changes
@@ -53,7 +54,11 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     client = context.label_studio()
     config = LabelConfig.parse(str(client.project(project_id).get("label_config", "")))
     page = client.task_page(project_id, chunk.after_id, CHUNK)
-    seen, done = _Chunk(context, client, project_id, version, config).write(page, chunk.after_id)
+    drafts = context.settings.preannotate_as == "draft" if chunk.drafts is None else chunk.drafts
+    work = _Chunk(context, client, project_id, version, config)
+    seen, done = work.write(page, chunk.after_id)
+    if drafts:
+        work.write_drafts(page[:seen], chunk.after_id)
     ended = len(page) < CHUNK and seen == len(page)
     if ended:
         _update_project(context, client, project_id, version)
@@ -104,6 +109,23 @@ class _Chunk:
         if not self._clustered and all(plan is None or plan.done or _has_no_older(plan) for plan in plans):
             return len(page), imported
         return self._replace([task["id"] for task in page], after_id, predicted, imported)
+
+    def write_drafts(self, page: Sequence[Json], after_id: int) -> None:
+        """Show the predictions of the page's tasks as drafts, where they open with classes that our user submitted."""
+        if not any(map(opens_with_annotation, page)):
+            return
+        user = int(self._client.whoami()["id"])
+        numbers = {task["id"] for task in page if opens_with_annotation(task, user)}
+        # Read again: predictions have been stored meanwhile, and people have gone on.
+        for task in self._client.task_page(self._project_id, after_id, CHUNK) if numbers else ():
+            plan = self._plan_replacement(task) if task["id"] in numbers else None
+            draft = plan_draft(task, user, plan.current, self._config) if plan and plan.current else None
+            if draft is None:
+                continue
+            if draft.over is None:
+                self._client.add_draft(task["id"], draft.annotation, draft.result)
+            elif is_ours(self._client.draft(draft.over) or {}):  # a person may have begun just now
+                self._client.change_draft(draft.over, draft.result)
 
     def _replace(
         self, numbers: Sequence[int], after_id: int, predicted: Mapping[int, Json], done: int

@@ -138,6 +138,24 @@ class LabelStudioClient:
         """Removes a prediction; whether it was still there."""
         return self._if_there("DELETE", f"api/predictions/{prediction_id}/")
 
+    def add_draft(self, task_id: int, annotation_id: int, result: Sequence[Mapping[str, Any]]) -> None:
+        """Keeps a draft of an annotation, seen by the token's user alone."""
+        path = f"api/tasks/{task_id}/annotations/{annotation_id}/drafts"
+        self._object("POST", path, json={"result": list(result), "lead_time": 0})
+
+    def draft(self, draft_id: int) -> Json | None:
+        """The draft; None where it is gone."""
+        try:
+            return self._object("GET", f"api/drafts/{draft_id}/")
+        except LabelStudioError as error:
+            if status_of(error) == 404:
+                return None
+            raise
+
+    def change_draft(self, draft_id: int, result: Sequence[Mapping[str, Any]]) -> bool:
+        """Writes over a draft; whether it is still there."""
+        return self._if_there("PATCH", f"api/drafts/{draft_id}/", json={"result": list(result)})
+
     def model_versions(self, project_id: str) -> dict[str, int]:
         """How many predictions of each version the project has."""
         return self._object("GET", f"api/projects/{project_id}/model-versions")
@@ -167,7 +185,7 @@ class LabelStudioClient:
         try:
             self._json(method, path, **what)
         except LabelStudioError as error:
-            if isinstance(error.__cause__, httpx.HTTPStatusError) and error.__cause__.response.status_code == 404:
+            if status_of(error) == 404:
                 return False
             raise
         return True
@@ -222,6 +240,11 @@ class LabelStudioClient:
         if status in (403, 404):
             return LabelStudioError(f"{place} answered {status}; does the token's user see this project?")
         return LabelStudioError(f"{place} answered {status}: {_detail(response.text)}")
+
+
+def status_of(error: LabelStudioError) -> int | None:
+    """The HTTP status that Label Studio answered with; None where it did not answer."""
+    return error.__cause__.response.status_code if isinstance(error.__cause__, httpx.HTTPStatusError) else None
 
 
 def _greater(column: str, kind: str, value: object) -> Json:

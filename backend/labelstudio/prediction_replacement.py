@@ -6,10 +6,11 @@ Decisions about task JSON alone; what carries them out is the job that pre-annot
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backend.labelstudio.drafts import is_ours
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import given_labels, is_finished
 from backend.storage.models import is_version_of
@@ -55,12 +56,17 @@ def plan_replacement(task: Json, project_id: str, version: str, config: LabelCon
 
 def is_touched(task: Json, config: LabelConfig) -> bool:
     """Return whether people worked on the predictions: finished the task, keep a draft of it, or have submitted what
-    began with a prediction that showed something. A chosen class alone is none of that.
+    began with a prediction that showed something. A chosen class alone is none of that, nor is a draft of ours.
     """
-    if task.get("draft_exists") or task.get("drafts") or is_finished(task, config):
+    drafts = _listed(task, "drafts")
+    if (task.get("draft_exists") and not drafts) or not all(map(is_ours, drafts)) or is_finished(task, config):
         return True
-    showed = {each.get("id") for each in _listed(task, "predictions") if each.get("result")}
-    return any(annotation.get("parent_prediction") in showed for annotation in _listed(task, "annotations"))
+    showing = [each for each in _listed(task, "predictions") if each.get("result")]
+    showed, names = {each.get("id") for each in showing}, _result_ids(showing)
+    annotations = _listed(task, "annotations")
+    return bool(names & _result_ids(annotations)) or any(
+        each.get("parent_prediction") in showed for each in annotations
+    )
 
 
 def cluster_of(task: Json, prediction: Json, config: LabelConfig) -> int | None:
@@ -86,6 +92,11 @@ def _predicted_class(prediction: Json) -> str | None:
 def _listed(source: Json, key: str) -> list[Json]:
     values = source.get(key)
     return [each for each in values if isinstance(each, Mapping)] if isinstance(values, list) else []
+
+
+def _result_ids(sources: Iterable[Json]) -> set[object]:
+    """Return the ids of all results of predictions or annotations; what comes from a draft shares some."""
+    return {each.get("id") for source in sources for each in _listed(source, "result")} - {None}
 
 
 def _number(prediction: Json) -> int:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
-import httpx
-
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import Json, LabelStudioClient
+from backend.labelstudio.client import Json, LabelStudioClient, status_of
 from backend.settings import Settings
 
 TIMEOUT_S = 300.0  # for a batch of pictures over a slow line
@@ -85,11 +82,11 @@ class ProjectClient(LabelStudioClient):
         try:
             self._object("POST", "api/ml", json=values)
         except LabelStudioError as error:
-            if _status(error) == 400:
+            if status_of(error) == 400:
                 raise LabelStudioError(
                     f"Label Studio does not reach Boxstrap at {url}; is `boxstrap up` running there?"
                 ) from error
-            if _status(error) != 403:
+            if status_of(error) != 403:
                 raise
             # The backend may be kept although its webhook was refused: then it would look connected, and hear nothing.
             self.remove_backends([each for each in self.backends(project_id) if each.get("url") == url])
@@ -102,8 +99,3 @@ class ProjectClient(LabelStudioClient):
         """Disconnect backends."""
         for backend in backends:
             self._if_there("DELETE", f"api/ml/{backend['id']}")
-
-
-def _status(error: LabelStudioError) -> int | None:
-    cause: Any = error.__cause__
-    return cause.response.status_code if isinstance(cause, httpx.HTTPStatusError) else None

@@ -31,6 +31,7 @@ UNTOUCHED, CHANGED = "prediction", "prediction-changed"
 MOST = 1e300  # no number that means anything is as large, and none larger fits in a float
 MOVED_PERCENT = 0.01  # what an editor's arithmetic may move a number by that nobody touched
 
+MASK_CODES = {BRUSH: "rle", BITMASK: "imageDataURL"}  # where a region's value has its mask
 _PNG = "data:image/png;base64,"
 
 Json = Mapping[str, Any]
@@ -90,9 +91,14 @@ def mask_of(region: Json) -> BoolMask | None:
 def same_value(predicted: Json, final: Json) -> bool:
     """Whether nothing of a predicted region was changed: neither its shape nor its label.
 
-    What the editor adds by itself, such as `rotation: 0`, is no change.
+    What the editor adds by itself, such as `rotation: 0`, is no change; nor is another code of the same mask: it codes
+    masks anew, whether touched or not.
     """
-    return all(_same(value, final["value"].get(key)) for key, value in predicted["value"].items())
+    code = MASK_CODES.get(str(predicted.get("type")))
+    return all(
+        _same(value, final["value"].get(key)) or (key == code and _same_mask(predicted, final))
+        for key, value in predicted["value"].items()
+    )
 
 
 def region_iou(predicted: Json, final: Json) -> float | None:
@@ -129,6 +135,11 @@ def _box_iou(predicted: Json, final: Json) -> float | None:
     if len(shares) < 2:
         return None
     return float(box_iou(np.array(shares[:1]), np.array(shares[1:]), inclusive=False)[0, 0])
+
+
+def _same_mask(predicted: Json, final: Json) -> bool:
+    one, other = mask_of(predicted), mask_of(final)
+    return one is not None and other is not None and np.array_equal(one, other)
 
 
 def _same(one: Any, other: Any) -> bool:

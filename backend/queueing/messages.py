@@ -53,7 +53,8 @@ class PredictionRequest:
 class PreannotationChunk:
     """The tasks above `after_id`, to be predicted with `version`; `seen` and `done` count those of the chunks before.
 
-    `done` tasks got a new prediction.
+    `done` tasks got a new prediction. `drafts`: whether annotations that only name classes get it as a draft as well;
+    None leaves that to the settings.
     """
 
     project_id: str
@@ -61,11 +62,12 @@ class PreannotationChunk:
     after_id: int = 0
     seen: int = 0
     done: int = 0
+    drafts: bool | None = None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PreannotationChunk:
-        """Read what `to_dict` gave."""
-        return cls(values["project_id"], values["version"], values["after_id"], values["seen"], values["done"])
+        """Read what `to_dict` gave, in this version or an older one."""
+        return cls(**values)
 
     def to_dict(self) -> Json:
         """Return JSON values."""

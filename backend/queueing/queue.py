@@ -106,9 +106,12 @@ class JobQueue:
             raise BusyError(f"The prediction failed: {_last_line(result.exc_string)}")
         return list(result.return_value or ())
 
-    def begin_preannotation(self, project_id: str, version: str) -> None:
-        """Put the first chunk of a whole project's pre-annotation on the queue; each chunk puts the next one there."""
-        self.preannotate(PreannotationChunk(project_id, version))
+    def begin_preannotation(self, project_id: str, version: str, drafts: bool | None = None) -> None:
+        """Put the first chunk of a whole project's pre-annotation on the queue; each chunk puts the next one there.
+
+        Args: drafts: as of PreannotationChunk.
+        """
+        self.preannotate(PreannotationChunk(project_id, version, drafts=drafts))
 
     def preannotate(self, chunk: PreannotationChunk) -> None:
         """Put a chunk of a project's pre-annotation on the queue; nothing happens while it waits or runs."""

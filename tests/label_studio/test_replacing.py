@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from backend.cli import main
+from backend.labelstudio.drafts import MARK, is_ours
 from backend.queueing.progress import PreannotationProgress
 from backend.services.training import TrainingService
 from backend.settings import Settings
@@ -177,6 +178,44 @@ def test_a_kill_leaves_no_task_without_a_prediction_and_later_each_has_one(kept:
     assert {task: found.pop(task) for task in kept.versions} == kept.versions
     assert sorted(found.pop(kept.other_backends)) == [new, "yolo"]
     assert list(found.values()) == [[new]] * 15
+
+
+def test_drafts_follow_the_version_until_a_person_changes_or_submits_them(
+    place: Place, at: Workshop, model: Path
+) -> None:
+    project = Project(place, at, model, "drafts")
+    followed, changed, submitted = project.open()[:3]
+    for task in (followed, changed, submitted):
+        place.person.choose({"id": task}, "fish")
+
+    def drafts() -> dict[int, list[Json]]:
+        return {task["id"]: task["drafts"] for task in place.person.tasks(project.number) if task["drafts"]}
+
+    def ids(result: list[Json]) -> set[str]:
+        return {each["id"] for each in result}
+
+    project.publish()
+    project.finish()
+    before = drafts()
+    assert sorted(before) == [followed, changed, submitted]
+    assert all(len(found) == 1 and is_ours(found[0]) for found in before.values())
+    [draft] = before[changed]
+    edited = [{key: value for key, value in each.items() if key != MARK} for each in draft["result"]]
+    place.person.call("PATCH", f"/api/drafts/{draft['id']}/", json={"result": edited})  # as the editor saves it
+    [draft] = before[submitted]
+    values = {"result": [{**each, "origin": "prediction"} for each in draft["result"]], "draft_id": draft["id"]}
+    place.person.call("PATCH", f"/api/annotations/{draft['annotation']}/", json=values)
+    project.publish()
+    project.finish()
+    project.finish()  # once more changes nothing
+    after, tasks = drafts(), {task["id"]: task for task in place.person.tasks(project.number)}
+    assert sorted(after) == [followed, changed]
+    assert after[changed][0]["result"] == edited
+    [draft] = after[followed]
+    assert draft["id"] == before[followed][0]["id"]
+    [prediction] = tasks[followed]["predictions"]
+    assert ids(draft["result"]) == ids(prediction["result"]) != ids(before[followed][0]["result"])
+    assert [each["type"] for each in tasks[followed]["annotations"][0]["result"]] == ["choices"]
 
 
 @pytest.mark.parametrize("webhook", [True, False])

@@ -1,28 +1,32 @@
 """Localize the one object that a person points at, by a box drawn around it or a click on it.
 
 What is outside a drawn box is certainly background; the map of a crop and a graph cut say what inside is the object.
+Further clicks and a turned box's outline (hints.py) hold for the cut, and for what comes of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from wsol_core.data.images import RgbPixels, open_image, resize_to_square
 from wsol_core.errors import DataError
+from wsol_core.localization.hints import NO_HINTS, Hints
 from wsol_core.localization.image_maps import RawMap
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.refinement import SIDE_PX, final_map
-from wsol_core.localization.regions import Calibration, extract_regions
+from wsol_core.localization.regions import Calibration, extract_regions, region_of_box
 from wsol_core.localization.window import Window
 from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
 from wsol_core.ops.maps import min_max, resize
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoxXyxy, FloatMap, Region
 
 # docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
@@ -62,7 +66,7 @@ class PointPrompt:
 
 
 def localize_prompted(
-    predictor: Predictor, path: Path, prompt: BoxPrompt | PointPrompt, label: str | None
+    predictor: Predictor, path: Path, prompt: BoxPrompt | PointPrompt, label: str | None, hints: Hints = NO_HINTS
 ) -> Region | None:
     """Find the object in a drawn box or under a point.
 
@@ -72,10 +76,11 @@ def localize_prompted(
         prompt: Where the object is, in pixels of the upright image.
         label: The object's class. The region carries it even where the model does not know it; an unknown class, and
             None, are localized as the most probable class of the box's surroundings or of the image.
+        hints: Further clicks on the object and beside it, and its outline.
 
     Returns:
         The object's region. A box always has one, in one piece and inside the box, though it may be all of it. None
-        where no object is found under a point.
+        where no object is found under a point, and where the hints leave nothing of it.
 
     Raises:
         DataError: The image cannot be read, the box holds no pixel of it, or the point lies outside.
@@ -86,11 +91,14 @@ def localize_prompted(
         >>> clicked = localize_prompted(predictor, Path("crab.jpg"), PointPrompt(120, 90), None)
     """
     pixels = open_image(path)
+    hints = hints.within((pixels.shape[1], pixels.shape[0]))
     if isinstance(prompt, BoxPrompt):
         box = _clipped(prompt.box_xyxy, pixels, path.name)
-        found: Region | None = _in_box(predictor, pixels, box, label)
+        found: Region | None = _in_box(predictor, pixels, box, label, hints)
     else:
         found = _at_point(predictor, pixels, prompt, path.name, label)
+    if found is not None and hints != NO_HINTS:
+        found = hints.applied_to(_grown(predictor, pixels, found, path.name, hints), pixels)
     return replace(found, label=label) if found is not None and label is not None else found
 
 
@@ -104,12 +112,15 @@ def _clipped(box: BoxXyxy, pixels: RgbPixels, name: str) -> BoxXyxy:
     return x0, y0, x1, y1
 
 
-def _in_box(predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | None) -> Region:
+def _in_box(
+    predictor: Predictor, pixels: RgbPixels, box: BoxXyxy, label: str | None, hints: Hints = NO_HINTS
+) -> Region:
     inner = Window.touched_by(box, (pixels.shape[1], pixels.shape[0]))
     outer = inner.grown(MARGIN)
     crop = outer.crop(pixels)
     seen = predictor.class_activation_map(crop, label)
-    maps = _box_maps(crop, seen.values, inner.seen_from(outer))
+    for_cut = replace(hints, outside=())  # a small hole around each would be all that comes of those
+    maps = _box_maps(crop, seen.values, inner.seen_from(outer), lambda size_wh: for_cut.drawn(outer, size_wh))
     placed = inner.place(_best_filling(maps, inner, seen, predictor.card.calibration))
     tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
     inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
@@ -132,10 +143,13 @@ def _best_filling(maps: Iterable[FloatMap], box: Window, seen: RawMap, calibrati
     return (best or extract_regions(whole, box.size_wh, seen.label, 0.5, seen.presence, calibration=calibration))[0]
 
 
-def _box_maps(crop: RgbPixels, raw: FloatMap, box: Window) -> Iterator[FloatMap]:
+def _box_maps(
+    crop: RgbPixels, raw: FloatMap, box: Window, hints: Callable[[tuple[int, int]], NDArray[np.int8]]
+) -> Iterator[FloatMap]:
     """Maps of the pixels of `box`, a window of the crop, above 0.5 on the object, as `_object_maps`.
 
-    Args: crop: (h, w, 3). raw: the network's map of it, of any size.
+    Args: crop: (h, w, 3). raw: the network's map of it, of any size. hints: gives what is said of the crop's pixels in
+        a certain (width, height).
     """
     h, w = crop.shape[:2]
     scale = min(1.0, CUT_SIDE_PX / max(h, w))
@@ -145,25 +159,44 @@ def _box_maps(crop: RgbPixels, raw: FloatMap, box: Window) -> Iterator[FloatMap]
     columns = slice(int(box.x0 * across), math.ceil(box.x1 * across))
     image = resize(crop, size, cv2.INTER_AREA)
     activation = resize(raw, size, cv2.INTER_LINEAR)
-    for found in _object_maps(image, activation, (rows, columns)):
+    for found in _object_maps(image, activation, (rows, columns), hints(size)):
         full = resize(found, (w, h), cv2.INTER_LINEAR)
         yield np.ascontiguousarray(full[box.y0 : box.y1, box.x0 : box.x1])
 
 
-def _object_maps(image: RgbPixels, activation: FloatMap, box: tuple[slice, slice]) -> Iterator[FloatMap]:
+def _object_maps(
+    image: RgbPixels, activation: FloatMap, box: tuple[slice, slice], said: NDArray[np.int8]
+) -> Iterator[FloatMap]:
     """Maps above 0.5 on the object in the box: from the activation map and the colours, then from the colours alone.
 
     The second is left out where the colours tell nothing in the box apart.
+    Args: said: (h, w), 1 on the object, -1 where it is not, 0 where a person said nothing.
     """
     start, soft = np.zeros_like(activation), np.zeros_like(activation)
     soft[box] = min_max(activation[box])
     start[box] = np.interp(soft[box], MAP_LEVELS, CUT_LEVELS)
+    start[said != 0] = said[said != 0] > 0
     cut = graph_cut(image, start) > 0.5
     yield np.asarray((soft + cut) / 2, np.float32)
     start[box] = COLOUR_LEVEL
+    start[said != 0] = said[said != 0] > 0
     by_colour = graph_cut(image, start, COLOUR_ITERATIONS) > 0.5
     if not by_colour[box].all():
         yield np.asarray(COLOUR_LEVEL * by_colour, np.float32)
+
+
+def _grown(predictor: Predictor, pixels: RgbPixels, found: Region, name: str, hints: Hints) -> Region:
+    """The region together with what is under those clicks on the object that it missed."""
+    mask = found.mask
+    for x, y in hints.inside:
+        if not mask[int(y), int(x)]:
+            part = _at_point(predictor, pixels, PointPrompt(x, y), name, found.label)
+            mask = mask if part is None else mask | part.mask
+    if mask is found.mask:
+        return found
+    size_wh = (mask.shape[1], mask.shape[0])
+    box = np.array(bounds(mask), np.float32) / np.array(size_wh * 2, np.float32)
+    return region_of_box(box, mask, size_wh, found.label, found.score)
 
 
 def _at_point(
