@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.data.images import RgbPixels
-from wsol_core.localization.regions import region_of_box
+from wsol_core.localization.regions import region_of_mask
 from wsol_core.localization.window import Window
 from wsol_core.ops.masks import bounds, window_of
 from wsol_core.records import BoolMask, Region
@@ -77,8 +77,7 @@ class Hints:
         mask = (mask & (said >= 0)) | (said > 0)
         if not mask.any():
             return None
-        box = np.array(bounds(mask), np.float32) / np.array(whole.size_wh * 2, np.float32)
-        return region_of_box(box, mask, whole.size_wh, region.label, region.score)
+        return region_of_mask(mask, region.label, region.score)
 
 
 NO_HINTS = Hints()

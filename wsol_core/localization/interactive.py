@@ -22,11 +22,10 @@ from wsol_core.localization.image_maps import RawMap
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.refinement import SIDE_PX, final_map
-from wsol_core.localization.regions import Calibration, extract_regions, region_of_box
+from wsol_core.localization.regions import Calibration, extract_regions, region_of_mask
 from wsol_core.localization.window import Window
 from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
 from wsol_core.ops.maps import min_max, resize
-from wsol_core.ops.masks import bounds
 from wsol_core.records import BoxXyxy, FloatMap, Region
 
 # docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
@@ -192,11 +191,7 @@ def _grown(predictor: Predictor, pixels: RgbPixels, found: Region, name: str, hi
         if not mask[int(y), int(x)]:
             part = _at_point(predictor, pixels, PointPrompt(x, y), name, found.label)
             mask = mask if part is None else mask | part.mask
-    if mask is found.mask:
-        return found
-    size_wh = (mask.shape[1], mask.shape[0])
-    box = np.array(bounds(mask), np.float32) / np.array(size_wh * 2, np.float32)
-    return region_of_box(box, mask, size_wh, found.label, found.score)
+    return found if mask is found.mask else region_of_mask(mask, found.label, found.score)
 
 
 def _at_point(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.ops.maps import resize
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask, FloatMap, Region
 
 # docs/methods.md says how each number was chosen; `python -m benchmarks.ablation` lists what it can measure.
@@ -86,6 +87,13 @@ def extract_regions(
         score = calibration.score(raw_score(_mean(full[window], part.inside) - outside, presence))
         regions.append(Region(label, (x, y, x + w, y + h), score, _polygon(part), whole))
     return sorted(regions, key=lambda region: -region.score)
+
+
+def region_of_mask(mask: BoolMask, label: str, score: float) -> Region:
+    """A region of a mask (H, W) that is not empty, whatever parts it has; the polygon is the largest one's."""
+    height, width = mask.shape
+    shares = np.array(bounds(mask)) / (width, height, width, height)
+    return region_of_box(shares.astype(np.float32), mask, (width, height), label, score)
 
 
 def region_of_box(
