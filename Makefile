@@ -4,6 +4,7 @@ PY := .venv/bin/python
 UV := .venv/bin/uv
 STAMP := .venv/.installed
 LABEL_STUDIO := build/label-studio/.installed
+S3 := build/moto/.installed
 PROCESSES := -n auto --maxprocesses 4  # one for each core; each needs about 2 GB
 
 # Without bytecode each process that a test starts would compile all of torch again.
@@ -31,7 +32,7 @@ $(STAMP): requirements.lock pyproject.toml
 	fi
 	@touch $@
 
-test: lint $(LABEL_STUDIO)  ## lint, types and all tests
+test: lint $(LABEL_STUDIO) $(S3)  ## lint, types and all tests
 	$(PY) -m pytest -q $(PROCESSES) --durations=20
 
 test-fast: install  ## ruff, and the tests that take less than half a second each
@@ -40,6 +41,11 @@ test-fast: install  ## ruff, and the tests that take less than half a second eac
 
 $(LABEL_STUDIO): $(STAMP)
 	$(PY) -c 'from pathlib import Path; from demo.label_studio_server import install; install(Path("build/label-studio"))'
+	@touch $@
+
+# In an environment of its own, since it wants older versions of what Boxstrap uses.
+$(S3): $(STAMP)
+	$(PY) -c 'from pathlib import Path; from demo.label_studio_server import install; install(Path("build/moto"), "moto[s3,server]==5.2.5", "moto_server")'
 	@touch $@
 
 lint: install  ## ruff and mypy

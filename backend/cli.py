@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from backend.commands import (
+    classes,
     convert,
     doctor,
     draw,
@@ -109,6 +110,7 @@ app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
 app.command("preannotate", epilog=jobs.PREANNOTATE_EXAMPLES)(jobs.preannotate)
 app.command("report", epilog=report.EXAMPLES)(report.command)
 app.command("policy", epilog=policy.POLICY_EXAMPLES)(policy.policy)
+app.command("classes", epilog=classes.EXAMPLES)(classes.command)
 app.command("retrain", epilog=policy.RETRAIN_EXAMPLES)(policy.retrain)
 app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs")

@@ -128,3 +128,14 @@ class ImageNotNowError(ImageError):
     """A task's picture cannot be had for now; trying again helps."""
 
     status, code = 502, "image_not_now"
+
+
+UNTRUSTED = (
+    "its certificate is not one that this machine trusts; put that of the authority that signed it into a file (PEM), "
+    "and name the file in SSL_CERT_FILE for every process of Boxstrap"
+)
+
+
+def is_untrusted_certificate(error: BaseException) -> bool:
+    """Return whether a connection failed since nobody vouches for the other side's certificate."""
+    return "CERTIFICATE_VERIFY_FAILED" in str(error)

@@ -38,14 +38,13 @@ def kept_login(path: Path, email: str) -> Login:
     return Login(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def install(folder: Path) -> Path:
-    """Label Studio in an environment of its own, quick when it is there already; its program."""
-    program = folder / "bin" / "label-studio"
+def install(folder: Path, package: str = f"label-studio=={VERSION}", name: str = "label-studio") -> Path:
+    """Label Studio, or another server, in an environment of its own, quick when it is there already; its program."""
+    program = folder / "bin" / name
     if (folder / ".installed").is_file():
         return program
     shutil.rmtree(folder, ignore_errors=True)
     uv = Path(sys.executable).parent / "uv"
-    package = f"label-studio=={VERSION}"
     if uv.exists():
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
         subprocess.run([uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", package], check=True)
@@ -59,11 +58,22 @@ def install(folder: Path) -> Path:
 class LabelStudioServer:
     """A process on `port`; what it keeps is in `data`, so a second start is a matter of seconds."""
 
-    def __init__(self, program: Path, data: Path, port: int, login: Login, pictures: Path | None = None) -> None:
-        """Args: pictures: folder that it may serve as local files; `?d=` is relative to the folder that holds it."""
+    def __init__(
+        self,
+        program: Path,
+        data: Path,
+        port: int,
+        login: Login,
+        pictures: Path | None = None,
+        hostname: str | None = None,
+    ) -> None:
+        """Args: pictures: folder that it may serve as local files; `?d=` is relative to the folder that holds it.
+        hostname: the address that it gives itself, "" for none; by default its own.
+        """
         self.url = f"http://127.0.0.1:{port}"
         self.log = data / "label-studio.log"
         self._program, self._data, self._port, self._login, self._pictures = program, data, port, login, pictures
+        self.hostname = self.url if hostname is None else hostname
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -109,7 +119,7 @@ class LabelStudioServer:
             "PASSWORD": self._login.password,
             "USER_TOKEN": self._login.token,
             "BASE_DATA_DIR": str(self._data),
-            "HOST": self.url,
+            "HOST": self.hostname,
             "ML_BLOCK_LOCAL_IP": "false",  # else a backend on this machine is refused
             "SSRF_PROTECTION_ENABLED": "false",  # else its webhook is
             "COLLECT_ANALYTICS": "false",

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from backend.labelstudio.label_config import RECTANGLE
+from backend.labelstudio.controls import RECTANGLE
 from backend.labelstudio.region_shapes import mask_of
 from wsol_core.data.images import open_image, open_image_small
 from wsol_core.data.true_mask import true_mask

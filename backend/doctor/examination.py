@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 from backend.doctor import machine, project, server
 from backend.doctor.checks import CheckList, Finding, State, ok
 from backend.doctor.project import ProjectView
+from backend.queueing.connection import password_in
 from backend.queueing.queue import BULK, PREDICT, TRAIN
 from backend.settings import Settings
 from backend.wiring import Parts
@@ -50,7 +50,7 @@ def examine(parts: Parts, questions: Questions, checks: CheckList) -> None:
 
 def secrets_of(settings: Settings) -> list[str]:
     """What no row may show."""
-    redis_password = urlsplit(settings.redis_url).password if settings.redis_url else None
+    redis_password = password_in(settings.redis_url) if settings.redis_url else None
     return [secret for secret in (settings.label_studio_api_key, settings.basic_auth_pass, redis_password) if secret]
 
 

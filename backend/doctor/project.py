@@ -15,7 +15,7 @@ from backend.doctor.checks import Finding, State, failed, ok, warning
 from backend.errors import ImageError, LabelStudioError
 from backend.images.image_store import ImageStore
 from backend.labelstudio.client import LabelStudioClient
-from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.labelstudio.task_labels import USUAL_KEYS, given_labels, image_reference
 from backend.services.projects import ProjectService
 from backend.settings import Settings
@@ -52,7 +52,7 @@ class ProjectView:
     @property
     def config(self) -> LabelConfig:
         """RequestError where it has no meaning for us."""
-        return LabelConfig.parse(str(self.values.get("label_config") or ""))
+        return self.projects.read_config(self.id, str(self.values.get("label_config") or ""))
 
 
 def labeling_config(view: ProjectView) -> Finding:
@@ -71,7 +71,11 @@ def labeling_config(view: ProjectView) -> Finding:
             f"Add Choices with the same labels, or import tasks with a class as one of {', '.join(USUAL_KEYS)}.",
         )
     source = "Choices" if config.choices else "data." + ", data.".join(config.label_keys)
-    return ok(f"{kinds} of {classes}; classes from {source}")
+    found = f"{kinds} of {classes or 'labels that come with each task'}; classes from {source}"
+    live = next((each for each in view.projects.published(view.id) if each.name == view.version), None)
+    unknown = unknown_classes(config, live.facts.classes) if live else []
+    remarks = [*config.remarks, *([unknown_sentence(view.id, view.version, unknown)] if unknown else [])]
+    return warning(found, " ".join(remarks)) if remarks else ok(found)
 
 
 def backend(view: ProjectView, url: str | None) -> Finding:

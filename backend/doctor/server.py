@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 
 from backend.doctor.checks import Finding, failed, ok, warning
-from backend.errors import LabelStudioError
-from backend.labelstudio.client import LabelStudioClient
+from backend.errors import UNTRUSTED, LabelStudioError, is_untrusted_certificate
+from backend.labelstudio.client import LabelStudioClient, redirected
 from backend.settings import Settings
 
 TIMEOUT_S = 5.0
@@ -37,6 +37,8 @@ def address(settings: Settings, container_mark: Path = CONTAINER_MARK) -> Findin
         answer = httpx.get(f"{url}/api/version", timeout=TIMEOUT_S, follow_redirects=False)
         version = answer.json().get("release") if answer.status_code == 200 else None
     except httpx.HTTPError as error:
+        if is_untrusted_certificate(error):
+            return failed(f"{url} answers, but not so that it could be trusted", f"{url}: {UNTRUSTED}.")
         return failed(
             f"{url} does not answer ({type(error).__name__})",
             f"In a container that address is the container itself: {other}"
@@ -45,6 +47,8 @@ def address(settings: Settings, container_mark: Path = CONTAINER_MARK) -> Findin
         )
     except (ValueError, AttributeError):  # no JSON, or none with names
         version = None
+    if answer.is_redirect:
+        return failed(f"{url} redirects", f"Set LABEL_STUDIO_URL to {redirected(answer, 'api/version')}.")
     if not version:
         return failed(
             f"{url} answers {answer.status_code} to /api/version, so it is no Label Studio",

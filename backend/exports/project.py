@@ -26,7 +26,7 @@ from backend.images.image_store import ImageStore
 from backend.jobs.fetch_images import fetch_images, raise_if_none_for_now
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.task_labels import given_labels, image_reference, newest_first
+from backend.labelstudio.task_labels import counting_annotations, given_labels, image_reference
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
 from wsol_core.exports.records import ExportedImage, ExportedObject
@@ -86,7 +86,8 @@ class ProjectReader:
 
     def _objects(self, task: Json, shown_version: str) -> TaskObjects | None:
         found = task_objects(task, self.config, self.take, shown_version, self.min_score)
-        if found is None and self.everything and self.take is not Take.PREDICTIONS and newest_first(task):
+        asked = self.everything and self.take is not Take.PREDICTIONS
+        if found is None and asked and counting_annotations(task, self.config):
             return TaskObjects((), reviewed=False)
         return found
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from backend.labelstudio.annotations import listed
 from backend.labelstudio.corrections import DrawnRegion, in_holdout, left_objects
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.region_shapes import regions_of
+from backend.labelstudio.regions import known_size, regions_of
 from backend.labelstudio.reviewed_objects import reviewed_objects
 from backend.labelstudio.reviews import match_annotation
-from backend.labelstudio.task_labels import newest_first
+from backend.labelstudio.task_labels import counting_annotations
 from backend.storage.ledger_rows import Fate
 from wsol_core.data.folder import TRAIN
 from wsol_core.exports.records import Source
@@ -68,10 +69,10 @@ def task_objects(
 
 def chosen_prediction(task: Json, shown_version: str) -> Json | None:
     """Return the task's newest prediction, of the version that the project shows where it has one of that."""
-    listed = task.get("predictions")
-    predictions = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
     return max(
-        predictions, key=lambda each: (each.get("model_version") == shown_version, each.get("id", 0)), default=None
+        listed(task, "predictions"),
+        key=lambda each: (each.get("model_version") == shown_version, each.get("id", 0)),
+        default=None,
     )
 
 
@@ -87,26 +88,14 @@ def split_of(task: Json, found: TaskObjects, project_id: str) -> str:
 
 def annotated_size(task: Json) -> tuple[int, int] | None:
     """Return the picture's size as Label Studio saw it, where a region of the task says so."""
-    for kind in ("annotations", "predictions"):
-        listed = task.get(kind)
-        for source in listed if isinstance(listed, list) else []:
-            results = source.get("result") if isinstance(source, Mapping) else None
-            for region in results if isinstance(results, list) else []:
-                sides: list[Any] = (
-                    [region.get(f"original_{side}") for side in ("width", "height")]
-                    if isinstance(region, Mapping)
-                    else []
-                )
-                if sides and all(isinstance(side, int) and side > 0 for side in sides):
-                    return sides[0], sides[1]
-    return None
+    return known_size(*listed(task, "annotations"), *listed(task, "predictions"))
 
 
 def _reviewed(task: Json, config: LabelConfig) -> tuple[TaskObject, ...] | None:
     """Return what people left; nothing where they submitted a task without any; None where nobody reviewed it."""
     found = match_annotation(task, config)
     if found is None:
-        empty = any(annotation.get("result") == [] for annotation in newest_first(task))
+        empty = any(annotation.get("result") == [] for annotation in counting_annotations(task, config))
         return () if empty else None
     return tuple(
         TaskObject(region, Source.ACCEPTED if fate == Fate.ACCEPTED else Source.HUMAN, None)

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,7 @@ from PIL import Image
 
 from backend.errors import ImageError, ImageNotNowError
 from wsol_core.data.decoding import memory_to_decode
+from wsol_core.data.repair import repaired
 from wsol_core.errors import DataError
 from wsol_core.files import is_full, next_step
 
@@ -111,9 +113,24 @@ class DiskCache:
 
 def check_picture(path: Path, max_pixels: int) -> None:
     """ImageError unless the file is a whole picture of a known format with at most `max_pixels`."""
+    try:
+        _check(path, max_pixels)
+    except ImageError:
+        raise
+    except Exception as error:
+        # Pillow's readers raise almost anything on a torn file: OSError, SyntaxError, struct.error, KeyError, ...
+        if _is_mended(path, max_pixels):
+            return
+        with path.open("rb") as file:
+            is_markup = file.read(512).lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"<")
+        what = "a web page, SVG or XML" if is_markup else "no picture that can be read, or a torn one"
+        raise ImageError(f"the file is {what}; open it, and replace it or correct the task") from error
+
+
+def _check(file: Path | BytesIO, max_pixels: int) -> None:
     too_large = f"more than {max_pixels:,} pixels (IMAGE_MAX_MEGAPIXELS); make it smaller, or raise the limit"
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             width, height = image.size
             if image.format not in FORMATS:
                 raise ImageError(f"{image.format} files cannot be used; convert it to JPEG or PNG")
@@ -123,18 +140,23 @@ def check_picture(path: Path, max_pixels: int) -> None:
                 image.draft(None, (1, 1))  # an eighth of the size takes a fraction of the time and finds torn files too
             with memory_to_decode(image, (width, height)):
                 image.load()
-    except ImageError:
-        raise
     except DataError as error:
         raise ImageError(str(error)) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError(f"it has {too_large}") from error
-    except Exception as error:
-        # Pillow's readers raise almost anything on a torn file: OSError, SyntaxError, struct.error, KeyError, ...
-        with path.open("rb") as file:
-            is_markup = file.read(512).lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"<")
-        what = "a web page, SVG or XML" if is_markup else "no picture that can be read, or a torn one"
-        raise ImageError(f"the file is {what}; open it, and replace it or correct the task") from error
+
+
+def _is_mended(path: Path, max_pixels: int) -> bool:
+    """Whether those who read the picture mend what Pillow refuses."""
+    try:
+        if (mended := repaired(path)) is None:
+            return False
+        _check(mended, max_pixels)
+    except ImageError:
+        raise
+    except Exception:
+        return False
+    return True
 
 
 def _files(folder: Path) -> list[tuple[float, int, Path]]:

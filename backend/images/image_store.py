@@ -18,7 +18,15 @@ from urllib.parse import unquote
 import httpcore
 import httpx
 
-from backend.errors import ImageError, ImageNotNowError, LabelStudioError, UnreachableError
+from backend.errors import (
+    UNTRUSTED,
+    ImageError,
+    ImageNotNowError,
+    LabelStudioError,
+    UnreachableError,
+    is_untrusted_certificate,
+)
+from backend.images.content_encoding import unpacked
 from backend.images.disk_cache import DiskCache, check_picture
 from backend.images.references import is_in_storage, plain_reference
 from backend.images.url_guard import AllowedHosts, CheckedNetwork, LabelStudioSite, Resolver, parse_url, resolve
@@ -189,6 +197,8 @@ class ImageStore:
                 f"it did not arrive within {self._rules.timeout_s:g} s (IMAGE_TIMEOUT); try again later"
             ) from error
         except httpcore.NetworkError as error:
+            if is_untrusted_certificate(error):
+                raise ImageError(f"{url.host}: {UNTRUSTED}") from error
             raise ImageNotNowError(f"the connection failed ({str(error)[:200]}); try again later") from error
         except httpcore.ProtocolError as error:
             raise ImageNotNowError("the answer broke off, or is no HTTP; try again later") from error
@@ -228,7 +238,7 @@ class ImageStore:
             raise self._too_large()
         file.seek(0)  # an earlier attempt may have left its part
         file.truncate()
-        for chunk in response.iter_stream():
+        for chunk in unpacked(response.iter_stream(), _header(response, b"content-encoding") or ""):
             file.write(chunk)
             if file.tell() > self._rules.max_bytes:
                 raise self._too_large()

@@ -98,8 +98,9 @@ class AllowedHosts:
     ) -> None:
         self._label_studio = site.host_and_port if site else None
         self._resolve = resolver
-        self._names = {name.lower() for name in private_hosts}
-        self._networks = [network for name in private_hosts if (network := _network(name)) is not None]
+        hosts = [_named_host(name) for name in private_hosts]
+        self._names = set(hosts)
+        self._networks = [network for name, port in hosts if not port and (network := _network(name)) is not None]
 
     def addresses(self, host: str, port: int) -> Sequence[str]:
         """The host's IP addresses, best first. ImageError if one is not allowed; httpcore.ConnectError if unknown."""
@@ -109,10 +110,13 @@ class AllowedHosts:
             raise ImageError(f"{host[:80]} is no valid host name; correct the address in the task") from error
         except OSError as error:
             raise httpcore.ConnectError(f"the host {host} is not known ({error.strerror or error})") from error
-        if (host.lower(), port) == self._label_studio or host.lower() in self._names:
+        named = {(host.lower(), None), (host.lower(), port)}
+        if (host.lower(), port) == self._label_studio or not named.isdisjoint(self._names):
             return found
         for text in found:
             address = ip_address(text)
+            if (text, port) in self._names:
+                continue
             if not is_public(address) and not any(address in network for network in self._networks):
                 raise ImageError(
                     f"{host}:{port} is at {text}, which is no public address; if pictures may come from there, add the"
@@ -210,6 +214,15 @@ def _plain_path(url: httpx.URL) -> str | None:
         return None
     hidden = any(part.split(";")[0] in _DOTS for part in re.split(r"[/\\]", path))
     return None if hidden else path
+
+
+def _named_host(name: str) -> tuple[str, int | None]:
+    """A host of IMAGE_HOSTS with its port, None where every port is meant; people paste whole addresses, too."""
+    text = re.sub(r"^[a-z]+://", "", name.strip().lower())
+    if _network(text) is None:
+        text = text.split("/")[0]
+    found = re.fullmatch(r"\[?([^\]]*?)\]?:([0-9]{1,5})", text) if text.count(":") == 1 or "]:" in text else None
+    return (found[1], int(found[2])) if found else (text.strip("[]"), None)
 
 
 def _network(name: str) -> IPv4Network | IPv6Network | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import logging
 from dataclasses import dataclass
 
 from backend.errors import LabelStudioError
 from backend.images.image_store import ImageStore
 from backend.jobs.model_cache import ModelCache
 from backend.labelstudio.client import LabelStudioClient
+from backend.labelstudio.label_config import LabelConfig
 from backend.queueing.connection import connect
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
@@ -16,6 +18,8 @@ from backend.storage.stores import Stores, open_stores
 from wsol_core.errors import CheckpointError
 from wsol_core.localization.model_folder import check_model
 from wsol_core.localization.predictor import Predictor
+
+logger = logging.getLogger(__name__)
 
 MB = 2**20
 
@@ -30,6 +34,16 @@ class JobContext:
     media: ImageStore
     models: ModelCache
     client: LabelStudioClient | None
+
+    def label_config(self, project_id: str, xml: str) -> LabelConfig:
+        """Return a project's labeling config, with the classes that its policy renames.
+
+        What of it is not supported is logged, once in a process. Raises: RequestError where it has no meaning.
+        """
+        config = LabelConfig.parse(xml, self.stores.policies.find(project_id).renames)
+        for remark in config.remarks:
+            warn_once(project_id, remark)
+        return config
 
     def label_studio(self) -> LabelStudioClient:
         """Return the client. Raises: LabelStudioError if the settings lack something for it."""
@@ -73,6 +87,12 @@ class JobContext:
     def _refuse(self, project_id: str, version: str, error: CheckpointError) -> None:
         may_pass = isinstance(error.__cause__, OSError)  # such as a network file system that is away for a moment
         self.stores.models.refuse(project_id, version, str(error), for_all=not may_pass)
+
+
+@functools.lru_cache(maxsize=1000)
+def warn_once(project_id: str, sentence: str) -> None:
+    """Log a sentence about a project, the first time in this process."""
+    logger.warning("project %s: %s", project_id, sentence)
 
 
 @functools.cache

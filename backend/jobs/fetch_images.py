@@ -13,6 +13,7 @@ from backend.errors import ImageError, ImageNotNowError
 from backend.images.image_store import ImageStore
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import image_reference
+from backend.labelstudio.task_views import TaskView, views_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,25 +27,38 @@ def fetch_images(
     project_id: str,
     files: Mapping[int, Path] = MappingProxyType({}),
 ) -> list[Path | ImageError]:
-    """Return the file of each task's picture, or why there is none, in the order of the tasks.
+    """Return the file of each task's first picture, or why there is none, in the order of the tasks.
 
     Args: files: index of a task -> its picture, where that is on disk already.
     """
+    return fetch_views(media, [views_of(task, config)[0] for task in tasks], project_id, files)
+
+
+def fetch_views(
+    media: ImageStore,
+    views: Sequence[TaskView],
+    project_id: str,
+    files: Mapping[int, Path] = MappingProxyType({}),
+) -> list[Path | ImageError]:
+    """Return the file of each picture, or why there is none, in their order.
+
+    Args: files: index of a picture -> its file, where that is on disk already.
+    """
 
     def fetch(index: int) -> Path | ImageError:
-        task = tasks[index]
+        view = views[index]
         try:
             if index in files:
                 return media.checked(files[index])
-            return media.fetch(image_reference(task, config), project_id, task.get("id"))
+            return media.fetch(image_reference(view.task, view.config), project_id, view.task.get("id"))
         except ImageError as error:
-            logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
+            logger.warning("project %s, task %r: %s", project_id, view.task.get("id"), error)
             return error
 
-    if len(tasks) == 1:
+    if len(views) == 1:
         return [fetch(0)]
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
-        return list(pool.map(fetch, range(len(tasks))))
+        return list(pool.map(fetch, range(len(views))))
 
 
 def raise_if_none_for_now(found: Sequence[Path | ImageError]) -> None:

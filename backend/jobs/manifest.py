@@ -2,6 +2,9 @@
 
     {"task": 12, "labels": ["crab"], "regions": [{"label", "box_xyxy", "mask"}], "part": "train" | "holdout"}
 
+Of a task with several pictures each has a line, all but the first with its `view`, 1 and so on. A picture without
+labels is one in which people left nothing of what was predicted.
+
 A fifth of the corrected tasks, always the same, is the holdout: the gate's, never trained on. Every other task with a
 class is trained on, strongly where people drew or corrected regions. Triggers and reports take corrections from the
 ledger, by another rule: see "A correction becomes a better version" in docs/architecture.md.
@@ -22,10 +25,12 @@ from typing import Any
 from PIL import Image
 
 from backend.jobs.context import JobContext
-from backend.jobs.fetch_images import fetch_images, raise_if_none_for_now
+from backend.jobs.fetch_images import fetch_views, raise_if_none_for_now
 from backend.labelstudio.corrections import DrawnRegion, cleared_labels, drawn_regions, in_holdout
 from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.reviews import shows_nothing
 from backend.labelstudio.task_labels import given_labels
+from backend.labelstudio.task_views import all_views
 from backend.storage.runs import Run
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
@@ -48,20 +53,30 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ManifestLine:
-    """What a task teaches. `regions` are as people drew them; the manifest has them in pixels of the picture."""
+    """What a picture teaches. `regions` are as people drew them; the manifest has them in pixels of the picture."""
 
     task: int
     labels: tuple[str, ...]
     regions: tuple[DrawnRegion, ...]
     part: Part
+    view: int = 0
+
+    @property
+    def name(self) -> str:
+        """What its files are called."""
+        return _name(self.task, self.view)
 
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """A run's pictures. `classes` are those that can be learned; the holdout may show others, too."""
+    """A run's pictures. `classes` are those that can be learned; the holdout may show others, too.
+
+    `empty` are those to train on that show none of them.
+    """
 
     train: Sequence[Sample]
     holdout: Sequence[Sample]
+    empty: Sequence[Path] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -83,52 +98,62 @@ def frozen_manifest(context: JobContext, run: Run, on_read: Callable[[int], None
 
 def read_pictures(manifest: Path) -> Pictures:
     """Return the samples of a manifest; their files are in the manifest's folder."""
+    lines = [json.loads(text) for text in manifest.read_text(encoding="utf-8").splitlines()]
     parts: dict[Part, list[Sample]] = {part: [] for part in Part}
-    for text in manifest.read_text(encoding="utf-8").splitlines():
-        line = json.loads(text)
+    for line in lines:
         parts[Part(line["part"])].append(_sample(manifest.parent, line))
-    return Pictures(parts[Part.TRAIN], parts[Part.HOLDOUT])
+    train = parts[Part.TRAIN]
+    empty = [sample.path for sample in train if not sample.labels]
+    return Pictures([sample for sample in train if sample.labels], parts[Part.HOLDOUT], empty)
 
 
-def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str) -> ManifestLine | None:
-    """Return what a task teaches; None if nobody gave it a class.
+def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str, view: int = 0) -> ManifestLine | None:
+    """Return what a picture teaches; None if nobody gave it a class, nor said that it shows none.
 
     A class whose predicted objects a person removed, without drawing others, is not taught: nothing of it is there. One
     of which people corrected an object is finished: its regions are all that there is of it in the picture.
     """
     labels = _taught_labels(task, config)
-    if not labels:
+    if labels is None:
         return None
     regions = tuple(region for region in drawn_regions(task, config) if region.label in labels)
-    held = bool(regions) and in_holdout(project_id, int(task["id"]))
-    return ManifestLine(task["id"], labels, regions, Part.HOLDOUT if held else Part.TRAIN)
+    held = (bool(regions) or not labels) and in_holdout(project_id, int(task["id"]))
+    return ManifestLine(task["id"], labels, regions, Part.HOLDOUT if held else Part.TRAIN, view)
 
 
-def _taught_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...]:
+def _taught_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...] | None:
+    """Return a picture's classes, () where people said that it shows none; None where nobody said anything."""
+    if shows_nothing(task, config):
+        return ()
     cleared = cleared_labels(task, config)
-    return tuple(label for label in given_labels(task, config) if label not in cleared)
+    return tuple(label for label in given_labels(task, config) if label not in cleared) or None
+
+
+def _name(task: int, view: int) -> str:
+    return f"{task}.{view}" if view else str(task)
 
 
 def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None]) -> bytes:
     client = context.label_studio()
-    config = LabelConfig.parse(str(client.project(run.project_id).get("label_config", "")))
+    config = context.label_config(run.project_id, str(client.project(run.project_id).get("label_config", "")))
     folder = context.stores.runs.folder(run.id)
     lines: list[Json] = []
     seen = labelled = 0
     tasks = client.tasks(run.project_id)
     while page := list(islice(tasks, AT_ONCE)):
-        found = [task for task in page if _taught_labels(task, config)]
-        paths = fetch_images(context.media, found, config, run.project_id)
+        found = [view for view in all_views(page, config) if _taught_labels(view.task, view.config) is not None]
+        paths = fetch_views(context.media, found, run.project_id)
         raise_if_none_for_now(paths)
-        for task, path in zip(found, paths, strict=True):
+        for view, path in zip(found, paths, strict=True):
             # One after the other: the masks of a whole page would fill the memory.
-            if isinstance(path, Path) and (line := manifest_line(task, config, run.project_id)):
-                _link_or_copy(path, folder / "pictures" / str(line.task))
+            line = manifest_line(view.task, view.config, run.project_id, view.index)
+            if isinstance(path, Path) and line is not None:
+                _link_or_copy(path, folder / "pictures" / line.name)
                 kept = {"task": line.task, "labels": line.labels, "regions": _save_regions(line, folder)}
-                lines.append({**kept, "part": line.part.value})
+                lines.append({**kept, "part": line.part.value, **({"view": line.view} if line.view else {})})
         seen, labelled = seen + len(page), labelled + len(found)
         on_read(seen)
-    if not any(line["part"] == Part.TRAIN for line in lines):
+    if not any(line["part"] == Part.TRAIN and line["labels"] for line in lines):
         raise DataError(
             f"Project {run.project_id} has {seen} tasks, {labelled} with a class, and {len(lines)} of those with "
             "a picture that can be read; choose classes for some tasks (Choices) and submit them, then train again."
@@ -141,14 +166,14 @@ def _save_regions(line: ManifestLine, folder: Path) -> list[Json]:
     if not line.regions:
         return []
     try:
-        _, size_wh = open_image_small(folder / "pictures" / str(line.task), 32, f"task {line.task}")
+        _, size_wh = open_image_small(folder / "pictures" / line.name, 32, f"task {line.task}")
     except DataError:  # training says so, once, and goes on without the picture
         return []
     kept = []
     for number, region in enumerate(line.regions):
         name = None
         if region.mask is not None:
-            name = f"masks/{line.task}-{number}.png"
+            name = f"masks/{line.name}-{number}.png"
             (folder / name).parent.mkdir(exist_ok=True)
             Image.fromarray(region.mask).save(folder / name)
         kept.append({"label": region.label, "box_xyxy": region.box_in(size_wh), "mask": name})
@@ -160,7 +185,8 @@ def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
         CorrectedRegion(each["label"], tuple(each["box_xyxy"]), folder / each["mask"] if each["mask"] else None)
         for each in line["regions"]
     )
-    return Sample(f"task {line['task']}", folder / "pictures" / str(line["task"]), tuple(line["labels"]), regions)
+    name = _name(line["task"], line.get("view", 0))
+    return Sample(f"task {name}", folder / "pictures" / name, tuple(line["labels"]), regions)
 
 
 def _link_or_copy(picture: Path, kept: Path) -> None:

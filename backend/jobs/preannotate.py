@@ -52,7 +52,7 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
         logger.info("project %s: pre-annotation by %s ends, another version is live", project_id, version)
         return {"seen": chunk.seen, "done": chunk.done, "next": None}
     client = context.label_studio()
-    config = LabelConfig.parse(str(client.project(project_id).get("label_config", "")))
+    config = context.label_config(project_id, str(client.project(project_id).get("label_config", "")))
     page = client.task_page(project_id, chunk.after_id, CHUNK)
     drafts = context.settings.preannotate_as == "draft" if chunk.drafts is None else chunk.drafts
     work = _Chunk(context, client, project_id, version, config)

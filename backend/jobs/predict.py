@@ -5,20 +5,25 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from types import MappingProxyType
 from typing import Any
 
 from backend.errors import BackendError, ImageError
-from backend.jobs.context import JobContext, job_context
-from backend.jobs.fetch_images import fetch_images
+from backend.jobs.context import JobContext, job_context, warn_once
+from backend.jobs.fetch_images import fetch_views
 from backend.jobs.retrying import retried
+from backend.labelstudio.annotations import listed
+from backend.labelstudio.controls import CHOICE_KINDS
 from backend.labelstudio.empty_prediction import empty_prediction
-from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.labelstudio.prediction_check import check_prediction
-from backend.labelstudio.prompts import Prompt, newest_prompt
+from backend.labelstudio.prompts import newest_prompt
 from backend.labelstudio.results import to_prediction
-from backend.labelstudio.task_labels import image_labels
+from backend.labelstudio.task_labels import class_of, image_labels
+from backend.labelstudio.task_views import TaskView, all_views
 from backend.queueing.messages import PredictionRequest
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
@@ -35,10 +40,9 @@ Json = dict[str, Any]
 def predict(call: Mapping[str, Any]) -> list[Json]:
     """Return one prediction for each task, in their order. Args: call: a PredictionRequest as JSON."""
     context, request = job_context(), PredictionRequest.from_dict(call)
-    config = LabelConfig.parse(request.label_config)
+    config = context.label_config(request.project_id, request.label_config)
     if request.context is not None:
-        prompt = newest_prompt(request.context)
-        return [_predict_prompted(context, request, index, config, prompt) for index in range(len(request.tasks))]
+        return [_predict_prompted(context, request, task, config, request.context) for task in request.tasks]
     found = predict_tasks(context, request.project_id, request.version, request.tasks, config, request.files)
     return [each.prediction for each in found]
 
@@ -67,21 +71,44 @@ def predict_tasks(
     Where the version's files are damaged, the one that is live instead predicts, and is named.
     """
     version, predictor = context.predictor(project_id, version)
-    found = fetch_images(context.media, tasks, config, project_id, files)
-    localized = _localize(predictor, tasks, found, config)
+    if unknown := unknown_classes(config, predictor.card.classes):
+        warn_once(project_id, unknown_sentence(project_id, version, unknown))
+    views = all_views(tasks, config)
+    found = fetch_views(context.media, views, project_id, files)
+    localized = _localize(predictor, views, found)
     chosen = context.stores.policies.find(project_id).score_threshold
     threshold = context.settings.score_threshold if chosen is None else chosen
-    return [
-        Predicted(_prediction(task, localization, config, version, threshold, labels), localization, labels)
-        for task, (localization, labels) in zip(tasks, localized, strict=True)
+    parts = [
+        Predicted(_prediction(view.task, localization, view.config, version, threshold, labels), localization, labels)
+        for view, (localization, labels) in zip(views, localized, strict=True)
     ]
+    starts = [number for number, view in enumerate(views) if view.index == 0]
+    return [_together(parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
+
+
+def _together(parts: Sequence[Predicted]) -> Predicted:
+    """Return what was predicted for the pictures of one task, as one prediction; those of most tasks have one."""
+    if len(parts) == 1:
+        return parts[0]
+    shown = [part.prediction for part in parts if part.prediction["result"]]
+    results: list[Json] = []
+    for prediction in shown:
+        # Choices of the whole task are ticked by its first picture that has something to tick.
+        said = {(each["from_name"], each["to_name"]) for each in results if each["type"] in CHOICE_KINDS}
+        results += [
+            each
+            for each in prediction["result"]
+            if "item_index" in each or (each["from_name"], each["to_name"]) not in said
+        ]
+    score = round(fmean(each["score"] for each in shown), 4) if shown else 0.0
+    return Predicted({**parts[0].prediction, "result": results, "score": score}, None, ())
 
 
 def _localize(
-    predictor: Predictor, tasks: Sequence[Mapping[str, Any]], found: Sequence[Path | ImageError], config: LabelConfig
+    predictor: Predictor, views: Sequence[TaskView], found: Sequence[Path | ImageError]
 ) -> list[tuple[Localization | None, tuple[str, ...]]]:
-    """Return what was found in each task's picture, and the classes that people gave it."""
-    labels = [image_labels(task, config, predictor.card.classes) for task in tasks]
+    """Return what was found in each picture, and the classes that people gave it."""
+    labels = [image_labels(view.task, view.config, predictor.card.classes) for view in views]
     readable = [index for index, path in enumerate(found) if isinstance(path, Path)]
     samples = [Sample(str(index), Path(str(found[index])), labels[index]) for index in readable]
     results: list[tuple[Localization | None, tuple[str, ...]]] = [(None, given) for given in labels]
@@ -90,7 +117,7 @@ def _localize(
         if isinstance(result, Localization):
             results[index] = (result, labels[index])
         else:
-            logger.warning("task %r: %s", tasks[index].get("id"), result.reason)
+            logger.warning("task %r: %s", views[index].task.get("id"), result.reason)
     return results
 
 
@@ -115,12 +142,19 @@ def _prediction(
 
 
 def _predict_prompted(
-    context: JobContext, request: PredictionRequest, index: int, config: LabelConfig, prompt: Prompt | None
+    context: JobContext,
+    request: PredictionRequest,
+    task: Mapping[str, Any],
+    config: LabelConfig,
+    drawn: Mapping[str, Any],
 ) -> Json:
     """Return the object in the newest box, or at the newest point, that the person drew; empty without one."""
-    version, project_id, task = request.version, request.project_id, request.tasks[index]
+    version, project_id, prompt = request.version, request.project_id, newest_prompt(drawn)
+    views = all_views(request.tasks, config)
+    index = _prompted([number for number, view in enumerate(views) if view.task is task], views, drawn)
+    config = views[index].config
     files = {0: request.files[index]} if index in request.files else {}
-    path = fetch_images(context.media, [task], config, project_id, files)[0]
+    path = fetch_views(context.media, [views[index]], project_id, files)[0]
     if prompt is None or isinstance(path, ImageError):
         return empty_prediction(version)
     version, predictor = context.predictor(project_id, version)
@@ -128,7 +162,8 @@ def _predict_prompted(
     x, y, w, h = (share * side for share, side in zip(prompt.xywh, (width, height, width, height), strict=True))
     where = BoxPrompt((x, y, x + w, y + h)) if prompt.is_box else PointPrompt(x, y)
     try:
-        region = localize_prompted(predictor, path, where, prompt.label)
+        label = prompt.label and (class_of(prompt.label, config, predictor.card.classes) or prompt.label)
+        region = localize_prompted(predictor, path, where, label)
     except DataError as error:
         logger.warning("task %r: %s", task.get("id"), error)
         region = None
@@ -137,3 +172,12 @@ def _predict_prompted(
     localization = Localization(str(task.get("id")), (width, height), {region.label: region.score}, (region,))
     regions_only = replace(config, controls=config.region_controls)
     return _prediction(task, localization, regions_only, version, 0.0)
+
+
+def _prompted(indices: Sequence[int], views: Sequence[TaskView], drawn: Mapping[str, Any]) -> int:
+    """Return the index of the view that a person drew in last."""
+    for region in reversed(listed(drawn, "result")):
+        for index in indices:
+            if views[index].config.control_of(region) is not None:
+                return index
+    return indices[0]

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from backend.jobs.context import JobContext
+from backend.labelstudio.class_names import NameIndex
 from backend.settings import GateMode
 from backend.storage.version_facts import GateCriterion, GateDecision, VersionFacts
 from wsol_core.evaluation.comparison import ImageScore, compare, score_image
@@ -49,7 +50,8 @@ def judge(
 
     Args: holdout: pictures with corrected regions that were kept from the training.
     """
-    mode = context.stores.policies.find(project_id).gate
+    policy = context.stores.policies.find(project_id)
+    mode = policy.gate
     against = context.live_model(project_id)
     if against is None:
         sentence = "It is the first version; there is nothing to compare it with."
@@ -59,7 +61,9 @@ def judge(
     facts = context.stores.models.facts(project_id, against)
     found = (
         _by_faults(against, facts, card)
-        or _by_holdout(folder, model, holdout, context.settings.device)
+        or _by_holdout(
+            folder, model, holdout, context.settings.device, context.stores.policies.find(project_id).renames
+        )
         or _by_labels(facts, card, len(holdout))
     )
     promoted, sentence = found.passed and mode == GateMode.AUTO, found.sentence
@@ -79,11 +83,13 @@ def _by_faults(against: str, facts: VersionFacts, card: ModelCard) -> _Compariso
     return _Comparison(GateCriterion.FAULTS, 0, False, sentence, {})
 
 
-def _by_holdout(live: Path, new: Path, holdout: Sequence[Sample], device: str) -> _Comparison | None:
+def _by_holdout(
+    live: Path, new: Path, holdout: Sequence[Sample], device: str, renames: Mapping[str, str]
+) -> _Comparison | None:
     """Compare on the holdout; None where too few of its pictures can be compared."""
     if len(holdout) < FEWEST_PICTURES:
         return None
-    before, after = _scores(live, holdout, device), _scores(new, holdout, device)
+    before, after = (_scores(model, holdout, device, renames) for model in (live, new))
     both = sorted(before.keys() & after.keys())
     if len(both) < FEWEST_PICTURES:
         return None
@@ -91,15 +97,27 @@ def _by_holdout(live: Path, new: Path, holdout: Sequence[Sample], device: str) -
     return _Comparison(GateCriterion.HOLDOUT, len(both), found.passed, found.sentence, found.to_dict())
 
 
-def _scores(model: Path, holdout: Sequence[Sample], device: str) -> dict[str, ImageScore]:
-    """Score each readable picture. A class that the model has not learned is not found, which counts against it."""
+def _scores(model: Path, holdout: Sequence[Sample], device: str, renames: Mapping[str, str]) -> dict[str, ImageScore]:
+    """Score each readable picture. A class that the model has not learned is not found, which counts against it.
+
+    Args: renames: what classes are called now: old name -> new name.
+    """
     predictor = Predictor.open(model, device)
-    known = set(predictor.card.classes)
+    labels = {label for sample in holdout for label in sample.labels}
+    learned = NameIndex((renames.get(name, name), name) for name in predictor.card.classes)
+    known = {label: name for label in labels if (name := learned.find(label)) is not None}
+    now = {name: label for label, name in known.items()}
     samples = {sample.file: sample for sample in holdout}
     scores = {}
-    for found in predictor.localize(holdout, lambda sample: [label for label in sample.labels if label in known]):
+
+    def classes_of(sample: Sample) -> list[str] | None:
+        """A picture in which people left nothing says of no class that it is there; the model is then asked for any."""
+        return [known[label] for label in sample.labels if label in known] if sample.labels else None
+
+    for found in predictor.localize(holdout, classes_of):
         if isinstance(found, Localization):
-            scores[found.file] = score_image(found.regions, samples[found.file].regions, found.size_wh)
+            regions = [replace(region, label=now.get(region.label, region.label)) for region in found.regions]
+            scores[found.file] = score_image(regions, samples[found.file].regions, found.size_wh)
     return scores
 
 

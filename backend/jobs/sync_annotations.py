@@ -74,11 +74,12 @@ def catch_up(
     client, ledger = context.label_studio(), context.stores.feedback
     text = str(client.project(project_id).get("label_config", ""))
     try:
-        config = LabelConfig.parse(text)
+        config = context.label_config(project_id, text)
     except RequestError as error:
         logger.warning("project %s: corrections are not read: %s", project_id, error)
         return True
-    known_as = hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    read_by = text + "".join(f"\n{old} -> {new}" for old, new in config.renames)
+    known_as = hashlib.blake2b(read_by.encode("utf-8", "replace"), digest_size=16).hexdigest()
     while True:
         asked, cursor = context.queue.requested_syncs(project_id), ledger.cursor(project_id) or SyncCursor()
         scan = cursor.scan

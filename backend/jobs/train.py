@@ -110,7 +110,8 @@ def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_
         weights_dir=context.settings.weights_dir,
         hooks=_hooks(context, run.id, worker_ends),
         resume=is_started(model),
-        unseen=pictures.holdout,
+        backgrounds=pictures.empty,
+        unseen=[sample for sample in pictures.holdout if sample.labels],
         warm_start=context.stores.models.folder(run.project_id, live) if live else None,
     )
 

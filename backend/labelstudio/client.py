@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from backend.errors import LabelStudioError, UnreachableError
+from backend.errors import UNTRUSTED, LabelStudioError, UnreachableError, is_untrusted_certificate
 from backend.labelstudio.token_auth import REFRESH_PATH, TokenAuth
 
 PAGE = 100  # tasks a request: their annotations come along, masks included
@@ -63,6 +63,10 @@ class LabelStudioClient:
     def project(self, project_id: str) -> Json:
         """The project, its labeling config among others."""
         return self._object("GET", f"api/projects/{project_id}/")
+
+    def has_project(self, project_id: str) -> bool:
+        """Whether there is such a project; one that the token's user may not see is there."""
+        return self._if_there("GET", f"api/projects/{project_id}/")
 
     def tasks(self, project_id: str, after_id: int = 0, page_size: int = PAGE) -> Iterator[Json]:
         """Tasks with annotations and predictions, ordered by id, those above `after_id`.
@@ -220,6 +224,8 @@ class LabelStudioClient:
                 if wait_s is None or not isinstance(problem, UnreachableError):
                     raise problem from error
             except httpx.HTTPError as error:
+                if is_untrusted_certificate(error):
+                    raise LabelStudioError(f"Label Studio at {self.base_url}: {UNTRUSTED}.") from error
                 if wait_s is None:
                     raise UnreachableError(
                         f"Label Studio at {self.base_url} does not answer ({type(error).__name__}); "
@@ -230,6 +236,11 @@ class LabelStudioClient:
 
     def _problem(self, path: str, response: httpx.Response) -> LabelStudioError:
         status, place = response.status_code, f"{self.base_url}/{path}"
+        if 300 <= status < 400:
+            return LabelStudioError(
+                f"{place} redirects to {redirected(response, path)}; set LABEL_STUDIO_URL to that, or to the address "
+                "that Label Studio has itself."
+            )
         if status in FOR_NOW:
             return UnreachableError(f"{place} answered {status}; Label Studio may be starting or overloaded.")
         if status == 401:
@@ -245,6 +256,12 @@ class LabelStudioClient:
 def status_of(error: LabelStudioError) -> int | None:
     """The HTTP status that Label Studio answered with; None where it did not answer."""
     return error.__cause__.response.status_code if isinstance(error.__cause__, httpx.HTTPStatusError) else None
+
+
+def redirected(response: httpx.Response, path: str) -> str:
+    """Where a redirect leads, without the path that was asked for."""
+    target = str(response.url.join(response.headers.get("location", "")))
+    return target.partition("?")[0].rstrip("/").removesuffix(path.partition("?")[0].strip("/")).rstrip("/")
 
 
 def _greater(column: str, kind: str, value: object) -> Json:

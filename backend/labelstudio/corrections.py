@@ -110,6 +110,8 @@ def _mask(shapes: Sequence[ReviewedShape]) -> BoolMask | None:
     masks = [(shape.fate != Fate.ACCEPTED, shape.shown.mask) for shape in shapes]
     known = [(drawn, mask) for drawn, mask in masks if mask is not None]
     best = [mask for drawn, mask in known if drawn == any(drawn for drawn, _ in known)]
+    if not best:  # a box that is turned is an outline as well
+        best = [outline for shape in shapes if (outline := shape.shown.outline) is not None]
     return np.logical_or.reduce(best) if best else None
 
 

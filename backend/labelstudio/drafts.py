@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backend.labelstudio.annotations import listed, newest_first
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.region_shapes import UNTOUCHED
-from backend.labelstudio.task_labels import newest_first
+from backend.labelstudio.regions import UNTOUCHED
 
 # A key of every result of a draft that we wrote. The editor knows it not, so it is gone as soon as a person's change
 # has been saved, and what is left is theirs.
@@ -48,9 +48,11 @@ def plan_draft(task: Json, user: int, prediction: Json, config: LabelConfig) -> 
     drafts = [draft for draft in task.get("drafts") or () if isinstance(draft, Mapping)]
     if not all(is_ours(draft) and draft.get("annotation") == annotation["id"] for draft in drafts):
         return None
-    kinds = {control.kind for control in config.region_controls}
-    predicted = [each for each in prediction.get("result") or () if isinstance(each, Mapping)]
-    regions = [{**each, "origin": UNTOUCHED} for each in predicted if each.get("type") in kinds]
+    types = {control.type for control in config.region_controls}
+    predicted = listed(prediction, "result")
+    shapes = {each.get("id") for each in predicted if each.get("type") in types}
+    # Where a tag has no labels of its own, another result of the same id has them.
+    regions = [{**each, "origin": UNTOUCHED} for each in predicted if each.get("id") in shapes]
     result = tuple({**each, MARK: True} for each in (*_said(annotation, predicted), *regions))
     if drafts:
         known = drafts[0]

@@ -1,270 +1,225 @@
-"""Label Studio's labeling config: which control tags there are to fill, with which labels, for which picture.
+"""Label Studio's labeling config: a picture, and which control tags there are to fill for it, with which labels.
 
-Parses XML text into frozen values. What a task says is in samples.py, what a prediction looks like in results.py.
+Parses XML into frozen values. What a task says is in task_labels.py, what a prediction looks like in results.py; which
+tags are read, filled, or named as not supported stands in docs/label-studio.md.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
 from xml.etree import ElementTree as ET
 
-from backend.errors import RequestError, TooLargeError
+from backend.errors import RequestError
+from backend.labelstudio import config_xml
+from backend.labelstudio.class_names import ClassGroup, NameIndex
+from backend.labelstudio.config_xml import attributes_of, tag_of
+from backend.labelstudio.controls import (
+    CHOICE_KINDS,
+    KINDS,
+    LABELS,
+    Control,
+    classes_of,
+    join_controls,
+    read_controls,
+    remarks_on,
+)
+from backend.labelstudio.task_values import expressions, look_up, value_of
 
-RECTANGLE, POLYGON, BRUSH, BITMASK = "rectanglelabels", "polygonlabels", "brushlabels", "bitmasklabels"
-CHOICES, KEYPOINT = "choices", "keypointlabels"
-REGION_KINDS = (RECTANGLE, POLYGON, BRUSH, BITMASK)
-KINDS = (*REGION_KINDS, CHOICES, KEYPOINT)
-
-LARGEST_CONFIG = 256 * 1024  # characters; a thousand labels have less than half of that
-DEEPEST = 100
-
-_DATA_KEY = re.compile(r"\$(\w[\w.]*)")
 _ADVICE = "Connect a RectangleLabels, PolygonLabels, BrushLabels, BitmaskLabels or Choices tag that has labels"
 
-
-@dataclass(frozen=True, slots=True)
-class Control:
-    """One control tag. `kind` is the tag in lower case, one of KINDS; key points are only ever a person's prompt.
-
-    `other_names` pairs further names of a label with it: `predicted_values`, and the value that an alias hides.
-    `score_threshold` and `min_area` (share of the picture) are in [0, 1]; None where the config says nothing.
-    """
-
-    name: str
-    kind: str
-    to_name: str
-    labels: tuple[str, ...]
-    smart: bool = False
-    multiple: bool = False
-    score_threshold: float | None = None
-    skip: bool = False
-    max_regions: int | None = None
-    min_area: float | None = None
-    other_names: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def fillable(self) -> bool:
-        """Whether predictions may carry it."""
-        return self.kind != KEYPOINT and bool(self.labels) and not self.skip
-
-    def label_for(self, class_name: str) -> str | None:
-        """This control's label for a class; None where it has none. Exact names win, upper and lower case are last."""
-        names = [*((label, label) for label in self.labels), *self.other_names]
-        exactly = (label for name, label in names if name == class_name)
-        loosely = (label for name, label in names if name.casefold() == class_name.casefold())
-        return next(exactly, None) or next(loosely, None)
+Renames = tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LabelConfig:
     """The Image tag that is worked on, and the controls connected to it, in the config's order.
 
     `image_key` and `label_keys` are keys of a task's data; `label_keys` are those that the config shows beside the
-    picture, such as in `<Header value="Class: $label"/>`.
+    picture, such as in `<Header value="Class: $label"/>`. `image_value` is what the Image tag says of the picture.
+    `item_index` is the page, where one tag shows several. `others` are the names of the tags that belong to no part of
+    this. `remarks` are sentences about what of the config is neither read nor filled. Where the config means something
+    else for each task, `varies`, `views` says what; only then are `xml` and `renames` needed.
     """
 
     image: str
     image_key: str
     controls: tuple[Control, ...]
     label_keys: tuple[str, ...] = ()
+    image_value: str = ""
+    item_index: int | None = None
+    others: frozenset[str] = frozenset()
+    remarks: tuple[str, ...] = ()
+    varies: bool = False
+    xml: str = ""
+    renames: Renames = ()
 
     @classmethod
-    def parse(cls, xml: str) -> LabelConfig:
-        """Raises RequestError, naming what is missing or has no meaning; TooLargeError where it is larger than any."""
-        root = _parse_xml(xml)
-        images = [_attributes(element) for element in root.iter() if element.tag.lower() == "image"]
-        images = [image for image in images if image.get("name")]
-        if not images:
-            raise RequestError(
-                'The labeling config has no Image tag with a name. Add <Image name="image" value="$image"/>.'
-            )
-        controls = [control for element, labels in _with_labels(root) for control in _controls(element, labels)]
-        names = [image["name"] for image in images]
-        fillable = {control.to_name for control in controls if control.fillable}
-        chosen = next((image for image in images if image["name"] in fillable), None)
-        if chosen is None:
-            raise RequestError(_nothing_to_fill(names, root))
-        key = next(_data_keys(chosen.get("value", "")), None)
-        if key is None:
-            raise RequestError(
-                f"Image tag {chosen['name']!r} names no key of the task's data "
-                f'(value={chosen.get("value", "")!r}). Write value="$image".'
-            )
-        return cls(
-            image=chosen["name"],
-            image_key=key,
-            controls=tuple(control for control in controls if control.to_name == chosen["name"]),
-            label_keys=tuple(shown for shown in _shown_keys(root) if shown != key),
-        )
+    def parse(cls, xml: str, renames: Mapping[str, str] = MappingProxyType({})) -> LabelConfig:
+        """Read a config; of several pictures the first with something to fill.
+
+        Args: renames: classes by the names that they had before: old name -> new name.
+        Raises: RequestError, naming what is missing or has no meaning.
+        """
+        pairs = tuple(renames.items())
+        first, *more = _read(xml, None, pairs)
+        remarks = dict.fromkeys(remark for each in (first, *more) for remark in each.remarks)
+        return replace(first, xml=xml, renames=pairs, varies=bool(more) or first.varies, remarks=tuple(remarks))
+
+    def views(self, data: object) -> tuple[LabelConfig, ...]:
+        """Return what the config means for a task with such data: a config for each of its pictures, at least one."""
+        if not self.varies:
+            return (self,)
+        return tuple(replace(view, varies=False) for view in _read(self.xml, data, self.renames))
 
     @property
     def region_controls(self) -> tuple[Control, ...]:
         """The controls that take boxes, polygons or masks, without the skipped ones."""
-        return tuple(control for control in self.controls if control.fillable and control.kind in REGION_KINDS)
+        return tuple(control for control in self.controls if control.fillable and control.is_region)
+
+    @property
+    def filled_controls(self) -> tuple[Control, ...]:
+        """Those of `region_controls` that predictions fill."""
+        return tuple(control for control in self.region_controls if not control.read_only)
 
     @property
     def choices(self) -> tuple[Control, ...]:
         """The controls that take classes of the whole picture, without the skipped ones."""
-        return tuple(control for control in self.controls if control.fillable and control.kind == CHOICES)
+        return tuple(control for control in self.controls if control.fillable and control.kind in CHOICE_KINDS)
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The labels of all controls that may be filled, in order of appearance."""
-        return tuple(dict.fromkeys(label for control in self.controls if control.fillable for label in control.labels))
+        """What a picture can show, in order of appearance; see controls.classes_of."""
+        return tuple(group.name for group in self._groups)
+
+    @cached_property
+    def _groups(self) -> tuple[ClassGroup, ...]:
+        return classes_of(self.controls)
+
+    @cached_property
+    def _names(self) -> NameIndex:
+        labels = [(label, group.name) for group in self._groups for label in group.labels.values()]
+        return NameIndex([*labels, *((other, group.name) for group in self._groups for other in group.synonyms)])
 
     def control(self, name: str) -> Control | None:
         """The control of that name, skipped or not."""
         return next((control for control in self.controls if control.name == name), None)
 
+    def control_of(self, result: Mapping[str, object]) -> Control | None:
+        """The control that a result is of; a region of a tag that is gone is of the only one of its type."""
+        name = str(result.get("from_name"))
+        if name in self.others or result.get("to_name", self.image) != self.image:
+            return None
+        alike = [control for control in self.region_controls if control.type == result.get("type")]
+        found = self.control(name) or (alike[0] if len(alike) == 1 else None)
+        if found is None or self.item_index is None:
+            return found
+        item = result.get("item_index", None if found.kind in CHOICE_KINDS else 0)
+        return found if item in (None, self.item_index) else None
+
     def label_for(self, name: str) -> str | None:
         """How the config writes a class; None for what is not among `classes`. An exact name anywhere wins."""
-        if name in self.classes:
-            return name
-        found = (control.label_for(name) for control in self.controls if control.fillable)
-        return next((label for label in found if label), None)
+        return self._names.find(name)
 
 
-class _NoDoctype(ET.TreeBuilder):
-    """Document types are where entities come from, and no labeling config needs one. Nor is any nested that deep."""
-
-    _depth = 0
-
-    def start(self, tag: str, attrs: dict[str, str]) -> ET.Element:
-        self._depth += 1
-        if self._depth > DEEPEST:
-            raise RequestError(f"The labeling config is nested more than {DEEPEST} tags deep. Make it flatter.")
-        return super().start(tag, attrs)
-
-    def end(self, tag: str) -> ET.Element:
-        self._depth -= 1
-        return super().end(tag)
-
-    def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
-        raise RequestError(f"The labeling config has a document type ({name!r}). Remove the <!DOCTYPE ...> from it.")
+def unknown_classes(config: LabelConfig, classes: Sequence[str]) -> list[str]:
+    """Return those of a model's classes that the config has no label for, so that they are never shown."""
+    if config.varies:  # what the tasks' own labels are, no config says
+        return []
+    return [name for name in classes if config.label_for(name) is None]
 
 
-def _parse_xml(xml: str) -> ET.Element:
-    if len(xml) > LARGEST_CONFIG:
-        raise TooLargeError(f"The labeling config has {len(xml):,} characters. Shorten it to {LARGEST_CONFIG:,}.")
-    try:
-        return ET.fromstring(xml, parser=ET.XMLParser(target=_NoDoctype()))
-    except ET.ParseError as error:
-        raise RequestError(f"The labeling config is no XML: {error}. Save it again in Label Studio.") from None
-    except ValueError as error:  # such as a lone surrogate, which cannot be encoded
-        raise RequestError(f"The labeling config cannot be read: {error}. Save it again in Label Studio.") from None
-
-
-def _attributes(element: ET.Element) -> dict[str, str]:
-    """By lower-case name: Label Studio's editor does not mind the case either."""
-    return {name.lower(): value for name, value in element.attrib.items()}
-
-
-def _is_true(value: str | None) -> bool:
-    return value is not None and value.strip().lower() in ("true", "1")
-
-
-def _with_labels(root: ET.Element) -> Iterator[tuple[ET.Element, list[ET.Element]]]:
-    """Every element with the labels and choices in it that belong to no control further inside; in their order."""
-    owned: dict[ET.Element, list[ET.Element]] = {}
-    waiting: list[tuple[ET.Element, ET.Element | None]] = [(root, None)]
-    while waiting:
-        element, control = waiting.pop()
-        owned[element] = []
-        kind = element.tag.lower()
-        if control is not None and kind in ("label", "choice"):
-            owned[control].append(element)
-        inside = element if kind in KINDS else control
-        waiting += [(child, inside) for child in reversed(element)]
-    return iter(owned.items())
-
-
-def _controls(element: ET.Element, labels_inside: list[ET.Element]) -> Iterator[Control]:
-    """A Control for each tag that an element is connected to; none if the element is no control that we know."""
-    attributes, kind = _attributes(element), element.tag.lower()
-    if kind not in KINDS or not attributes.get("name"):
-        return
-    if kind == CHOICES and (_is_true(attributes.get("perregion")) or _is_true(attributes.get("peritem"))):
-        return  # says something of a region, not of the picture
-    labels, other_names = _labels(labels_inside)
-    for to_name in dict.fromkeys(name.strip() for name in attributes.get("toname", "").split(",")):
-        if to_name:
-            yield Control(
-                name=attributes["name"],
-                kind=kind,
-                to_name=to_name,
-                labels=labels,
-                smart=_is_true(attributes.get("smart")),
-                multiple=kind == CHOICES and attributes.get("choice", "").lower() == "multiple",
-                score_threshold=_share(attributes, "model_score_threshold", "score_threshold"),
-                skip=_is_true(attributes.get("model_skip")),
-                max_regions=_count(attributes, "model_max_regions"),
-                min_area=_share(attributes, "model_min_area"),
-                other_names=other_names,
-            )
-
-
-def _labels(elements: list[ET.Element]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """Labels as results carry them (the alias, where there is one), and their other names with them."""
-    labels: list[str] = []
-    other_names: list[tuple[str, str]] = []
-    for element in elements:
-        attributes = _attributes(element)
-        value = attributes.get("value", "")
-        label = attributes.get("alias") or value
-        if not label:
-            continue
-        labels.append(label)
-        others = [name.strip() for name in attributes.get("predicted_values", "").split(",")]
-        other_names += [(name, label) for name in (value, *others) if name and name != label]
-    return tuple(dict.fromkeys(labels)), tuple(dict.fromkeys(other_names))
-
-
-def _share(attributes: Mapping[str, str], *names: str) -> float | None:
-    """The first of these attributes that is there, in [0, 1]."""
-    name = next((name for name in names if name in attributes), None)
-    if name is None:
-        return None
-    try:
-        share = float(attributes[name])
-    except ValueError:
-        share = math.nan
-    if not 0 <= share <= 1:
-        raise RequestError(_meaningless(attributes, name, "a number from 0 to 1"))
-    return share
-
-
-def _count(attributes: Mapping[str, str], name: str) -> int | None:
-    if name not in attributes:
-        return None
-    text = attributes[name].strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
-        raise RequestError(_meaningless(attributes, name, "a whole number from 1"))
-    return int(text)
-
-
-def _meaningless(attributes: Mapping[str, str], name: str, wanted: str) -> str:
+def unknown_sentence(project_id: str, version: str, unknown: Sequence[str]) -> str:
+    """Return what to tell people of `unknown_classes`."""
+    names = ", ".join(map(repr, unknown))
     return (
-        f"{name}={attributes[name][:40]!r} of control tag {attributes['name'][:40]!r} has no meaning. Write {wanted}."
+        f"{version} knows {names}, which the labeling config has no label for, so nothing of it is predicted; if it is "
+        f'called otherwise now, `boxstrap classes {project_id} --rename "{unknown[0]}=NEW NAME"` says so, or '
+        f'predicted_values="{unknown[0]}" on its label; else train again.'
     )
 
 
-def _data_keys(text: str) -> Iterator[str]:
-    """ "Class: $label." -> "label"."""
-    return (found.group(1).rstrip(".") for found in _DATA_KEY.finditer(text))
+def _read(xml: str, data: object, renames: Renames) -> list[LabelConfig]:
+    """Return a config for each picture of a task with such data; data None: as far as all tasks are alike."""
+    written = config_xml.parse_xml(xml)
+    root = config_xml.repeated(written, data)
+    images = [attributes_of(element) for element in root.iter() if tag_of(element) == "image"]
+    images = [image for image in images if image.get("name")]
+    if not images:
+        raise RequestError(
+            'The labeling config has no Image tag with a name. Add <Image name="image" value="$image"/>.'
+        )
+    for element in root.iter():
+        _fill_in(element, data)
+    controls = read_controls(root)
+    filled = {control.to_name for control in controls if control.fillable}
+    if not any(image["name"] in filled for image in images):
+        raise RequestError(_nothing_to_fill([image["name"] for image in images], root))
+    is_repeated = bool(config_xml.repeaters(written))
+    return [
+        config
+        for image in images
+        if image["name"] in filled
+        for config in _of_image(image, root, controls, data, renames, is_repeated)
+    ]
+
+
+def _of_image(
+    image: Mapping[str, str],
+    root: ET.Element,
+    controls: Sequence[Control],
+    data: object,
+    renames: Renames,
+    is_repeated: bool,
+) -> Iterator[LabelConfig]:
+    """Return a config for each page of an Image tag."""
+    has_pages = "valuelist" in image
+    own = [control for control in controls if control.to_name == image["name"]]
+    joined = join_controls([control for control in own if has_pages or not control.per_item], renames)
+    names = {attributes_of(element).get("name", "") for element in root.iter()} - {""}
+    others = frozenset(names - {image["name"], *(control.name for control in joined)})
+    remarks = tuple(remarks_on(joined, root))
+    varies = is_repeated or has_pages or any(control.dynamic for control in joined)
+    for number, value in _pages(image, data):
+        key = next(expressions(value), None)
+        if key is None:
+            raise RequestError(
+                f'Image tag {image["name"]!r} names no key of the task\'s data (value={value!r}). Write value="$image".'
+            )
+        shown = tuple(each for each in _shown_keys(root) if each != key)
+        yield LabelConfig(image["name"], key, joined, shown, value, number, others, remarks, varies)
+
+
+def _fill_in(element: ET.Element, data: object) -> None:
+    """Add the labels that the task brings to a control that takes them from its data."""
+    value = attributes_of(element).get("value", "")
+    if value.startswith("$") and tag_of(element) in (*KINDS, LABELS):
+        tag = "Choice" if tag_of(element) in CHOICE_KINDS else "Label"
+        config_xml.add_dynamic_labels(element, value_of(value, data), tag)
+
+
+def _pages(image: Mapping[str, str], data: object) -> Iterator[tuple[int | None, str]]:
+    """Return number and value of each page of an Image tag; the number is None where it has no pages."""
+    listed = image.get("valuelist", "").strip()
+    if not listed:
+        yield None, image.get("value", "").strip()
+        return
+    items = look_up(listed.lstrip("$"), data)
+    for number in range(min(len(items), config_xml.MOST_PAGES) if isinstance(items, list) and items else 1):
+        yield number, f"{listed}[{number}]" if isinstance(items, list) or data is None else listed
 
 
 def _shown_keys(root: ET.Element) -> Iterator[str]:
     """The data keys in the values of all tags but controls and their labels (those are lists of options)."""
-    no_values = (*KINDS, "label", "choice")
-    values = (_attributes(element).get("value", "") for element in root.iter() if element.tag.lower() not in no_values)
-    return iter(dict.fromkeys(key for value in values for key in _data_keys(value)))
+    no_values = (*KINDS, LABELS, "label", "choice")
+    values = (attributes_of(element).get("value", "") for element in root.iter() if tag_of(element) not in no_values)
+    return iter(dict.fromkeys(key for value in values for key in expressions(value)))
 
 
 def _nothing_to_fill(images: list[str], root: ET.Element) -> str:
-    found = [element.tag for element in root.iter() if "toname" in _attributes(element)]
+    found = [str(element.tag) for element in root.iter() if "toname" in attributes_of(element)]
     return (
         f"The labeling config has no control tag that this model can fill (found: {', '.join(found)[:200] or 'none'}). "
         f'{_ADVICE} to the Image tag (toName="{images[0]}").'

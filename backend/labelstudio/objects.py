@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.labelstudio.label_config import RECTANGLE, LabelConfig
-from backend.labelstudio.region_shapes import box_of, label_of, mask_of, size_of
+from backend.labelstudio.controls import RECTANGLE
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.region_shapes import box_of, is_turned, label_of, mask_of, size_of
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import bounds, mask_iou, window_of
 from wsol_core.ops.matching import match
@@ -89,6 +90,12 @@ class Shape:
     def mask(self) -> BoolMask | None:
         """The mask (H, W); None of a box, and where the mask is empty or cannot be read."""
         mask = None if self.is_box else mask_of(self.region)
+        return mask if mask is not None and mask.any() else None
+
+    @cached_property
+    def outline(self) -> BoolMask | None:
+        """What a box covers (H, W) where it is turned; None of everything else."""
+        mask = mask_of(self.region) if self.is_box and is_turned(self.region) else None
         return mask if mask is not None and mask.any() else None
 
     @cached_property

@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from backend.labelstudio.annotations import listed
 from backend.labelstudio.drafts import is_ours
 from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.reviews import shows_nothing
 from backend.labelstudio.task_labels import given_labels, is_finished
 from backend.storage.models import is_version_of
 
@@ -44,9 +46,9 @@ def plan_replacement(task: Json, project_id: str, version: str, config: LabelCon
     """
     if is_touched(task, config):
         return None
-    predictions = _listed(task, "predictions")
+    predictions = listed(task, "predictions")
     ours = sorted((each for each in predictions if is_version_of(each.get("model_version"), project_id)), key=_number)
-    named = {annotation.get("parent_prediction") for annotation in _listed(task, "annotations")}
+    named = {annotation.get("parent_prediction") for annotation in listed(task, "annotations")}
     current = next((each for each in ours if each.get("model_version") == version), None)
     free = [_number(each) for each in ours if each.get("id") not in named]
     over = free[-1] if current is None and free else None
@@ -58,12 +60,14 @@ def is_touched(task: Json, config: LabelConfig) -> bool:
     """Return whether people worked on the predictions: finished the task, keep a draft of it, or have submitted what
     began with a prediction that showed something. A chosen class alone is none of that, nor is a draft of ours.
     """
-    drafts = _listed(task, "drafts")
-    if (task.get("draft_exists") and not drafts) or not all(map(is_ours, drafts)) or is_finished(task, config):
+    drafts = listed(task, "drafts")
+    if (task.get("draft_exists") and not drafts) or not all(map(is_ours, drafts)):
         return True
-    showing = [each for each in _listed(task, "predictions") if each.get("result")]
+    if is_finished(task, config) or shows_nothing(task, config):
+        return True
+    showing = [each for each in listed(task, "predictions") if each.get("result")]
     showed, names = {each.get("id") for each in showing}, _result_ids(showing)
-    annotations = _listed(task, "annotations")
+    annotations = listed(task, "annotations")
     return bool(names & _result_ids(annotations)) or any(
         each.get("parent_prediction") in showed for each in annotations
     )
@@ -83,20 +87,15 @@ def _predicted_class(prediction: Json) -> str | None:
     """Return the label of the result with the highest score."""
     named = [
         (float(each.get("score") or 0.0), str(names[0]))
-        for each in _listed(prediction, "result")
+        for each in listed(prediction, "result")
         if isinstance(value := each.get("value"), Mapping) and (names := value.get(str(each.get("type"))))
     ]
     return max(named)[1] if named else None
 
 
-def _listed(source: Json, key: str) -> list[Json]:
-    values = source.get(key)
-    return [each for each in values if isinstance(each, Mapping)] if isinstance(values, list) else []
-
-
 def _result_ids(sources: Iterable[Json]) -> set[object]:
     """Return the ids of all results of predictions or annotations; what comes from a draft shares some."""
-    return {each.get("id") for source in sources for each in _listed(source, "result")} - {None}
+    return {each.get("id") for source in sources for each in listed(source, "result")} - {None}
 
 
 def _number(prediction: Json) -> int:

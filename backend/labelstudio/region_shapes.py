@@ -1,7 +1,7 @@
-"""One region of Label Studio's JSON: what it is called, where it is, and how far two of them cover each other.
+"""One region: what it is called, where it is, and how far two of them cover each other.
 
-People and other programs write these: what is malformed has no label, no box or no mask, and never raises. Which
-regions belong to a task, and who made them, is in reviews.py.
+Regions come from regions.py in one form. People and other programs write these: what is malformed has no label, no box
+or no mask, and never raises. Which regions belong to a task, and who made them, is in reviews.py.
 """
 
 from __future__ import annotations
@@ -15,32 +15,28 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from backend.errors import RequestError
 from backend.labelstudio.brush_rle import OPAQUE, decode_mask
-from backend.labelstudio.label_config import BITMASK, BRUSH, POLYGON, RECTANGLE, LabelConfig
+from backend.labelstudio.controls import BITMASK, BRUSH, ELLIPSE, POLYGON, RECTANGLE, VECTOR
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.regions import PNG
 from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.data.decoding import memory_to_decode
 from wsol_core.errors import DataError
 from wsol_core.ops.boxes import box_iou
 from wsol_core.records import BoolMask, BoxXyxy
 
-# The origins of what an editor took over from a prediction: nobody, or somebody, changed it.
-UNTOUCHED, CHANGED = "prediction", "prediction-changed"
 MOST = 1e300  # no number that means anything is as large, and none larger fits in a float
 MOVED_PERCENT = 0.01  # what an editor's arithmetic may move a number by that nobody touched
+ASKEW_DEGREES = 0.5  # less than a pixel in a hundred
+CORNERS = 64  # of the polygon that stands for an ellipse
 
 MASK_CODES = {BRUSH: "rle", BITMASK: "imageDataURL"}  # where a region's value has its mask
-_PNG = "data:image/png;base64,"
 
 Json = Mapping[str, Any]
-
-
-def regions_of(source: Json, config: LabelConfig) -> list[Json]:
-    """The boxes, polygons and masks of an annotation or prediction, as far as the config has a control for them."""
-    results = source.get("result")
-    return [each for each in results if _is_region(each, config)] if isinstance(results, list) else []
 
 
 def size_of(region: Json) -> tuple[int, int]:
@@ -57,22 +53,27 @@ def label_of(region: Json, config: LabelConfig) -> str | None:
 
 def box_of(region: Json) -> BoxXyxy | None:
     """The upright box, in pixels, around a rectangle, which may be turned about its upper left corner; None: empty."""
-    value, (width, height) = region["value"], size_of(region)
-    numbers = [value.get(name, 0) for name in ("x", "y", "width", "height", "rotation")]
-    if not all(isinstance(number, int | float) and abs(number) < MOST for number in numbers):
+    corners = _corners(region)
+    if corners is None:
         return None
-    x, y, w, h, rotation = (float(number) for number in numbers)
-    x, w, y, h, turn = x * width / 100, w * width / 100, y * height / 100, h * height / 100, math.radians(rotation)
-    corners = [(a, b) for a in (0.0, w) for b in (0.0, h)]
-    xs = np.clip([x + a * math.cos(turn) - b * math.sin(turn) for a, b in corners], 0, width)
-    ys = np.clip([y + a * math.sin(turn) + b * math.cos(turn) for a, b in corners], 0, height)
+    width, height = size_of(region)
+    xs, ys = np.clip(corners[:, 0], 0, width), np.clip(corners[:, 1], 0, height)
     if xs.min() < xs.max() and ys.min() < ys.max():
         return (float(xs.min()), float(ys.min()), float(xs.max()), float(ys.max()))
     return None
 
 
+def is_turned(region: Json) -> bool:
+    """Whether a rectangle stands askew, so that it covers less than the box around it."""
+    rotation = region["value"].get("rotation", 0)
+    return isinstance(rotation, int | float) and abs(rotation) < MOST and abs((rotation + 45) % 90 - 45) > ASKEW_DEGREES
+
+
 def mask_of(region: Json) -> BoolMask | None:
-    """The mask (H, W) of a brush, a bitmask or a polygon in the whole picture; None where it cannot be read."""
+    """The mask (H, W) of what a region covers in the whole picture; None where it cannot be read.
+
+    Of a vector that is what is within its points, where it is closed.
+    """
     value, kind, size_wh = region["value"], region.get("type"), size_of(region)
     if size_wh[0] * size_wh[1] > MAX_IMAGE_PIXELS:
         return None
@@ -83,7 +84,13 @@ def mask_of(region: Json) -> BoolMask | None:
             return _bitmask(str(value.get("imageDataURL")), size_wh)
         if kind == POLYGON:
             return _polygon(value.get("points"), size_wh)
-    except (RequestError, DataError, ValueError, TypeError, ArithmeticError, OSError, SyntaxError):
+        if kind == VECTOR and value.get("closed"):
+            return _polygon([(each["x"], each["y"]) for each in value["vertices"]], size_wh)
+        if kind == ELLIPSE:
+            return _ellipse(value, size_wh)
+        if kind == RECTANGLE:
+            return _filled(_corners(region), size_wh)
+    except (RequestError, DataError, ValueError, TypeError, KeyError, ArithmeticError, OSError, SyntaxError):
         return None
     return None
 
@@ -116,12 +123,22 @@ def region_iou(predicted: Json, final: Json) -> float | None:
     return int(np.count_nonzero(first & second)) / union if union else None
 
 
-def _is_region(result: object, config: LabelConfig) -> bool:
-    if not isinstance(result, Mapping) or not isinstance(result.get("value"), Mapping):
-        return False
-    control = config.control(str(result.get("from_name")))
-    sides = (result.get("original_width"), result.get("original_height"))
-    return control in config.region_controls and all(isinstance(side, int) and side > 0 for side in sides)
+def _corners(region: Json) -> NDArray[np.float64] | None:
+    """The corners (4, 2) of a rectangle in pixels, one after the other; None where its numbers mean nothing."""
+    value, (width, height) = region["value"], size_of(region)
+    numbers = [value.get(name, 0) for name in ("x", "y", "width", "height", "rotation")]
+    if not all(isinstance(number, int | float) and abs(number) < MOST for number in numbers):
+        return None
+    x, y, w, h, rotation = (float(number) for number in numbers)
+    w, h = w * width / 100, h * height / 100
+    offsets = np.array([(0.0, 0.0), (w, 0.0), (w, h), (0.0, h)])
+    return _turned(offsets, rotation) + (x * width / 100, y * height / 100)
+
+
+def _turned(points: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
+    """Points (n, 2) turned clockwise about the origin, as Label Studio turns."""
+    x, y, turn = points[:, 0], points[:, 1], math.radians(degrees)
+    return np.stack([x * math.cos(turn) - y * math.sin(turn), x * math.sin(turn) + y * math.cos(turn)], axis=1)
 
 
 def _box_iou(predicted: Json, final: Json) -> float | None:
@@ -152,10 +169,10 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _bitmask(url: str, size_wh: tuple[int, int]) -> BoolMask | None:
-    if not url.startswith(_PNG):
+    if not url.startswith(PNG):
         return None
     try:
-        content = base64.b64decode(url.removeprefix(_PNG), validate=True)
+        content = base64.b64decode(url.removeprefix(PNG), validate=True)
     except binascii.Error:
         return None
     with Image.open(io.BytesIO(content)) as image:
@@ -166,9 +183,23 @@ def _bitmask(url: str, size_wh: tuple[int, int]) -> BoolMask | None:
 
 
 def _polygon(points: Any, size_wh: tuple[int, int]) -> BoolMask | None:
+    """What is within points in percent of the picture."""
+    return _filled(np.asarray(points, np.float64).reshape(-1, 2) * np.divide(size_wh, 100), size_wh)
+
+
+def _ellipse(value: Json, size_wh: tuple[int, int]) -> BoolMask | None:
+    """What an ellipse covers, which may be turned about its centre."""
+    x, y, across, down, rotation = (float(value.get(name, 0)) for name in ("x", "y", "radiusX", "radiusY", "rotation"))
+    around = np.linspace(0, 2 * math.pi, CORNERS, endpoint=False)
     width, height = size_wh
-    corners = np.asarray(points, np.float64).reshape(-1, 2) * (width / 100, height / 100)
-    if not (len(corners) and np.isfinite(corners).all()):  # OpenCV has errors of its own for these
+    edge = np.stack([np.cos(around) * across * width / 100, np.sin(around) * down * height / 100], axis=1)
+    return _filled(_turned(edge, rotation) + (x * width / 100, y * height / 100), size_wh)
+
+
+def _filled(corners: NDArray[np.float64] | None, size_wh: tuple[int, int]) -> BoolMask | None:
+    """What is within corners (n, 2) in pixels."""
+    width, height = size_wh
+    if corners is None or not (len(corners) and np.isfinite(corners).all()):  # OpenCV has errors of its own for these
         return None
     canvas = np.zeros((height, width), np.uint8)
     cv2.fillPoly(canvas, [np.clip(corners, -1, 2 * max(size_wh)).round().astype(np.int32)], 1)

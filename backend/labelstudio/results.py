@@ -10,6 +10,7 @@ import io
 import math
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
@@ -17,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from backend.labelstudio.brush_rle import encode_mask, encoded_size
-from backend.labelstudio.label_config import BITMASK, BRUSH, RECTANGLE, Control, LabelConfig
+from backend.labelstudio.controls import BITMASK, BRUSH, ELLIPSE, RECTANGLE, VECTOR, Control
+from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.mask_budget import fit_mask
 from backend.labelstudio.objects import new_object_id, region_id
 from wsol_core.records import BoolMask, Localization, Region
@@ -47,24 +49,38 @@ def to_prediction(
     """
     results, scores = [], {}
     names = {id(region): new_object_id() for region in localization.regions}
-    for number, control in enumerate(config.region_controls):
+    for number, control in enumerate(config.filled_controls):
         for region in _regions_for(control, localization, score_threshold):
-            value = _value(control, region, localization.size_wh)
-            if value is not None:
+            shape, label = _value(control, region, localization.size_wh), control.label_for(region.label)
+            if shape is not None and label is not None:
                 scores[id(region)] = _unit(region.score)
-                value[control.kind] = [control.label_for(region.label)]
                 name = region_id(names[id(region)], number)
-                results.append(_result(name, control, localization.size_wh, region.score, value))
+                for each, value in _named(control, shape, control.written(label)):
+                    results.append(_result(name, each, localization.size_wh, region.score, value))
     surest = 0.0
     for control in config.choices:
         ticked = _ticked(control, localization, score_threshold, chosen)
         if ticked:
             surest = max(surest, *ticked.values())
-            value = {"choices": list(ticked)}
+            value = {control.kind: [control.written(label) for label in ticked]}
             name = secrets.token_urlsafe(8)[:10]
             results.append(_result(name, control, localization.size_wh, fmean(ticked.values()), value))
+    if config.item_index is not None:
+        paged = {control.name for control in config.choices if not control.per_item}
+        results = [
+            each if each["from_name"] in paged else {**each, "item_index": config.item_index} for each in results
+        ]
     score = fmean(scores.values()) if scores else surest
     return {"result": results, "score": round(_unit(score), 4), "model_version": version}
+
+
+def _named(control: Control, shape: Json, label: str | list[str]) -> list[tuple[Control, Json]]:
+    """The values of a region's results: one with its label, or a bare one, and another of the same id that names it."""
+    if control.source is None:
+        return [(control, {**shape, control.kind: [label]})]
+    naming = replace(control, name=control.source.name, kind=control.source.kind, source=None)
+    where = {key: part for key, part in shape.items() if key not in ("format", "rle", "imageDataURL")}
+    return [(control, shape), (naming, {**where, naming.kind: [label]})]
 
 
 def _regions_for(control: Control, localization: Localization, score_threshold: float) -> list[Region]:
@@ -125,7 +141,7 @@ def _result(name: str, control: Control, size_wh: tuple[int, int], score: float,
         "id": name,
         "from_name": control.name,
         "to_name": control.to_name,
-        "type": control.kind,
+        "type": control.type,
         "original_width": int(width),
         "original_height": int(height),
         "image_rotation": 0,
@@ -148,10 +164,25 @@ def _value(control: Control, region: Region, size_wh: tuple[int, int]) -> Json |
         # No sum of rounded numbers may come out above 100.
         width, height = min(round(x1 - x0, _DECIMALS), 100 - x0), min(round(y1 - y0, _DECIMALS), 100 - y0)
         return {"x": x0, "y": y0, "width": width, "height": height, "rotation": 0}
+    if control.kind == ELLIPSE:
+        radii = {"radiusX": round((x1 - x0) / 2, _DECIMALS), "radiusY": round((y1 - y0) / 2, _DECIMALS)}
+        return {"x": round((x0 + x1) / 2, _DECIMALS), "y": round((y0 + y1) / 2, _DECIMALS), **radii, "rotation": 0}
     points = [_percent_xy(x, y, size_wh) for x, y in region.polygon if math.isfinite(x) and math.isfinite(y)]
     if len(set(points)) < 3:  # too little of the outline is on the picture
         points = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    if control.kind == VECTOR:
+        return {"vertices": _vertices(points), "closed": True}
     return {"points": [list(point) for point in points], "closed": True}
+
+
+def _vertices(points: Sequence[tuple[float, float]]) -> list[Json]:
+    """The points of an outline, each tied to the one before it."""
+    names = [secrets.token_urlsafe(6) for _ in points]
+    before = [None, *names[:-1]]
+    return [
+        {"id": name, "x": x, "y": y, "prevPointId": last, "isBezier": False}
+        for (x, y), name, last in zip(points, names, before, strict=True)
+    ]
 
 
 def _brush(mask: BoolMask) -> Json:

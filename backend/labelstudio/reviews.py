@@ -1,8 +1,7 @@
 """Compare annotations with predictions: objects are accepted, edited, deleted or added, or the task is skipped.
 
-The annotation that counts is the one marked as ground truth, else the newest, among those that were not cancelled and
-say something about regions: they have some, or began from a prediction that had. Classes chosen before there was any
-prediction say nothing about it.
+The annotation that counts (see annotations.py) is the first of those that say something about regions: they have some,
+or began from a prediction that had. Classes chosen before there was any prediction say nothing about it.
 
 These rows start trainings and fill reports. What training learns from comes from corrections.py, by another rule: see
 "A correction becomes a better version" in docs/architecture.md.
@@ -16,11 +15,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backend.labelstudio.annotations import age_of, listed
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.region_shapes import CHANGED, MOST, UNTOUCHED, regions_of, same_value
+from backend.labelstudio.region_shapes import MOST, same_value
+from backend.labelstudio.regions import CHANGED, UNTOUCHED, known_size, regions_of
 from backend.labelstudio.reviewed_objects import Pair, ReviewedObject, mistakes, reviewed_objects
-from backend.labelstudio.task_labels import age_of, given_labels, newest_first
+from backend.labelstudio.task_labels import counting_annotations, given_labels, names_a_class
 from backend.storage.ledger_rows import Fate, LedgerRow, ObjectRow, Outcome
+from backend.storage.models import is_untrained
 from wsol_core.evaluation.mistakes import MistakeKind
 
 Json = Mapping[str, Any]
@@ -60,19 +62,22 @@ class MatchedAnnotation:
 
 def review(task: Json, config: LabelConfig) -> LedgerRow | None:
     """Return the task's ledger row; None if it has neither a label nor an annotation. Raises nothing on bad JSON."""
-    labels = given_labels(task, config)
-    annotations = _annotations(task)
+    absent = shows_nothing(task, config)
+    labels = () if absent else given_labels(task, config)
+    annotations = listed(task, "annotations")
     if not labels and not annotations:
         return None
-    found = match_annotation(task, config)
-    objects = _object_rows(found, config) if found else ()
+    views = config.views(task.get("data"))
+    matched = [(match, view) for view in views if (match := match_annotation(task, view))]
+    objects = tuple(row for match, view in matched for row in _object_rows(match, view))
     newest = max(annotations, key=age_of, default=None)
+    found = matched[0][0] if matched else None
     annotation = found.annotation if found else newest or {}
     prediction = (found.prediction if found else None) or {}
     version = prediction.get("model_version")
     return LedgerRow(
         task=int(task["id"]),
-        outcome=_outcome(objects, skipped=bool(newest and newest.get("was_cancelled"))),
+        outcome=_outcome(objects, absent, skipped=bool(newest and newest.get("was_cancelled"))),
         labels=labels,
         version=version if isinstance(version, str) else None,
         score=_number(prediction.get("score")),
@@ -86,19 +91,35 @@ def review(task: Json, config: LabelConfig) -> LedgerRow | None:
 
 def match_annotation(task: Json, config: LabelConfig) -> MatchedAnnotation | None:
     """Return the annotation that counts, matched with its prediction; None if nobody says anything of regions."""
-    for annotation in sorted(newest_first(task), key=lambda each: not each.get("ground_truth")):
+    size_wh = known_size(*listed(task, "predictions"), *listed(task, "annotations"))
+    for annotation in counting_annotations(task, config):
         prediction = _began_from(annotation, task)
-        predicted = regions_of(prediction, config) if prediction else []
-        final = regions_of(annotation, config)
+        predicted = regions_of(prediction, config, size_wh) if prediction else []
+        final = regions_of(annotation, config, size_wh)
         if predicted or final:
             return MatchedAnnotation(annotation, prediction, _pairs(predicted, final))
     return None
 
 
+def shows_nothing(task: Json, config: LabelConfig) -> bool:
+    """Return whether people submitted a prediction with everything in it deleted, or one of nothing as it was.
+
+    That is an answer: none of the classes is in the picture. It has to be the annotation that counts.
+    """
+    for annotation in counting_annotations(task, config)[:1]:
+        prediction = _began_from(annotation, task)
+        if annotation.get("parent_prediction") is None and prediction is None:
+            return False
+        if prediction is not None and is_untrained(prediction.get("model_version")):
+            return False
+        views = config.views(task.get("data"))
+        return not any(regions_of(annotation, view) or names_a_class(annotation, view) for view in views)
+    return False
+
+
 def _began_from(annotation: Json, task: Json) -> Json | None:
     """Return the prediction that an annotation is a copy of: by its number, else the one with the same regions."""
-    listed = task.get("predictions")
-    predictions = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    predictions = listed(task, "predictions")
     parent = annotation.get("parent_prediction")
     for prediction in predictions:
         if parent is not None and prediction.get("id") == parent and not _written_over(prediction, annotation):
@@ -117,8 +138,7 @@ def _written_over(prediction: Json, annotation: Json) -> bool:
 
 def _names(source: Json, origins: Sequence[str] | None = None) -> set[str]:
     """Return the ids of all results, choices included; of those with certain `origins` only, if they are named."""
-    results = source.get("result")
-    found = [each for each in results if isinstance(each, Mapping)] if isinstance(results, list) else []
+    found = listed(source, "result")
     names = [each.get("id") for each in found if origins is None or each.get("origin") in origins]
     return {name for name in names if isinstance(name, str) and name}
 
@@ -151,15 +171,12 @@ def _object_row(reviewed: ReviewedObject, mistake: MistakeKind | None) -> Object
     return ObjectRow(reviewed.label, reviewed.fate, ious.get(True), ious.get(False), next(iter(scores), None), mistake)
 
 
-def _outcome(objects: Sequence[ObjectRow], skipped: bool) -> Outcome:
+def _outcome(objects: Sequence[ObjectRow], absent: bool, skipped: bool) -> Outcome:
+    if not objects and absent:
+        return Outcome.ACCEPTED  # nothing was shown, and nothing is what people left
     if not objects:
         return Outcome.SKIPPED if skipped else Outcome.OPEN
     return Outcome.ACCEPTED if all(each.fate == Fate.ACCEPTED for each in objects) else Outcome.CORRECTED
-
-
-def _annotations(task: Json) -> list[Json]:
-    listed = task.get("annotations")
-    return [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
 
 
 def _digest(annotations: Sequence[Json], labels: Sequence[str]) -> str:

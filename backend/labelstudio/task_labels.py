@@ -1,23 +1,31 @@
 """What a Label Studio task says about its picture: where it is, and which classes a person has given it.
 
 Reads tasks as /predict and the API's task list send them. People write these: whatever is not as expected is passed
-over, never an error, but for the picture itself. Nothing is downloaded here, and no regions are read.
+over, never an error, but for the picture itself. Nothing is downloaded here, and no shapes are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from backend.errors import ImageError
-from backend.labelstudio.label_config import CHOICES, LabelConfig
+from backend.labelstudio.annotations import best_first, listed
+from backend.labelstudio.class_names import NameIndex, as_text
+from backend.labelstudio.controls import CHOICE_KINDS
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.regions import UNTOUCHED, label_in, names_in, regions_of
+from backend.labelstudio.task_values import look_up, value_of
 
 USUAL_KEYS = ("label", "class", "labels", "classes")  # of a task's data, for classes given with the picture
 
 
 def image_reference(task: Mapping[str, object], config: LabelConfig) -> str:
     """What the task's data says of where the picture is: an address, a path or a data URI, as yet unchecked."""
-    reference = _look_up(task.get("data"), config.image_key)
+    reference = value_of(config.image_value or f"${config.image_key}", task.get("data"))
+    if isinstance(reference, Mapping) and len(reference) == 1:  # a page that is an object
+        (reference,) = reference.values()
     if isinstance(reference, str) and reference.strip():
         return reference.strip()
     wrong = "missing" if reference is None else "empty" if isinstance(reference, str) else "no text"
@@ -30,9 +38,12 @@ def image_reference(task: Mapping[str, object], config: LabelConfig) -> str:
 def given_labels(task: Mapping[str, object], config: LabelConfig) -> tuple[str, ...]:
     """The classes a person has given the picture, as the config writes them: what training learns from.
 
-    They come from the newest annotation that was not cancelled and names any; if none does, from the task's data.
-    Names the config does not have are left out; where it has none at all, every name counts.
+    They come from the annotation that counts (see annotations.py) of those that name any; if none does, from the task's
+    data. Names the config does not have are left out; where it has none at all, every name counts.
     """
+    if config.varies:
+        found = (given_labels(task, view) for view in config.views(task.get("data")))
+        return tuple(dict.fromkeys(label for labels in found for label in labels))
     for names in _sources(task, config):
         labels = [name if not config.classes else config.label_for(name) for name in names]
         if any(labels):
@@ -47,7 +58,7 @@ def image_labels(task: Mapping[str, object], config: LabelConfig, classes: Seque
     reason to believe an older annotation.
     """
     for names in _sources(task, config):
-        found = [_as_class(name, config, classes) for name in names]
+        found = [class_of(name, config, classes) for name in names]
         if any(found) or any(config.label_for(name) for name in names):
             return tuple(dict.fromkeys(name for name in found if name))
     return ()
@@ -55,89 +66,66 @@ def image_labels(task: Mapping[str, object], config: LabelConfig, classes: Seque
 
 def is_finished(task: Mapping[str, object], config: LabelConfig) -> bool:
     """Whether a person has drawn or accepted regions, or skipped the task; classes alone leave it open."""
-    annotations = task.get("annotations")
-    kinds = {control.kind for control in config.region_controls}
-    for annotation in annotations if isinstance(annotations, list) else []:
-        if not isinstance(annotation, Mapping):
-            continue
-        results = annotation.get("result")
-        regions = [each for each in results if isinstance(each, Mapping)] if isinstance(results, list) else []
-        if annotation.get("was_cancelled") or any(region.get("type") in kinds for region in regions):
-            return True
-    return False
+    views = config.views(task.get("data"))
+    return any(
+        each.get("was_cancelled") or any(regions_of(each, view) for view in views)
+        for each in listed(task, "annotations")
+    )
 
 
-def newest_first(task: Mapping[str, object]) -> list[Mapping[str, Any]]:
-    """The annotations that were not cancelled."""
-    annotations = task.get("annotations")
-    found = [each for each in annotations if isinstance(each, Mapping)] if isinstance(annotations, list) else []
-    return sorted((each for each in found if not each.get("was_cancelled")), key=age_of, reverse=True)
-
-
-def _as_class(name: str, config: LabelConfig, classes: Sequence[str]) -> str | None:
-    """The model's class for a name: the same, or the same but for case, or the one whose label the name is."""
-    if name in classes:
-        return name
-    for candidate in classes:
-        if candidate.casefold() == name.casefold():
-            return candidate
+def class_of(name: str, config: LabelConfig, classes: Sequence[str]) -> str | None:
+    """The model's class for a name: the same, or the one that the config writes alike; None where it has none."""
+    found = _index_of(tuple(classes)).find(name)
     label = config.label_for(name)
-    return next((candidate for candidate in classes if label and config.label_for(candidate) == label), None)
+    return found or next((each for each in classes if label and config.label_for(each) == label), None)
+
+
+@lru_cache(maxsize=16)
+def _index_of(classes: tuple[str, ...]) -> NameIndex:
+    return NameIndex((name, name) for name in classes)
+
+
+def names_a_class(annotation: Mapping[str, Any], config: LabelConfig) -> bool:
+    """Whether an annotation says of any class that the picture shows it."""
+    return any(config.label_for(name) for name in _annotated(annotation, config))
+
+
+def counting_annotations(task: Mapping[str, object], config: LabelConfig) -> list[Mapping[str, Any]]:
+    """The annotations that were not cancelled, the one that counts first; see annotations.py."""
+
+    def said(annotation: Mapping[str, Any]) -> frozenset[str]:
+        labels = map(config.label_for, _annotated(annotation, config))
+        return frozenset(label for label in labels if label is not None)
+
+    return best_first(task, said)
 
 
 def _sources(task: Mapping[str, object], config: LabelConfig) -> Iterator[list[str]]:
     """The names from each place that may hold classes, the most trusted first."""
-    for annotation in newest_first(task):
+    for annotation in counting_annotations(task, config):
         yield _annotated(annotation, config)
     for key in dict.fromkeys((*config.label_keys, *USUAL_KEYS)):
-        yield _listed(_look_up(task.get("data"), key), config)
+        yield _given(look_up(key, task.get("data")), config)
 
 
-def age_of(annotation: Mapping[str, object]) -> tuple[str, int]:
-    """Grows with the time of the last change (ISO 8601, all in one zone), then with the id."""
-    changed = annotation.get("updated_at") or annotation.get("created_at")
-    number = annotation.get("id")
-    return (changed if isinstance(changed, str) else "", number if isinstance(number, int) else 0)
-
-
-def _annotated(annotation: Mapping[str, object], config: LabelConfig) -> list[str]:
+def _annotated(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     """The picture's classes in an annotation: ticked, or on a region that is not just the model's own, untouched."""
-    results = annotation.get("result")
     names: list[str] = []
-    for result in results if isinstance(results, list) else []:
-        if not isinstance(result, Mapping):
-            continue
-        from_name, value = result.get("from_name"), result.get("value")
-        control = config.control(from_name) if isinstance(from_name, str) else None
-        if control is None or not isinstance(value, Mapping) or result.get("to_name", config.image) != config.image:
-            continue
-        if control.kind == CHOICES or result.get("origin") != "prediction":
-            names += _strings(value.get(control.kind))
+    for result in listed(annotation, "result"):
+        control, value = config.control_of(result), result.get("value")
+        if control is not None and control.kind in CHOICE_KINDS and isinstance(value, Mapping):
+            names += [label_in(name, control) for name in names_in(value, control.kind)]
+    for region in regions_of(annotation, config):
+        if region.get("origin") != UNTOUCHED:
+            names += [str(name) for name in region["value"][region["type"]]]
     return names
 
 
-def _listed(value: object, config: LabelConfig) -> list[str]:
+def _given(value: object, config: LabelConfig) -> list[str]:
     """Classes given with the data: a name, names with commas between them, or a list of names."""
-    if not isinstance(value, str):
-        return _strings(value)
-    name = value.strip()
+    if isinstance(value, list):
+        return [name for each in value if (name := (as_text(each) or "").strip())]
+    name = (as_text(value) or "").strip()
     if "," not in name or config.label_for(name):
         return [name] if name else []
     return [part.strip() for part in name.split(",") if part.strip()]
-
-
-def _strings(value: object) -> list[str]:
-    if not isinstance(value, list):
-        return []
-    return [name.strip() for name in value if isinstance(name, str) and name.strip()]
-
-
-def _look_up(data: object, key: str) -> object:
-    """data["a.b"], or else data["a"]["b"], as Label Studio's `$a.b`; None where there is no such thing."""
-    if isinstance(data, Mapping) and key in data:
-        return data[key]
-    for part in key.split("."):
-        if not isinstance(data, Mapping):
-            return None
-        data = data.get(part)
-    return data

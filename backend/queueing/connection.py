@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,11 @@ def connect(settings: Settings, answer_s: float | None = None) -> redis.Redis:
         blocking reads end with an error by then.
     """
     url, wait_s = redis_url(settings), answer_s or settings.predict_timeout_s + 10
+    if _holds_a_bare_password(url):
+        raise QueueError(
+            "REDIS_URL cannot be used: its password has characters that mean something in an address; percent-encode "
+            "it, / as %2F, # as %23, ? as %3F, % as %25."
+        )
     try:
         return redis.Redis.from_url(
             url,
@@ -50,7 +56,22 @@ def connect(settings: Settings, answer_s: float | None = None) -> redis.Redis:
             retry=Retry(ConstantBackoff(0.05), 2, supported_errors=(redis.ConnectionError,)),
         )
     except ValueError as error:
-        raise QueueError(f"REDIS_URL cannot be used: {error}; write redis://[:password@]host:port/0.") from error
+        # Redis's own message may show a piece of the password.
+        raise QueueError(
+            "REDIS_URL cannot be used; write redis://[:password@]host:port/0, the password percent-encoded."
+        ) from error
+
+
+def _holds_a_bare_password(url: str) -> bool:
+    """Return whether the host and port end before a password does, so that pieces of it would pass for them."""
+    scheme, _, rest = url.partition("://")
+    return scheme.lower() in ("redis", "rediss") and re.match(r"[^/?#]*[/?#].*@", rest) is not None
+
+
+def password_in(url: str) -> str | None:
+    """Return the password as the address has it, also where that is no proper address."""
+    user_and_password = url.partition("://")[2].rpartition("@")[0]
+    return user_and_password.partition(":")[2] or None
 
 
 def where(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from backend.storage.ledger_rows import Fate, LedgerRow, ObjectRow, Outcome
-from backend.storage.models import BEFORE_TRAINING
+from backend.storage.models import is_untrained
 from wsol_core.evaluation.mistakes import MistakeKind
 
 EDITS = (Fate.EDITED, Fate.DELETED, Fate.ADDED)
@@ -78,8 +78,7 @@ class Doubt:
 
 def version_of(row: LedgerRow) -> str | None:
     """Return the version whose prediction a person began from; None for the empty ones before the first training."""
-    untrained = row.version is not None and row.version.endswith(f"-{BEFORE_TRAINING}")
-    return None if untrained else row.version
+    return None if is_untrained(row.version) else row.version
 
 
 def is_reviewed(row: LedgerRow) -> bool:

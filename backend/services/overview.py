@@ -80,6 +80,7 @@ def show_projects(projects: ProjectService, training: TrainingService, retrainin
                 "id": project.id,
                 "title": project.title,
                 "label_studio": project.hostname,
+                "remarks": projects.remarks(project.id),
                 "live_version": live,
                 "versions": [_show_version(version, live) for version in projects.published(project.id)],
                 "active_runs": [own_shown[run.id] for run in own if not run.state.has_ended],

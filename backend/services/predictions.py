@@ -12,6 +12,7 @@ from backend.images.image_store import ImageStore
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import image_reference
+from backend.labelstudio.task_views import all_views
 from backend.queueing.messages import PredictionRequest
 from backend.queueing.queue import JobQueue
 from backend.settings import Settings
@@ -62,16 +63,19 @@ class PredictionService:
         return found
 
     def _save_inline_images(self, project_id: str, tasks: list[Json], config: LabelConfig) -> dict[int, Path]:
-        """Write pictures that came inside of tasks into the cache, so that none go through Redis; workers decode."""
+        """Write pictures that came inside of tasks into the cache, so that none go through Redis; workers decode.
+
+        Returns: their files, by their places among the pictures of all tasks.
+        """
         files = {}
-        for index, task in enumerate(tasks):
+        for index, view in enumerate(all_views(tasks, config)):
             try:
-                reference = image_reference(task, config)
+                reference = image_reference(view.task, view.config)
                 if reference.startswith("data:"):
                     files[index] = self._media.keep(reference, project_id)
             except ImageError as error:
-                logger.warning("project %s, task %r: %s", project_id, task.get("id"), error)
-            tasks[index] = _without_data_uris(task)
+                logger.warning("project %s, task %r: %s", project_id, view.task.get("id"), error)
+        tasks[:] = [_without_data_uris(task) for task in tasks]
         return files
 
 

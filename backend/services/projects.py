@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from backend.errors import NotFoundError, QueueError, RegistryError, RequestError, TooLargeError
-from backend.labelstudio.label_config import LARGEST_CONFIG
+from backend.labelstudio.config_xml import LARGEST_CONFIG
+from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import JobQueue
+from backend.services.project_lookup import ProjectLookup
 from backend.settings import Settings
 from backend.storage.models import Version
 from backend.storage.projects import Project
@@ -40,14 +43,20 @@ class ProjectService:
 
     def __init__(self, settings: Settings, stores: Stores, queue: JobQueue) -> None:
         self._settings, self._stores, self._queue = settings, stores, queue
+        self._lookup = ProjectLookup(settings)
 
     def set_up(self, project_id: str, label_config: str, hostname: str, own_url: str) -> str:
         """Remember the project; return its live version. Quick: Label Studio asks all the time.
+
+        One that Label Studio does not have is not remembered.
 
         Args: own_url: our address as Label Studio reached it.
         """
         if len(label_config) > LARGEST_CONFIG:
             raise TooLargeError(f"The labeling config has more than {LARGEST_CONFIG:,} characters; shorten it.")
+        if self._is_made_up(project_id):
+            logger.warning("project %s is not set up: %s has none", project_id, self._settings.label_studio_url)
+            return self._stores.models.label(project_id)
         known = self._stores.projects.find(project_id) or Project(project_id, "")
         self._remember(replace(known, label_config=label_config, hostname=hostname))
         if self._settings.basic_auth_user is not None:
@@ -68,9 +77,11 @@ class ProjectService:
 
     def record_event(self, project_id: str, action: str) -> None:
         """Keep the event's name and time, and have a worker read what people did; quick."""
+        if not self._is_known(project_id):
+            return
         try:
             self._queue.events.record(project_id, action)
-            if action != START_TRAINING and self._stores.projects.find(project_id) is not None:
+            if action != START_TRAINING:
                 self._queue.sync_annotations(project_id, full=action in LEAVE_NO_TRACE)
         except QueueError as error:  # what the event says counts all the same, and is seen at the next look
             logger.warning("project %s: event %r is not noted: %s", project_id, action, error)
@@ -84,6 +95,41 @@ class ProjectService:
         project = self._stores.projects.find(project_id)
         return project.label_config if project else ""
 
+    def read_config(self, project_id: str, label_config: str) -> LabelConfig:
+        """Return a labeling config of the project, with the classes that its policy renames. Raises: RequestError."""
+        return LabelConfig.parse(label_config, self._stores.policies.find(project_id).renames)
+
+    def rename_classes(self, project_id: str, renames: Mapping[str, str]) -> dict[str, str]:
+        """Add classes by their old names (old -> new); a new name "" takes one back. Return all of them.
+
+        Raises: NotFoundError for the project, RequestError for a new name that its labeling config does not have.
+        """
+        self.require(project_id)
+        config = self.read_config(project_id, self.label_config(project_id))
+        for old, new in renames.items():
+            if new and not config.varies and config.label_for(new) is None:
+                raise RequestError(
+                    f"The labeling config of project {project_id} has no class {new!r}, to which {old!r} is to be "
+                    f"renamed; it has {', '.join(config.classes)}."
+                )
+        known = {**self._stores.policies.find(project_id).renames, **renames}
+        kept = {old: new for old, new in known.items() if new}
+        self._stores.policies.change(project_id, renames=kept)
+        return kept
+
+    def remarks(self, project_id: str) -> list[str]:
+        """Return what of the project's labeling config is not supported, and what the live version knows beside it."""
+        text = self.label_config(project_id)
+        if not text:
+            return []
+        try:
+            config = self.read_config(project_id, text)
+        except RequestError as error:
+            return [str(error)]
+        live = next((each for each in self.published(project_id) if each.name == self.live(project_id)), None)
+        unknown = unknown_classes(config, live.facts.classes) if live else []
+        return [*config.remarks, *([unknown_sentence(project_id, live.name, unknown)] if live and unknown else [])]
+
     def all(self) -> list[Project]:
         """Return every project that was set up or has versions, by number."""
         known = {project.id: project for project in self._stores.projects.all()}
@@ -93,8 +139,22 @@ class ProjectService:
 
     def require(self, project_id: str) -> None:
         """Raise NotFoundError unless the project was set up or has versions."""
-        if not any(project.id == project_id for project in self.all()):
+        if not self._is_known(project_id):
             raise NotFoundError(f"Project {project_id} was never set up; connect it in Label Studio first.")
+
+    def require_real(self, project_id: str) -> None:
+        """Raise NotFoundError where neither we nor Label Studio know the project."""
+        if self._is_made_up(project_id):
+            raise NotFoundError(
+                f"{self._settings.label_studio_url} has no project {project_id}, so nothing is trained; see whether "
+                "LABEL_STUDIO_URL is the Label Studio that the model is connected in."
+            )
+
+    def _is_made_up(self, project_id: str) -> bool:
+        return not self._is_known(project_id) and self._lookup.is_missing(project_id)
+
+    def _is_known(self, project_id: str) -> bool:
+        return self._stores.projects.find(project_id) is not None or bool(self._stores.models.versions(project_id))
 
     def live(self, project_id: str) -> str | None:
         """Return the version that predicts; None before the first."""

@@ -153,4 +153,5 @@ def show_policy(policy: Policy) -> dict[str, Any]:
     """Return the policy as plain values, as people choose them."""
     shown = asdict(policy)
     shown.pop("since")
+    shown.pop("renames")  # `boxstrap classes` shows them
     return shown

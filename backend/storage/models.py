@@ -249,6 +249,11 @@ def is_version_of(name: object, project_id: str) -> bool:
     return isinstance(name, str) and name.startswith(f"boxstrap-{project_id}-")
 
 
+def is_untrained(name: object) -> bool:
+    """Return whether it stands for the lack of a version before the first."""
+    return isinstance(name, str) and name.endswith(f"-{BEFORE_TRAINING}")
+
+
 @contextmanager
 def _disk_errors(project: Path) -> Iterator[None]:
     try:

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ class Policy:
     none. quiet: "HH:MM-HH:MM", hours in which nothing starts by itself. min_per_class: pictures that every class needs
     before the first training. gate: how a version goes live: "auto" if it is not worse, "suggest" and "manual" when a
     person says so. sampling: the order of tasks in Label Studio; "": left as it is. score_threshold: regions that score
-    less are left out; None: MODEL_SCORE_THRESHOLD's. since: when `cron` was chosen, in seconds since 1970.
+    less are left out; None: MODEL_SCORE_THRESHOLD's. renames: classes by the names that they had before: old name ->
+    new name. since: when `cron` was chosen, in seconds since 1970.
     """
 
     every: int = 0
@@ -45,6 +47,7 @@ class Policy:
     gate: GateMode = GateMode.AUTO
     sampling: Sampling = Sampling.AS_IT_IS
     score_threshold: float | None = None
+    renames: Mapping[str, str] = field(default_factory=dict)
     since: Moment = 0.0
 
     def __post_init__(self) -> None:
@@ -61,6 +64,10 @@ class Policy:
         share: object = self.score_threshold
         if share is not None and (not isinstance(share, int | float) or isinstance(share, bool) or not 0 <= share <= 1):
             raise ConfigError(f"score_threshold is {share!r}; it has to be a number from 0 to 1, such as 0.4, or none.")
+        renames: object = self.renames
+        pairs = renames.items() if isinstance(renames, Mapping) else [("", "")]
+        if not all(isinstance(name, str) and name.strip() for pair in pairs for name in pair):
+            raise ConfigError(f"renames is {renames!r}; it has to name classes, old name and new name.")
         object.__setattr__(self, "cron", cron_expression("cron", str(self.cron)))
         object.__setattr__(self, "quiet", quiet_hours("quiet", str(self.quiet)))
 

@@ -75,6 +75,7 @@ def webhook(event: Event, all_services: TheServices) -> Any:
     all_services.projects.record_event(project_id, event.action)
     all_services.projects.changed(project_id, event.project.label_config or "", event.project.title or "")
     if event.action == "START_TRAINING":
+        all_services.projects.require_real(project_id)
         run = all_services.training.start(project_id)
         logger.info("project %s: run %s is %s", project_id, run.id, run.state)
         return {"status": "queued", "job": run.id}
@@ -85,7 +86,9 @@ def webhook(event: Event, all_services: TheServices) -> Any:
 @router.post("/train", status_code=201)
 def train(call: TrainCall, all_services: TheServices) -> Json:
     """Puts a run of the project on the queue, as the button does."""
-    return {"job": all_services.training.start(project_number(call.project)).id}
+    project_id = project_number(call.project)
+    all_services.projects.require_real(project_id)
+    return {"job": all_services.training.start(project_id).id}
 
 
 @router.post("/job_status")

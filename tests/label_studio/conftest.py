@@ -1,7 +1,7 @@
 """A real Label Studio and a real `boxstrap up`, one of each for the whole session.
 
-Label Studio is found where `make test` installs it, build/label-studio, or by BOXSTRAP_LABEL_STUDIO. In CI its absence
-is a failure; elsewhere these tests are skipped, and say so.
+`make test` installs Label Studio and an S3 endpoint in build/; BOXSTRAP_LABEL_STUDIO names another Label Studio. In CI
+their absence is a failure; elsewhere these tests are skipped, and say so.
 """
 
 from __future__ import annotations
@@ -42,9 +42,17 @@ class Place:
 
 @pytest.fixture(scope="session")
 def label_studio_program() -> Path:
-    program = Path(os.environ.get("BOXSTRAP_LABEL_STUDIO", ROOT / "build/label-studio/bin/label-studio"))
+    return _installed(Path(os.environ.get("BOXSTRAP_LABEL_STUDIO", ROOT / "build/label-studio/bin/label-studio")))
+
+
+@pytest.fixture(scope="session")
+def s3_program() -> Path:
+    return _installed(ROOT / "build/moto/bin/moto_server")
+
+
+def _installed(program: Path) -> Path:
     if not program.is_file():
-        sentence = f"There is no Label Studio at {program}; `make test` installs it there."
+        sentence = f"There is no {program}; `make test` installs it there."
         if os.environ.get("CI"):
             pytest.fail(sentence)
         pytest.skip(sentence)

@@ -38,6 +38,13 @@ class Person(DemoProject):
         names = [str(path.relative_to(folder.parent)) for path in pictures]
         self.import_images(project, [f"/data/local-files/?d={name}" for name in names])
 
+    def s3_storage(self, project: int, endpoint: str, bucket: str, presign: bool) -> None:
+        """Connects a bucket, and makes a task of each of its pictures."""
+        keys = {"aws_access_key_id": "someone", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+        values = {"project": project, "title": bucket, "bucket": bucket, "s3_endpoint": endpoint, **keys}
+        made = self.call("POST", "/api/storages/s3", json={**values, "use_blob_urls": True, "presign": presign})
+        self.call("POST", f"/api/storages/s3/{made['id']}/sync")
+
     def import_images(self, project: int, references: Sequence[str]) -> None:
         self.import_tasks(project, [{"image": reference} for reference in references])
 

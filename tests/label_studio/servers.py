@@ -34,22 +34,50 @@ def eventually(check: Callable[[], Any], timeout_s: float, what: str, log: Path 
         time.sleep(0.2)
 
 
-@contextmanager
-def label_studio(program: Path, template: Path, folder: Path, pictures: Path) -> Iterator[LabelStudioServer]:
-    """A fresh one, from a copy of `template`, the data folder after its first start, which takes half a minute."""
+def label_studio_data(program: Path, template: Path) -> Path:
+    """`template`, which holds the data folder after a first start; that takes half a minute, the first time."""
     if not (template / ".migrated").is_file():
         shutil.rmtree(template, ignore_errors=True)
-        first = LabelStudioServer(program, template, free_port(), LOGIN, pictures)
+        first = LabelStudioServer(program, template, free_port(), LOGIN)
         first.start()
         first.stop()
         (template / ".migrated").touch()
-    shutil.copytree(template, folder)
+    return template
+
+
+@contextmanager
+def label_studio(program: Path, template: Path, folder: Path, pictures: Path) -> Iterator[LabelStudioServer]:
+    """A fresh one, from a copy of `template`."""
+    shutil.copytree(label_studio_data(program, template), folder)
     server = LabelStudioServer(program, folder, free_port(), LOGIN, pictures)
     try:
         server.start()
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def s3(program: Path, log: Path) -> Iterator[str]:
+    """An S3 endpoint without any bucket, which asks nobody for a password; its address."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with log.open("ab") as output:
+        command = (program, "-H", "127.0.0.1", "-p", str(port))
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        eventually(lambda: process.poll() is not None or _serves(url), 60, "the S3 endpoint is up", log)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _serves(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from PIL import Image
 
 from backend.errors import LabelStudioError, RequestError
 from backend.images.image_store import ImageStore
-from backend.labelstudio.label_config import BITMASK, RECTANGLE, LabelConfig
+from backend.labelstudio.controls import BITMASK, RECTANGLE
+from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.project_client import ProjectClient
 from backend.labelstudio.task_labels import given_labels, image_reference
 from backend.services import importing

@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from wsol_core.data.file_names import readable, walk
 from wsol_core.errors import DataError
 from wsol_core.records import CorrectedRegion, Sample
 
@@ -31,6 +32,7 @@ ANNOTATIONS = "annotations.jsonl"
 TRAIN = "train"
 _OBJECT = '{"label": "car", "box": [x0, y0, x1, y1], "mask": "masks/car/x__0.png"}'
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
+_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 SUFFIXES = frozenset(  # of the files that images.py reads
     (*_JPEG, ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
 )
@@ -43,7 +45,7 @@ class DataFolder:
     Attributes:
         samples: In the order of the annotations, or sorted by name.
         classes: Sorted by name.
-        skipped: What was left out and why, a sentence each.
+        skipped: What was left out and why, and what looks like a mistake, a sentence each.
     """
 
     samples: tuple[Sample, ...]
@@ -109,31 +111,44 @@ def find_images(folder: Path) -> tuple[Path, ...]:
 
 
 def _split_by_kind(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Image files and other files below `folder`, sorted."""
+    """Image files and other files below `folder`, linked folders included, sorted."""
     images: list[Path] = []
     others: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
-            continue
+    for path in walk(folder):
         (images if path.suffix.lower() in SUFFIXES else others).append(path)
     return images, others
 
 
 def _read_class_folders(folder: Path, labelled: bool) -> tuple[list[Sample], list[str]]:
     images, others = _split_by_kind(folder)
-    skipped = [f"{path.relative_to(folder).as_posix()} is no image by its name." for path in others]
+    skipped = [f"{readable(path.relative_to(folder).as_posix())} is no image by its name." for path in others]
     samples = []
     for path in images:
-        parts = path.relative_to(folder).parts
+        parts = tuple(map(readable, path.relative_to(folder).parts))
         if len(parts) == 1 and labelled:
             skipped.append(f"{parts[0]} lies in no class folder.")
             continue
         samples.append(Sample("/".join(parts), path, parts[:1] if len(parts) > 1 else ()))
     filled = {sample.labels[0] for sample in samples if sample.labels}
-    folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = sorted(
+        readable(path.name) for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if labelled and filled and set(map(str.lower, filled)) <= _SPLITS:
+        skipped += _split_warning(folder, samples)
     if labelled and samples and (empty := [name for name in folders if name not in filled]):
         raise DataError(f"Class folder {folder / empty[0]} has no images; add some or remove the folder.")
     return samples, skipped
+
+
+def _split_warning(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
+    """Return a sentence where the class folders are splits by their names, and the classes lie below."""
+    splits = sorted({sample.labels[0] for sample in samples if sample.labels})
+    below = sorted({parts[1] for sample in samples if len(parts := sample.file.split("/")) > 2})
+    if below:
+        yield (
+            f"The folders {', '.join(splits)} are taken for classes, and look like splits whose classes "
+            f"({', '.join(below[:5])}) lie below; give {readable(str(folder / splits[0]))} instead if they are."
+        )
 
 
 def _read_annotations(folder: Path, split: str | None, labelled: bool) -> tuple[list[Sample], list[str]]:

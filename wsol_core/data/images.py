@@ -5,7 +5,9 @@ Torch-free. Pillow reads; it lets go of the interpreter while it decodes, so thr
 
 from __future__ import annotations
 
+import logging
 import math
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -15,8 +17,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.data.decoding import memory_to_decode
+from wsol_core.data.repair import repaired
 from wsol_core.errors import DataError
 from wsol_core.ops.maps import resize
+
+logger = logging.getLogger(__name__)
 
 RgbPixels = NDArray[np.uint8]  # (H, W, 3)
 
@@ -67,21 +72,7 @@ def resize_to_square(pixels: NDArray[np.uint8], side_px: int) -> NDArray[np.uint
 
 def _read(path: Path, name: str, min_side: int | None) -> tuple[RgbPixels, tuple[int, int]]:
     try:
-        with Image.open(path) as image:
-            width, height = image.size
-            if width * height > MAX_IMAGE_PIXELS:
-                raise DataError(
-                    f"{name} has {width} x {height} pixels, more than {MAX_IMAGE_PIXELS:,}; make it smaller."
-                )
-            if min_side is not None and image.format == "JPEG":
-                # Every JPEG mode but grey decodes into three channels or CMYK; draft leaves the mode alone for None.
-                image.draft(None, (min_side, min_side))
-            with memory_to_decode(image, (width, height), width * height if min_side is None else HUGE_PIXELS):
-                image.load()
-                if image.format != "JPEG":
-                    width, height = image.size  # TIFF turns itself upright while loading
-                orientation = _orientation(image)
-                pixels = _upright(_rgb(_without_excess(image, min_side)), orientation)
+        return _decode(path, name, min_side)
     except DataError as error:
         if not str(error).startswith(name):
             raise DataError(f"{name}: {error}.") from error
@@ -90,7 +81,30 @@ def _read(path: Path, name: str, min_side: int | None) -> tuple[RgbPixels, tuple
         raise DataError(f"{name} is not there; put it back or remove it from the list.") from error
     except Exception as error:
         # Pillow's readers raise almost anything on a torn file: OSError, SyntaxError, struct.error, KeyError, ...
+        try:
+            if (mended := repaired(path)) is not None:
+                return _decode(mended, name, min_side)
+        except DataError:
+            raise
+        except Exception:
+            logger.debug("%s cannot be mended", name, exc_info=True)
         raise DataError(f"{name} cannot be read as an image ({_reason(error)}); replace or remove it.") from error
+
+
+def _decode(file: Path | BytesIO, name: str, min_side: int | None) -> tuple[RgbPixels, tuple[int, int]]:
+    with Image.open(file) as image:
+        width, height = image.size
+        if width * height > MAX_IMAGE_PIXELS:
+            raise DataError(f"{name} has {width} x {height} pixels, more than {MAX_IMAGE_PIXELS:,}; make it smaller.")
+        if min_side is not None and image.format == "JPEG":
+            # Every JPEG mode but grey decodes into three channels or CMYK; draft leaves the mode alone for None.
+            image.draft(None, (min_side, min_side))
+        with memory_to_decode(image, (width, height), width * height if min_side is None else HUGE_PIXELS):
+            image.load()
+            if image.format != "JPEG":
+                width, height = image.size  # TIFF turns itself upright while loading
+            orientation = _orientation(image)
+            pixels = _upright(_rgb(_without_excess(image, min_side)), orientation)
     return pixels, ((height, width) if orientation >= 5 else (width, height))
 
 

@@ -57,6 +57,47 @@ def test_a_class_whose_regions_were_all_removed_is_not_taught() -> None:
     assert manifest_line(task(TAUGHT, emptied, predictions=[predicted], data=given), CONFIG, PROJECT) is None
 
 
+@pytest.mark.parametrize(("number", "part"), [(TAUGHT, Part.TRAIN), (HELD, Part.HOLDOUT)])
+def test_a_picture_in_which_people_left_nothing_is_one_without_classes(number: int, part: Part) -> None:
+    region = {**drawn_box("fish")["result"][0], "id": "predicted", "origin": "prediction"}
+    predicted = {"id": 5, "result": [region], "model_version": "boxstrap-7-0001", "score": 0.4}
+    emptied = {"result": [], "parent_prediction": 5}
+    given = {"image": "/picture", "label": "fish"}
+    line = manifest_line(task(number, emptied, predictions=[predicted], data=given), CONFIG, PROJECT)
+    assert line == ManifestLine(number, (), (), part)
+
+
+def test_pictures_without_classes_are_backgrounds_of_a_training_and_judged_as_such(tmp_path: Path) -> None:
+    lines = [
+        {"task": 1, "labels": ["fish"], "regions": [], "part": "train"},
+        {"task": 2, "labels": [], "regions": [], "part": "train"},
+        {"task": 3, "labels": [], "regions": [], "part": "holdout"},
+    ]
+    manifest = tmp_path / "manifest.jsonl"
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    pictures = read_pictures(manifest)
+    assert ([sample.file for sample in pictures.train], pictures.classes) == (["task 1"], ("fish",))
+    assert list(pictures.empty) == [tmp_path / "pictures" / "2"]
+    assert [sample.file for sample in pictures.holdout] == ["task 3"]
+
+
+@pytest.mark.slow
+def test_each_page_of_a_task_is_a_picture(settings: Settings, label_studio: FakeLabelStudio) -> None:
+    label_studio.config = XML.replace('value="$image"', 'valueList="$pages"')
+    number = next(each["id"] for each in label_studio.tasks if not in_holdout(PROJECT, each["id"]))
+    pages = label_studio.task(number)
+    pages["data"] = {"pages": [pages["data"]["image"]] * 2}
+    boxes = [{**drawn_box("fish")["result"][0], "id": f"{page}", "item_index": page} for page in (0, 1, 1)]
+    pages["annotations"] = [{"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": boxes}]
+    job_context.cache_clear()
+    context = job_context()
+    pictures = read_pictures(frozen_manifest(context, context.stores.runs.create(PROJECT, {}), lambda seen: None))
+    context.label_studio().close()
+    job_context.cache_clear()
+    found = {sample.file: len(sample.regions) for sample in pictures.train if sample.regions}
+    assert found == {f"task {number}": 1, f"task {number}.1": 2}
+
+
 def test_manifests_of_earlier_builds_have_one_mask_for_all_objects_of_a_class(tmp_path: Path) -> None:
     boxes = [[1, 2, 30, 40], [20, 2, 60, 40]]
     regions = [{"label": "crab", "box_xyxy": box, "mask": "masks/2-0.png"} for box in boxes]

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import RequestError
-from backend.labelstudio.label_config import KINDS, Control, LabelConfig
+from backend.labelstudio.controls import KINDS, Control
+from backend.labelstudio.label_config import LabelConfig
 
 USUAL = """
 <View>
@@ -43,8 +44,8 @@ def test_the_usual_config_is_read() -> None:
     )
 
 
-def test_classes_are_the_labels_that_can_be_predicted_in_order_of_appearance() -> None:
-    assert LabelConfig.parse(USUAL).classes == ("circle", "square", "star")
+def test_classes_are_the_labels_that_a_region_can_show_in_order_of_appearance() -> None:
+    assert LabelConfig.parse(USUAL).classes == ("circle", "star")
 
 
 def test_region_controls_and_choices_leave_out_what_is_never_filled() -> None:
@@ -183,7 +184,7 @@ def test_data_keys_are_found_within_text_and_below_others() -> None:
             "can fill",
         ),
         (
-            '<View><Image name="image" valueList="$images"/>'
+            '<View><Image name="image" value="picture.png"/>'
             '<RectangleLabels name="box" toName="image"><Label value="cat"/></RectangleLabels></View>',
             "Image tag 'image' names no key",
         ),

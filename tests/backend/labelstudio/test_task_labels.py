@@ -17,7 +17,9 @@ CONFIG = LabelConfig.parse("""
     <Choice value="cat"/><Choice value="dog"/><Choice value="dog, wild"/>
     <Choice value="Kuh" predicted_values="cow"/>
   </Choices>
-  <RectangleLabels name="box" toName="image"><Label value="cat"/><Label value="dog"/></RectangleLabels>
+  <RectangleLabels name="box" toName="image">
+    <Label value="cat"/><Label value="dog"/><Label value="dog, wild"/><Label value="Kuh"/>
+  </RectangleLabels>
 </View>
 """)
 
@@ -114,6 +116,8 @@ def test_results_of_other_tags_and_pictures_say_nothing() -> None:
         ({"label": "cow"}, ("Kuh",)),
         ({"label": "zebra"}, ()),
         ({"label": 3}, ()),
+        ({"label": "ca\u00a0t"}, ()),
+        ({"label": "dog,  wild"}, ("dog, wild",)),
         ({"label": {"cat": 1}}, ()),
         ({"label": "zebra", "class": "dog"}, ("dog",)),
         ({"label": "cat", "given": "dog"}, ("dog",)),

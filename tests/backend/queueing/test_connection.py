@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from backend.errors import BackendError
+from backend.errors import BackendError, QueueError
 from backend.queueing.connection import connect, where
 from backend.settings import Settings
 
@@ -16,3 +18,24 @@ def test_the_password_of_redis_is_not_shown() -> None:
 def test_an_address_without_meaning_is_named() -> None:
     with pytest.raises(BackendError, match="REDIS_URL cannot be used"):
         connect(Settings(redis_url="http://host"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:pa/ss#w@127.0.0.1:6379/0",
+        "redis://:pass#word@127.0.0.1:6379/0",
+        "redis://me:pa?ss@127.0.0.1:6379/0",
+        "redis://:pa[ss@127.0.0.1:6379/0",
+        "redis://127.0.0.1:pass/0",
+    ],
+)
+def test_a_password_that_is_not_percent_encoded_is_not_shown(url: str, tmp_path: Path) -> None:
+    with pytest.raises(QueueError, match="percent-encode") as caught:
+        connect(Settings(home=tmp_path, redis_url=url))
+    assert "pa" not in str(caught.value).replace("password", "").replace("path", "")
+
+
+@pytest.mark.parametrize("url", ["redis://:p%2Fss%23w@127.0.0.1/0", "rediss://me:p@s:s@127.0.0.1", "unix:///a@b/c"])
+def test_an_encoded_password_is_taken(url: str, tmp_path: Path) -> None:
+    connect(Settings(home=tmp_path, redis_url=url)).close()

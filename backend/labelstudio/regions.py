@@ -1,0 +1,122 @@
+"""The regions of an annotation or a prediction, in the one form that everything else reads.
+
+Label Studio has several for the same: a RectangleLabels is one result, a Rectangle with Labels two with one id, and a
+Rectangle with Choices per region as well; a region may have several labels, or no size of the picture, as imported
+ones. Here each is a result of the tag with labels, with one label, and with a size.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from PIL import Image
+
+from backend.labelstudio.annotations import listed
+from backend.labelstudio.class_names import as_text
+from backend.labelstudio.controls import BITMASK, LABELS, Control
+from backend.labelstudio.label_config import LabelConfig
+
+# The origins of what an editor took over from a prediction: nobody, or somebody, changed it.
+UNTOUCHED, CHANGED = "prediction", "prediction-changed"
+NOMINAL_WH = (1000, 1000)  # of a picture whose size nobody says: regions are in percent of it
+PNG = "data:image/png;base64,"
+
+Json = Mapping[str, Any]
+
+
+def regions_of(source: Json, config: LabelConfig, size_wh: tuple[int, int] | None = None) -> list[Json]:
+    """Return the boxes, outlines and masks of an annotation or prediction, as far as the config has a control for them.
+
+    Args: size_wh: of the picture, in pixels; for regions that do not say it.
+    """
+    results = listed(source, "result")
+    size_wh = size_wh or known_size(source) or NOMINAL_WH
+    return [region for each in results for region in _of_result(each, results, config, size_wh)]
+
+
+def known_size(*sources: Json) -> tuple[int, int] | None:
+    """Return the picture's width and height in pixels as the first result that has it says."""
+    sizes = (_size_in(result) for source in sources for result in listed(source, "result"))
+    return next((size for size in sizes if size is not None), None)
+
+
+def names_in(value: Json, kind: str) -> list[str | tuple[str, ...]]:
+    """Return the labels of a result; paths as tuples. Numbers are taken as the text that they are."""
+    listed_names = value.get(kind)
+    if not isinstance(listed_names, list):
+        listed_names = [listed_names]
+    found: list[str | tuple[str, ...]] = []
+    for each in listed_names:
+        parts = [text for part in each if (text := as_text(part))] if isinstance(each, list) else as_text(each)
+        if parts:
+            found.append(tuple(parts) if isinstance(parts, list) else parts)
+    return found
+
+
+def _of_result(result: Json, results: list[Json], config: LabelConfig, size_wh: tuple[int, int]) -> Iterator[Json]:
+    control = config.control_of(result)
+    if control is None or not (control.is_region and control.fillable):
+        return
+    if not isinstance(result.get("value"), Mapping):
+        return
+    if result.get("type") not in (control.type, control.kind):
+        return
+    value = result["value"]
+    names = names_in(value, control.kind) or _named_by_others(result, control, results)
+    width, height = _size_in(result) or _png_size(control, value) or size_wh
+    bare = {key: part for key, part in value.items() if key not in (control.kind, LABELS)}
+    for number, name in enumerate(names or [None]):
+        labels = [] if name is None else [label_in(name, control)]
+        again = {"id": f"{result.get('id')}+{number}"} if number else {}
+        yield {
+            **result,
+            **again,
+            "from_name": control.name,
+            "type": control.kind,
+            "original_width": width,
+            "original_height": height,
+            "value": {**bare, control.kind: labels},
+        }
+
+
+def label_in(name: str | tuple[str, ...], control: Control) -> str:
+    """Return the label that a path leads to, or its last part; a name as it is."""
+    if isinstance(name, str):
+        return name
+    whole = next((label for label, path in control.paths if path == name), None)
+    return whole or control.label_for(" / ".join(name)) or name[-1]
+
+
+def _named_by_others(result: Json, control: Control, results: list[Json]) -> list[str | tuple[str, ...]]:
+    """Return the labels that other results with its id give a region without its own."""
+    source, number = control.source, result.get("id")
+    if source is None or number is None:
+        return []
+    return [
+        name
+        for each in results
+        if each.get("id") == number and each.get("from_name") == source.name and isinstance(each.get("value"), Mapping)
+        for name in names_in(each["value"], source.kind)
+    ]
+
+
+def _size_in(result: Json) -> tuple[int, int] | None:
+    sides = (result.get("original_width"), result.get("original_height"))
+    whole = [int(side) for side in sides if isinstance(side, int | float) and 1 <= side < 1e6 and int(side) == side]
+    return (whole[0], whole[1]) if len(whole) == 2 else None
+
+
+def _png_size(control: Control, value: Json) -> tuple[int, int] | None:
+    """Return the size of a bitmask, which its own picture says."""
+    url = value.get("imageDataURL")
+    if control.kind != BITMASK or not isinstance(url, str) or not url.startswith(PNG):
+        return None
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(url.removeprefix(PNG)))) as image:
+            return image.size
+    except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError):
+        return None
