@@ -213,8 +213,12 @@ class Settings:
     preannotate: bool = _variable(
         "PREANNOTATE", _flag, True, "1: a new version's boxes and masks are written into Label Studio at once"
     )
-    score_threshold: float = _variable(
-        "MODEL_SCORE_THRESHOLD", _share, 0.0, "regions that score less are left out; a control's attribute goes first"
+    score_threshold: float | None = _variable(
+        "MODEL_SCORE_THRESHOLD",
+        _share,
+        None,
+        "regions that score less are left out; a control's attribute goes first",
+        shown="what saves time is shown",
     )
     predict_timeout_s: float = _variable(
         "PREDICT_TIMEOUT", _number(0), 90.0, "seconds that /predict waits for a worker; Label Studio waits 100"

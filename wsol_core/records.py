@@ -85,7 +85,9 @@ class Region:
     Attributes:
         label: Its class.
         box_xyxy: (x0, y0, x1, y1), x1 and y1 exclusive.
-        score: How likely a person would find the region right, in [0, 1]; calibrated where people corrected regions.
+        score: How likely a person would accept the box as it is (IoU 0.8), in [0, 1].
+        keep: How likely a person would keep the region, as it is or changed (IoU 0.5), instead of deleting it; at least
+            `score`. None where nobody knows.
         polygon: The outline, (K, 2) xy with K >= 3, or nothing; without holes.
         mask: (H, W), True on this object.
 
@@ -99,6 +101,7 @@ class Region:
     score: float
     polygon: tuple[tuple[float, float], ...]
     mask: BoolMask
+    keep: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,7 @@ class Localization:
         scores: Class -> probability, of all classes of the model.
         regions: The objects found, class by class, the most certain first.
         maps: Class -> activation map, (224, 224) in [0, 1]; empty unless maps were asked for.
+        left_out: How many more were found that are not among `regions`, since they would cost more than they save.
 
     Example:
         >>> best = max(found.regions, key=lambda region: region.score, default=None)
@@ -123,6 +127,7 @@ class Localization:
     scores: dict[str, float]
     regions: tuple[Region, ...] = ()
     maps: dict[str, FloatMap] = field(default_factory=dict)
+    left_out: int = 0
 
     @property
     def label(self) -> str:

@@ -28,12 +28,13 @@ from wsol_core.errors import DataError
 
 if TYPE_CHECKING:
     from wsol_core.localization.predictions_file import PredictionSummary
-    from wsol_core.records import Sample
+    from wsol_core.records import Localization, Sample, Unreadable
 
 EXAMPLES = examples(
     "boxstrap localize model pictures --out boxes",
     "boxstrap localize model pictures --split test --out boxes --maps",
     "boxstrap localize model unsorted --out boxes --labels predicted",
+    "boxstrap localize model pictures --out boxes --all",
 )
 GIVEN, PREDICTED = "given", "predicted"
 
@@ -50,6 +51,7 @@ class Inputs:
     maps: bool
     device: str | None
     force: bool
+    everything: bool
 
 
 def command(
@@ -68,11 +70,14 @@ def command(
         ),
     ] = None,
     device: DeviceOption = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Write regions too whose correction costs more than they save.")
+    ] = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write boxes, masks and polygons of the pictures in IMAGES; they need no class folders."""
-    inputs = Inputs(model, images, out, split, labels, maps, device, force)
+    inputs = Inputs(model, images, out, split, labels, maps, device, force, everything)
     start = time.monotonic()
     with on_interrupt(f"Stopped; {out / 'predictions.jsonl'} is written only when all pictures are done."):
         summary = run(inputs)
@@ -98,9 +103,18 @@ def run(inputs: Inputs) -> PredictionSummary:
     given = takes_labels(data.samples, inputs.labels)
     if given:
         check_labels(data.samples, predictor.card.classes)
-    results = predictor.localize(data.samples, own_labels if given else None, inputs.maps)
+    found = predictor.localize(data.samples, own_labels if given else None, inputs.maps)
+    results = found if inputs.everything else map(worth_writing, found)
     with progress_bar("Localizing", len(data.samples)) as done:
         return write_predictions(results, inputs.out, inputs.maps, done, inputs.images)
+
+
+def worth_writing(found: Localization | Unreadable) -> Localization | Unreadable:
+    """With the regions alone that save a person more time than they cost."""
+    from wsol_core.localization.worth import only_worth_showing
+    from wsol_core.records import Unreadable
+
+    return found if isinstance(found, Unreadable) else only_worth_showing(found)
 
 
 def takes_labels(samples: Sequence[Sample], labels: str | None) -> bool:
@@ -127,7 +141,12 @@ def show_summary(summary: PredictionSummary, inputs: Inputs, seconds: float, as_
     """What was written, on stdout."""
     speed = summary.localized / max(seconds, 1e-9)
     if as_json:
-        facts = {"out": str(inputs.out), "pictures": summary.localized, "regions": summary.regions}
+        facts = {
+            "out": str(inputs.out),
+            "pictures": summary.localized,
+            "regions": summary.regions,
+            "left_out": summary.left_out,
+        }
         measured = {"seconds": round(seconds, 2), "images_per_s": round(speed, 2)}
         write_json({**facts, "unreadable": list(summary.unreadable), **measured})
         return
@@ -136,6 +155,7 @@ def show_summary(summary: PredictionSummary, inputs: Inputs, seconds: float, as_
         {
             "predictions": str(inputs.out / "predictions.jsonl"),
             "regions": str(summary.regions),
+            "left out": f"{summary.left_out} regions that would cost more time than they save; --all writes them",
             "unreadable": str(len(summary.unreadable)),
             "time": f"{duration(seconds)} ({speed:.1f} images/s, starting included)",
         },

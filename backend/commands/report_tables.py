@@ -101,7 +101,7 @@ def _show_scores(found: ScoreReport) -> None:
             (f"{each.low:.1f} to {each.high:.1f}", str(each.objects), number(each.mean_score), percent(each.right))
             for each in found.bins
         ]
-        write_table(("score", "objects", "mean score", "right"), rows)
+        write_table(("score", "objects", "mean score", "left as it was"), rows)
     typer.echo(found.sentence)
     if found.command:
         typer.echo(f"To set it: {found.command}")

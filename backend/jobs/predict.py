@@ -126,7 +126,7 @@ def _prediction(
     localization: Localization | None,
     config: LabelConfig,
     version: str,
-    threshold: float,
+    threshold: float | None,
     labels: Sequence[str] = (),
 ) -> Json:
     """Return the checked prediction: Label Studio accepts what it cannot show, without an error."""

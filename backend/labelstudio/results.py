@@ -22,6 +22,7 @@ from backend.labelstudio.controls import BITMASK, BRUSH, ELLIPSE, RECTANGLE, VEC
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.mask_budget import fit_mask
 from backend.labelstudio.objects import new_object_id, region_id
+from wsol_core.localization.worth import BOX_COSTS, MASK_COSTS, Costs, worth_showing
 from wsol_core.records import BoolMask, Localization, Region
 
 Json = dict[str, Any]
@@ -35,7 +36,7 @@ def to_prediction(
     config: LabelConfig,
     version: str,
     *,
-    score_threshold: float,
+    score_threshold: float | None,
     chosen: Sequence[str] = (),
 ) -> Json:
     """What Label Studio shows of a localization: each region once for every control that takes it, and the choices.
@@ -44,13 +45,17 @@ def to_prediction(
 
     The prediction's score is the mean over the regions shown, or the surest choice's where there are none.
 
-    Args: score_threshold: for controls that have none of their own. chosen: the classes a person has given the
+    Args: score_threshold: for controls that have none of their own; None: a region is shown where that saves time on
+        average. chosen: the classes a person has given the
         picture already; they are ticked whatever their scores.
     """
     results, scores = [], {}
     names = {id(region): new_object_id() for region in localization.regions}
+    # What has a box and a mask is shown as both or as none, by the stricter rule.
+    boxes = any(control.kind == RECTANGLE for control in config.filled_controls)
+    costs = BOX_COSTS if boxes else MASK_COSTS
     for number, control in enumerate(config.filled_controls):
-        for region in _regions_for(control, localization, score_threshold):
+        for region in _regions_for(control, localization, score_threshold, costs):
             shape, label = _value(control, region, localization.size_wh), control.label_for(region.label)
             if shape is not None and label is not None:
                 scores[id(region)] = _unit(region.score)
@@ -83,27 +88,35 @@ def _named(control: Control, shape: Json, label: str | list[str]) -> list[tuple[
     return [(control, shape), (naming, {**where, naming.kind: [label]})]
 
 
-def _regions_for(control: Control, localization: Localization, score_threshold: float) -> list[Region]:
+def _regions_for(
+    control: Control, localization: Localization, score_threshold: float | None, costs: Costs
+) -> list[Region]:
     """The surest regions that a control has labels for, as many as it takes."""
-    threshold = _threshold(control, score_threshold)
+    shown = _shown(localization, _threshold(control, score_threshold), costs)
     width, height = localization.size_wh
     least = (control.min_area or 0.0) * width * height
     found = [
         region
-        for region in sorted(localization.regions, key=lambda region: -_unit(region.score))
-        if _unit(region.score) >= threshold
-        and control.label_for(region.label) is not None
+        for region in sorted(shown, key=lambda region: -_unit(region.score))
+        if control.label_for(region.label) is not None
         and np.count_nonzero(region.mask) >= least
         and all(map(math.isfinite, region.box_xyxy))
     ]
     return found[: control.max_regions]
 
 
+def _shown(localization: Localization, threshold: float | None, costs: Costs) -> list[Region]:
+    """The regions that somebody's threshold lets through, or else those that save time."""
+    if threshold is None:
+        return worth_showing(localization.regions, costs)
+    return [region for region in localization.regions if _unit(region.score) >= threshold]
+
+
 def _ticked(
-    control: Control, localization: Localization, score_threshold: float, chosen: Sequence[str]
+    control: Control, localization: Localization, score_threshold: float | None, chosen: Sequence[str]
 ) -> dict[str, float]:
     """The labels to tick in a Choices tag, with their scores: one only unless it takes several, the surest first."""
-    scores = _class_scores(localization, chosen, _threshold(control, score_threshold))
+    scores = _class_scores(localization, chosen, _threshold(control, score_threshold) or 0.0)
     ticked: dict[str, float] = {}
     for name, score in scores.items():
         label = control.label_for(name)
@@ -131,7 +144,7 @@ def _most_probable(localization: Localization) -> Iterator[tuple[str, float]]:
         yield localization.label, _unit(localization.scores[localization.label])
 
 
-def _threshold(control: Control, score_threshold: float) -> float:
+def _threshold(control: Control, score_threshold: float | None) -> float | None:
     return score_threshold if control.score_threshold is None else control.score_threshold
 
 

@@ -16,6 +16,7 @@ from backend.storage.ledger_rows import Fate, LedgerRow
 
 LEAST_OBJECTS = 20
 RIGHT_IOU = 0.5  # a person changed less than that: the object was in the right place
+ACCEPTED_IOU = 0.8  # nothing worth a touch was changed, which is what a score foretells
 Z_90_ONE_SIDED = NormalDist().inv_cdf(0.9)
 MOST_POINTS = 100  # of a curve
 BINS = 5
@@ -39,7 +40,10 @@ class RiskPoint:
 
 @dataclass(frozen=True, slots=True)
 class ScoreBin:
-    """Objects whose scores are in [`low`, `high`), and in the last bin 1.0 too. `right_low`, `right_high`: 80 %."""
+    """Objects whose scores are in [`low`, `high`), and in the last bin 1.0 too.
+
+    `right`: the share that people left as it was, or nearly so; `right_low`, `right_high`: its 80 % interval.
+    """
 
     low: float
     high: float
@@ -86,7 +90,7 @@ def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, targ
     curve = risk_curve(judged)
     chosen = next((point for point in curve if point.risk_high <= target_risk), None)
     sentence, command = _advice(chosen, project, target_risk)
-    bins = reliability(judged)
+    bins = reliability(_judged(used, ACCEPTED_IOU))
     return ScoreReport(
         version=version,
         objects=len(judged),
@@ -101,14 +105,14 @@ def score_report(rows: Sequence[LedgerRow], project: str, live: str | None, targ
     )
 
 
-def _judged(rows: Iterable[LedgerRow]) -> list[Judged]:
-    """Return predicted objects by score, lowest first. Deleted and badly placed ones are wrong."""
+def _judged(rows: Iterable[LedgerRow], least_iou: float = RIGHT_IOU) -> list[Judged]:
+    """Return predicted objects by score, lowest first. Deleted ones and those moved further are wrong."""
     found = []
     for each in (each for row in rows for each in row.objects):
         iou = each.mask_iou if each.box_iou is None else each.box_iou
         iou = 0.0 if each.fate == Fate.DELETED else iou
         if each.score is not None and math.isfinite(each.score) and iou is not None:  # an added object has no IoU
-            found.append((float(each.score), iou >= RIGHT_IOU))
+            found.append((float(each.score), iou >= least_iou))
     return sorted(found)
 
 

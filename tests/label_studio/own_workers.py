@@ -42,6 +42,7 @@ def workshop(place: Place, nursery: Nursery) -> Iterator[Workshop]:
             "BOXSTRAP_BACKBONE": "tiny",
             "DEVICE": "cpu",
             "IMAGE_HOSTS": "127.0.0.1",
+            "MODEL_SCORE_THRESHOLD": "0",  # of models trained for a moment nothing would be worth showing
         }
         settings = Settings.from_env(environment)
         workers, stores = Workers(nursery, environment, home / "workers.log"), open_stores(settings)

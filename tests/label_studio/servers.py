@@ -97,6 +97,7 @@ def boxstrap(home: Path, log: Path, environment: Mapping[str, str], *command: st
                 "PATH": path,
                 "BOXSTRAP_HOME": str(home),
                 "BOXSTRAP_PORT": str(port),
+                "MODEL_SCORE_THRESHOLD": "0",  # of models trained for a moment nothing would be worth showing
                 **environment,
             },
             cwd=ROOT,

@@ -13,6 +13,7 @@ from statistics import fmean
 from wsol_core.errors import ConfigError
 from wsol_core.evaluation.average_precision import AveragePrecision
 from wsol_core.evaluation.mistakes import MistakeCollection, MistakeKind, MistakesOfKind
+from wsol_core.localization.worth import worth_showing
 from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_boxes
 from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
@@ -29,6 +30,7 @@ PROTOCOL = {
     "recall .5, .8": "share of the true objects that are matched at that IoU",
     "edits": "an image: true objects without a match at IoU >= .8, which a person draws or adjusts, and predictions "
     "without a match at IoU >= .5, which are deleted; by hand every true object is drawn",
+    "shown": "objects an image that are worth showing: time is saved on average; edits and mistakes are of those alone",
     "edits saved": "1 - edits / edits by hand; below 0 people are better off without predictions",
 }
 
@@ -40,9 +42,9 @@ class InstanceReport:
     Attributes:
         overall: Name -> value. In [0, 1]: "corloc" and "corloc_top" over (image, class) pairs, "recall50" and
             "recall80" over objects, and the average precisions "ap50", "ap", "mask_ap50" and "mask_ap", means over
-            classes, None where they were not measured. An image: "predicted" and "true" objects, "edits" with the
-            predictions and "edits_by_hand" without. "edits_saved": at most 1, and below 0 where predictions cost more
-            than they save. "pictures": how many images.
+            classes, None where they were not measured. An image: "predicted", "shown" and "true" objects, "edits" with
+            the predictions that are shown and "edits_by_hand" without. "edits_saved": at most 1, and below 0 where
+            predictions cost more than they save. "pictures": how many images.
         mean: The plain mean over classes of what is in [0, 1].
         per_class: Class -> the same, without edits; "pictures" are those that show the class, and "predicted" and
             "true" count in them.
@@ -69,7 +71,7 @@ class InstanceTally:
 
     def __init__(self) -> None:
         self._counts: dict[str, Counter[str]] = defaultdict(Counter)
-        self._images = self._predicted = self._edits = 0
+        self._images = self._predicted = self._shown = self._edits = 0
         self._mistakes = MistakeCollection()
         self._precision: AveragePrecision | None = None
         self.not_measured: tuple[str, ...] = ()
@@ -84,10 +86,13 @@ class InstanceTally:
         """Takes one image of `size_wh` pixels, all of whose objects are in `truth`."""
         ranked = sorted(found, key=lambda region: -region.score)
         self._images += 1
-        self._predicted += len(found)
+        shown = worth_showing(ranked)
+        self._predicted, self._shown = self._predicted + len(found), self._shown + len(shown)
         for label in dict.fromkeys([*(region.label for region in truth), *(region.label for region in ranked)]):
-            self._count(label, ranked, [region.box_xyxy for region in truth if region.label == label])
-        self._mistakes.add(file, ranked, truth, size_wh)
+            true = [region.box_xyxy for region in truth if region.label == label]
+            self._count(label, ranked, true)
+            self._edits += _edits([region.box_xyxy for region in shown if region.label == label], true)
+        self._mistakes.add(file, shown, truth, size_wh)
         if self._precision is not None:
             self._precision.add(ranked, truth, size_wh)
 
@@ -95,7 +100,6 @@ class InstanceTally:
         found = [region.box_xyxy for region in ranked if region.label == label]
         pairs = match_boxes(found, true, LOOSE_IOU)
         tight = sum(pair.iou >= TIGHT_IOU for pair in pairs)
-        self._edits += len(true) - tight + len(found) - len(pairs)
         if true:
             best = match_boxes(found[:1], true, LOOSE_IOU)
             numbers = {"corloc": bool(pairs), "corloc_top": bool(best), "recall50": len(pairs), "recall80": tight}
@@ -115,8 +119,15 @@ class InstanceTally:
         edits, by_hand = self._edits / self._images, counts["true"] / self._images
         overall: Figures = _shares(counts) | {name: mean[name] for name in PRECISIONS}
         overall |= {"pictures": float(self._images), "predicted": self._predicted / self._images, "true": by_hand}
+        overall["shown"] = self._shown / self._images
         overall |= {"edits": edits, "edits_by_hand": by_hand, "edits_saved": 1 - edits / by_hand}
         return InstanceReport(overall, mean, per_class, self._mistakes.by_kind())
+
+
+def _edits(shown: Sequence[BoxXyxy], true: Sequence[BoxXyxy]) -> int:
+    """Of an image's boxes of one class: those to draw or to adjust, and those to delete."""
+    pairs = match_boxes(shown, true, LOOSE_IOU)
+    return len(true) - sum(pair.iou >= TIGHT_IOU for pair in pairs) + len(shown) - len(pairs)
 
 
 def _shares(counts: Counter[str]) -> Figures:

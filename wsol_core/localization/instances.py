@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol_core.localization.regions import Calibration, extract_regions, raw_score, region_of_box
+from wsol_core.localization.regions import certainty, extract_regions, region_of_box
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.maps import resize
 from wsol_core.records import FloatMap, Region
@@ -102,7 +102,6 @@ def object_regions(
     size_wh: tuple[int, int],
     classes: Sequence[str],
     presence: Mapping[int, float],
-    calibration: Calibration,
 ) -> list[Region]:
     """The objects as regions of an image of `size_wh` pixels, class by class, the most certain first.
 
@@ -111,7 +110,7 @@ def object_regions(
     regions = []
     for each in found:
         label = classes[each.label]
-        score = calibration.score(raw_score(each.centre, presence[each.label]))
+        score = certainty(each.centre * presence[each.label])
         parts = extract_regions(each.score_map, size_wh, label, each.threshold, 1.0, max_regions=1)
         if parts and each.agreement >= TRUSTED:
             regions.append(replace(parts[0], score=score))

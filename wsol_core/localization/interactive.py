@@ -22,7 +22,7 @@ from wsol_core.localization.image_maps import RawMap
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.refinement import SIDE_PX, final_map
-from wsol_core.localization.regions import Calibration, extract_regions, region_of_mask
+from wsol_core.localization.regions import extract_regions, region_of_mask
 from wsol_core.localization.window import Window
 from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
 from wsol_core.ops.maps import min_max, resize
@@ -120,26 +120,24 @@ def _in_box(
     seen = predictor.class_activation_map(crop, label)
     for_cut = replace(hints, outside=())  # a small hole around each would be all that comes of those
     maps = _box_maps(crop, seen.values, inner.seen_from(outer), lambda size_wh: for_cut.drawn(outer, size_wh))
-    placed = inner.place(_best_filling(maps, inner, seen, predictor.card.calibration))
+    placed = predictor.card.judged(inner.place(_best_filling(maps, inner, seen)))
     tight = placed.box_xyxy  # whole pixels; the drawn box may end within one
     inside = (max(tight[0], box[0]), max(tight[1], box[1]), min(tight[2], box[2]), min(tight[3], box[3]))
     return replace(placed, box_xyxy=inside)
 
 
-def _best_filling(maps: Iterable[FloatMap], box: Window, seen: RawMap, calibration: Calibration) -> Region:
+def _best_filling(maps: Iterable[FloatMap], box: Window, seen: RawMap) -> Region:
     """The region of the first map that fills the box well, else of the one that fills most of it, else all of it."""
     best: list[Region] = []
     extent = LEAST_EXTENT
     for box_map in maps:
-        found = extract_regions(
-            box_map, box.size_wh, seen.label, 0.5, seen.presence, calibration=calibration, max_regions=1
-        )
+        found = extract_regions(box_map, box.size_wh, seen.label, 0.5, seen.presence, max_regions=1)
         if found and (filled := _area(found[0].box_xyxy) / box.area) >= extent:
             best, extent = found, filled
         if extent >= GOOD_EXTENT:
             break
     whole = np.full(box.size_wh[::-1], COLOUR_LEVEL, np.float32)
-    return (best or extract_regions(whole, box.size_wh, seen.label, 0.5, seen.presence, calibration=calibration))[0]
+    return (best or extract_regions(whole, box.size_wh, seen.label, 0.5, seen.presence))[0]
 
 
 def _box_maps(
@@ -218,7 +216,8 @@ def _regions(card: ModelCard, crop: RgbPixels, seen: RawMap) -> list[Region]:
     """The regions in a part of an image, as prediction finds them in whole images."""
     final = final_map(seen.values, resize_to_square(crop, SIDE_PX) if card.refine_edges else None)
     size_wh, threshold = (crop.shape[1], crop.shape[0]), card.threshold_of(seen.label)
-    return extract_regions(final, size_wh, seen.label, threshold, seen.presence, calibration=card.calibration)
+    found = extract_regions(final, size_wh, seen.label, threshold, seen.presence)
+    return [card.judged(region) for region in found]
 
 
 def _area(box: BoxXyxy) -> float:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from wsol_core import __version__
 from wsol_core.config import TrainConfig
 from wsol_core.errors import CheckpointError, ConfigError
-from wsol_core.localization.regions import Calibration
+from wsol_core.localization.worth import Calibration, Worth
+from wsol_core.records import Region
 
 CARD_VERSION = 1
 
@@ -20,7 +21,9 @@ class ModelCard:
 
     threshold: in [0, 1], on the min-max normalised activation map; `threshold_rule` says in a sentence how it was
         chosen. class_thresholds: class -> its own, where corrected regions allowed one.
-    score_scale, score_shift: a region's score is sigmoid(score_scale * x + score_shift).
+    score_scale, score_shift: a region's score, the probability that a person accepts its box, is
+        sigmoid(score_scale * x + score_shift) of its uncalibrated score's logit x.
+    keep_scale, keep_shift: the same for the probability that a person keeps it; None in models of before.
     refine_edges: whether maps are refined at the image's edges before thresholding.
     metrics: figures of the training, by name; without boxes, so not comparable with an evaluation's.
     faults: sentences that say why the model is unreliable: its training was too short, or collapsed. Cards of before
@@ -35,6 +38,8 @@ class ModelCard:
     class_thresholds: Mapping[str, float] = field(default_factory=dict)
     score_scale: float = 1.0
     score_shift: float = 0.0
+    keep_scale: float | None = None
+    keep_shift: float | None = None
     refine_edges: bool = True
     metrics: Mapping[str, float] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
@@ -55,9 +60,31 @@ class ModelCard:
         return self.class_thresholds.get(label, self.threshold)
 
     @property
-    def calibration(self) -> Calibration:
-        """What makes scores of regions' raw scores."""
+    def accept(self) -> Calibration:
+        """What makes scores of regions' uncalibrated scores."""
         return Calibration(self.score_scale, self.score_shift)
+
+    @property
+    def keep(self) -> Calibration | None:
+        """What makes the probability that a person keeps a region; None in models of before."""
+        if self.keep_scale is None or self.keep_shift is None:
+            return None
+        return Calibration(self.keep_scale, self.keep_shift)
+
+    def judged(self, region: Region) -> Region:
+        """The region with probabilities instead of its uncalibrated score."""
+        accept, keep = self.accept.of(region.score), self.keep
+        return replace(region, score=accept, keep=None if keep is None else max(accept, keep.of(region.score)))
+
+    def with_worth(self, worth: Worth) -> ModelCard:
+        """The card with other probabilities of regions."""
+        return replace(
+            self,
+            score_scale=worth.accept.scale,
+            score_shift=worth.accept.shift,
+            keep_scale=worth.keep.scale,
+            keep_shift=worth.keep.shift,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back."""
@@ -77,7 +104,7 @@ class ModelCard:
                 "use the program's version that wrote it, or train again."
             )
         names = {"refine" if part.name == "refine_edges" else part.name for part in fields(cls)}
-        values = {"faults": (), **values}  # cards of before have none
+        values = {"faults": (), "keep_scale": None, "keep_shift": None, **values}  # cards of before have none
         if wrong := sorted(names ^ set(values)):
             raise CheckpointError(f"The model card's entry {wrong[0]!r} is missing or unknown; train again.")
         try:

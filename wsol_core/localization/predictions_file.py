@@ -34,11 +34,15 @@ _PNG = [cv2.IMWRITE_PNG_BILEVEL, 1, cv2.IMWRITE_PNG_COMPRESSION, 1]
 
 @dataclass(frozen=True, slots=True)
 class PredictionSummary:
-    """How many images have a line, how many regions they have, and the reasons of the unreadable ones."""
+    """How many images have a line, how many regions they have, and the reasons of the unreadable ones.
+
+    left_out: how many more regions were found, which would cost more time than they save.
+    """
 
     images: int
     regions: int
     unreadable: tuple[str, ...]
+    left_out: int = 0
 
     @property
     def localized(self) -> int:
@@ -61,7 +65,7 @@ def write_predictions(
     """
     images_from_out = None if images is None else _relative(images, out)
     temporary = out / f".{PREDICTIONS}.part"
-    regions, unreadable, done = 0, [], 0
+    regions, left_out, unreadable, done = 0, 0, [], 0
     try:
         for folder in (out, out / MASKS, *([out / MAPS] if maps else [])):
             folder.mkdir(parents=True, exist_ok=True)
@@ -74,6 +78,7 @@ def write_predictions(
                         unreadable.append(result.reason)
                     else:
                         regions += len(result.regions)
+                        left_out += result.left_out
                     if on_image is not None:
                         on_image(done)
                 lines.flush()
@@ -87,11 +92,11 @@ def write_predictions(
             f"{where} could not be written: {error.strerror or error}. Make room or name another folder, then localize "
             "again."
         ) from error
-    return PredictionSummary(done, regions, tuple(unreadable))
+    return PredictionSummary(done, regions, tuple(unreadable), left_out)
 
 
 def to_line(result: Localization | Unreadable, images: str | None = None) -> dict[str, Any]:
-    """An image's line: file, size, the model's class, scores (class -> probability) and regions; or file and error.
+    """An image's line: file, size, the model's class, scores of all, regions and left_out, a count; or file and error.
 
     Args: images: the folder of all files, as seen from that of the line.
     """
@@ -106,6 +111,7 @@ def to_line(result: Localization | Unreadable, images: str | None = None) -> dic
         "predicted_label": result.label,
         "scores": {name: round(value, 6) for name, value in result.scores.items()},
         "regions": [_region(region, mask_name(result.file, i)) for i, region in enumerate(result.regions)],
+        "left_out": result.left_out,
     }
 
 
@@ -137,6 +143,7 @@ def _region(region: Region, mask: str) -> dict[str, Any]:
         "label": region.label,
         "box_xyxy": list(region.box_xyxy),
         "score": round(region.score, 6),
+        "keep": None if region.keep is None else round(region.keep, 6),
         "polygon": [list(point) for point in region.polygon],
         "mask": mask,
     }

@@ -264,22 +264,19 @@ class Predictor:
 
     def regions(self, image: ImageMaps) -> list[Region]:
         """The objects of an image: those that the method tells apart, else the connected parts of its maps."""
-        calibration = self.card.calibration
+        return [self.card.judged(region) for region in self.uncalibrated_regions(image)]
+
+    def uncalibrated_regions(self, image: ImageMaps) -> list[Region]:
+        """The same, with scores that rank them but are no probabilities yet."""
         if image.fields is not None:
             asked = {self._index_of[label]: score_map for label, score_map in image.maps.items()}
             presence = {index: image.presence(self.card.classes[index]) for index in asked}
             found = find_objects(image.fields, list(asked), list(asked.values()))
-            return object_regions(found, image.size_wh, self.card.classes, presence, calibration)
+            return object_regions(found, image.size_wh, self.card.classes, presence)
         regions: list[Region] = []
         for label, score_map in image.maps.items():
-            regions += extract_regions(
-                score_map,
-                image.size_wh,
-                label,
-                self.card.threshold_of(label),
-                image.presence(label),
-                calibration=calibration,
-            )
+            threshold = self.card.threshold_of(label)
+            regions += extract_regions(score_map, image.size_wh, label, threshold, image.presence(label))
         return regions
 
 

@@ -5,7 +5,6 @@ Arrays in, Regions out; torch-free. See predictor.py for which map and which thr
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import cv2
@@ -24,29 +23,9 @@ POLYGON_TOLERANCE = 0.005  # of the outline's length
 _SURE = 1e-3  # raw scores stay finite, within +-7
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """A region's score is sigmoid(scale * raw + shift); the default leaves contrast times presence as it is."""
-
-    scale: float = 1.0
-    shift: float = 0.0
-
-    def score(self, raw: float) -> float:
-        """In [0, 1]."""
-        return 1 / (1 + math.exp(-max(-500.0, min(500.0, self.scale * raw + self.shift))))
-
-
-UNCALIBRATED = Calibration()
-
-
-def raw_score(contrast: float, presence: float) -> float:
-    """The logit of contrast times presence, kept within +-7.
-
-    Args: contrast: mean of the map inside the region minus its mean where no region is, in [0, 1].
-        presence: probability of the class in the image.
-    """
-    share = min(max(contrast * presence, _SURE), 1 - _SURE)
-    return math.log(share / (1 - share))
+def certainty(share: float) -> float:
+    """A share of certainty, kept so far from 0 and 1 that its logit stays within +-7."""
+    return min(max(share, _SURE), 1 - _SURE)
 
 
 def extract_regions(
@@ -56,7 +35,6 @@ def extract_regions(
     threshold: float,
     presence: float,
     *,
-    calibration: Calibration = UNCALIBRATED,
     min_area: float = MIN_AREA,
     max_regions: int = MAX_REGIONS,
 ) -> list[Region]:
@@ -64,7 +42,8 @@ def extract_regions(
 
     An island in a hole of a part belongs to that part. Parts smaller than `min_area` of the image or than a
     twentieth of the largest part are dropped, but never the largest; of more than `max_regions` those with the
-    largest outlines are taken. No region where nothing is above the threshold.
+    largest outlines are taken. No region where nothing is above the threshold. Scores are not calibrated: the mean of
+    the map inside the region minus its mean where no region is, times `presence`.
 
     Args: score_map: (h, w) in [0, 1] of the whole image, of any size. size_wh: of the image. presence: the
         class's probability, in [0, 1].
@@ -84,7 +63,7 @@ def extract_regions(
         window = (slice(y, y + h), slice(x, x + w))
         whole = np.zeros((height, width), np.bool_)
         whole[window] = part.inside
-        score = calibration.score(raw_score(_mean(full[window], part.inside) - outside, presence))
+        score = certainty((_mean(full[window], part.inside) - outside) * presence)
         regions.append(Region(label, (x, y, x + w, y + h), score, _polygon(part), whole))
     return sorted(regions, key=lambda region: -region.score)
 

@@ -6,7 +6,6 @@ Torch-free. See training/calibration.py for which images are used.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.data.images import resize_to_square
-from wsol_core.localization.regions import Calibration
+from wsol_core.localization.worth import Calibration, logit
 from wsol_core.ops.boxes import box_iou, largest_component_box
 from wsol_core.ops.grabcut import graph_cut
 from wsol_core.ops.maps import resize
@@ -29,6 +28,7 @@ PRIOR_IMAGES = 5  # n0 of `class_thresholds`
 RULE_WITHOUT_BOXES = "best mean IoU with graph cuts of the maps on training images; no boxes were used"
 RULE_WITH_BOXES = "best mean IoU on corrected training images, each class drawn towards all classes' (n0 = 5)"
 
+UNCALIBRATED = Calibration()
 _LEAST_SCALE = 0.1  # of raw scores, so that their order never turns
 _PRIOR_WEIGHT = 2.0  # a made-up image or two for the identity: few real ones must not make scores certain
 
@@ -119,14 +119,16 @@ def class_thresholds(best: Mapping[str, tuple[int, float]], overall: float) -> d
     }
 
 
-def fit_platt_scaling(raw: Sequence[float], success: Sequence[bool]) -> Calibration:
-    """Such that sigmoid(scale * raw + shift) is how often regions of such raw scores are right.
+def fit_platt_scaling(
+    scores: Sequence[float], success: Sequence[bool], before: Calibration = UNCALIBRATED
+) -> Calibration:
+    """Such that sigmoid(scale * logit(score) + shift) is how often regions of such uncalibrated scores are right.
 
-    Logistic regression by Newton's method with a Gaussian prior around (1, 0), which leaves scores as they are; so
-    few or one-sided examples move them little. The scale stays positive: the order of regions never turns.
+    Logistic regression by Newton's method with a Gaussian prior around `before`; so few or one-sided examples move it
+    little. The scale stays positive: the order of regions never turns.
     """
-    x, y = np.asarray(raw, np.float64), np.asarray(success, np.float64)
-    prior = np.array([1.0, 0.0])
+    x, y = np.array([logit(score) for score in scores], np.float64), np.asarray(success, np.float64)
+    prior = np.array([before.scale, before.shift])
     weights = prior.copy()
     design = np.stack([x, np.ones_like(x)], axis=1)
 
@@ -146,13 +148,9 @@ def fit_platt_scaling(raw: Sequence[float], success: Sequence[bool]) -> Calibrat
             break
         weights -= step
     if weights[0] < _LEAST_SCALE:
-        return Calibration(_LEAST_SCALE, _logit((float(y.sum()) + 1) / (len(y) + 2)) - _LEAST_SCALE * float(x.mean()))
+        return Calibration(_LEAST_SCALE, logit((float(y.sum()) + 1) / (len(y) + 2)) - _LEAST_SCALE * float(x.mean()))
     return Calibration(float(weights[0]), float(weights[1]))
 
 
 def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-values.clip(-500, 500))), np.float64)
-
-
-def _logit(share: float) -> float:
-    return math.log(share / (1 - share))

@@ -13,7 +13,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from wsol_core.localization.image_maps import ImageMaps
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import ClassesOf, Predictor
 from wsol_core.localization.refinement import SIDE_PX
-from wsol_core.localization.regions import Calibration, raw_score
 from wsol_core.localization.thresholds import (
     RULE_WITH_BOXES,
     RULE_WITHOUT_BOXES,
@@ -34,43 +33,54 @@ from wsol_core.localization.thresholds import (
     mask_ious,
     threshold_without_boxes,
 )
-from wsol_core.ops.boxes import box_iou
-from wsol_core.records import FloatMap, Sample, Unreadable
+from wsol_core.localization.worth import Calibration, Worth
+from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_regions
+from wsol_core.records import CorrectedRegion, FloatMap, Sample, Unreadable
 from wsol_core.training.model_selection import evaluating
-from wsol_core.training.object_exam import examine
+from wsol_core.training.object_exam import ExamResult, examine
 
 logger = logging.getLogger(__name__)
 
 FEWEST_CORRECTED = 5  # images; fewer say less than the maps do
 MOST_IMAGES = 128
+# What regions of other projects' models were worth, from labels alone; `python -m benchmarks.worth` measures it.
+EXPECTED_OF_PARTS = Worth(Calibration(1.5, -3.6), Calibration(2.0, -2.0))
+EXPECTED_OF_CENTRES = Worth(Calibration(1.5, -1.0), Calibration(2.0, 1.5))
+# By so much better, in logits, regions look in the exam, whose objects are the model's own, than they are.
+ACCEPT_OPTIMISM, KEEP_OPTIMISM = 1.3, 0.9
 MOST_EXAMINED = 96
-RIGHT_IOU = 0.5
 
 
 def choose_thresholds(
-    predictor: Predictor, samples: Sequence[Sample], most: int = MOST_IMAGES, unseen: Sequence[Sample] = ()
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    most: int = MOST_IMAGES,
+    unseen: Sequence[Sample] = (),
+    with_objects: bool = True,
 ) -> ModelCard:
     """The predictor's card with the best thresholds by the corrected regions of at least 5 of `samples`, else by maps.
 
     The method's parts are in their modes of before afterwards, so that a training may go on.
 
     Args: most: look at so many images at most. unseen: images that were not learned from; where at least 5 of them
-        are corrected, scores are calibrated on those, else on the corrected ones of `samples`.
+        are corrected, scores are calibrated on those, else on the corrected ones of `samples`. with_objects: whether
+        single objects may be shown; False where the method had too few steps to learn to tell them apart.
     """
     with evaluating(predictor.method):
         known, fresh = (_corrected_images(predictor, those, most) for those in (samples, unseen))
         card = _with_boxes(predictor.card, known) if known else _without_boxes(predictor, pick(samples, most))
         with_thresholds = copy(predictor)
         with_thresholds.card = card
-        _choose_objects(with_thresholds, pick(samples, min(most, MOST_EXAMINED)))
-    calibration = _fit_calibration(fresh or known, with_thresholds)
-    return replace(card, score_scale=calibration.scale, score_shift=calibration.shift)
+        exam = _choose_objects(with_thresholds, pick(samples, min(most, MOST_EXAMINED)) if with_objects else [])
+    return card.with_worth(_corrected_worth(fresh or known, with_thresholds, exam))
 
 
-def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> None:
-    """Whether objects are centres or parts of maps, by an exam on a project's own images."""
-    if (result := examine(predictor, samples)) is None:
-        return
+def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> ExamResult | None:
+    """Whether objects are centres or parts of maps, by an exam on a project's own images; parts without any image."""
+    if not samples:
+        predictor.method.choose_objects(None)
+    if not samples or (result := examine(predictor, samples)) is None:
+        return None
     predictor.method.choose_objects(result.chosen)
     logger.info(
         "Exam on %d objects: F1 %.3f by centres from %.2f on, %.3f by parts of maps; %s are shown.",
@@ -80,6 +90,7 @@ def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> None:
         result.by_parts,
         "parts" if result.chosen is None else "objects by centres",
     )
+    return result
 
 
 def pick(samples: Sequence[Sample], most: int) -> list[Sample]:
@@ -90,10 +101,14 @@ def pick(samples: Sequence[Sample], most: int) -> list[Sample]:
 
 @dataclass(frozen=True, slots=True)
 class _CorrectedImage:
-    """An image's maps (224, 224) of its corrected classes, and what people drew of each on the same grid."""
+    """An image's maps (224, 224) of its corrected classes, and what people drew of each on the same grid.
+
+    drawn: class -> all its objects as one. objects: one by one.
+    """
 
     maps: ImageMaps
     drawn: Mapping[str, ResizedRegion]
+    objects: tuple[CorrectedRegion, ...]
 
 
 def _with_boxes(card: ModelCard, known: Sequence[_CorrectedImage]) -> ModelCard:
@@ -125,14 +140,17 @@ def _corrected_images(predictor: Predictor, samples: Sequence[Sample], most: int
     if len(corrected) < FEWEST_CORRECTED:
         return []
     images = _maps(predictor, [sample for sample in corrected if labels_of(sample)], labels_of)
-    return [_CorrectedImage(image, _drawn(image)) for image in images]
+    return [_corrected_image(image) for image in images]
 
 
-def _drawn(image: ImageMaps) -> dict[str, ResizedRegion]:
-    """Class -> what people drew of it, on the maps' grid."""
+def _corrected_image(image: ImageMaps) -> _CorrectedImage:
     objects = resized_objects(image.sample, image.size_wh, SIDE_PX)
     regions = {label: united([found for found in objects if found.label == label]) for label in image.maps}
-    return {label: region for label, region in regions.items() if region is not None}
+    drawn = {label: region for label, region in regions.items() if region is not None}
+    (w, h), own = image.size_wh, [each for each in image.sample.regions if each.label in image.maps]
+    scale = np.array([w, h, w, h]) / SIDE_PX
+    small = (CorrectedRegion(each.label, (np.array(each.box_xyxy) / scale).tolist()) for each in own)
+    return _CorrectedImage(image, drawn, tuple(small))
 
 
 def _maps(predictor: Predictor, samples: Sequence[Sample], classes_of: ClassesOf) -> Iterator[ImageMaps]:
@@ -150,12 +168,38 @@ def _iou_curve(score_map: FloatMap, drawn: ResizedRegion) -> NDArray[np.float64]
     return box_ious(score_map, [(x0, y0, x1, y1) for x0, y0, x1, y1 in (drawn.boxes * SIDE_PX).tolist()])
 
 
-def _fit_calibration(known: Sequence[_CorrectedImage], predictor: Predictor) -> Calibration:
-    """Makes the scores of regions the shares of them that meet a corrected box at IoU 0.5."""
-    raw, right = [], []
+@dataclass(slots=True)
+class _Judged:
+    """Uncalibrated scores of regions, and their IoU with the objects they were matched with; 0 without one."""
+
+    scores: list[float] = field(default_factory=list)
+    ious: list[float] = field(default_factory=list)
+
+    def worth(self, before: Worth) -> Worth:
+        """How often regions of such scores meet an object at IoU 0.8 and 0.5, drawn towards `before`."""
+        accept = fit_platt_scaling(self.scores, [iou >= TIGHT_IOU for iou in self.ious], before.accept)
+        return Worth(accept, fit_platt_scaling(self.scores, [iou >= LOOSE_IOU for iou in self.ious], before.keep))
+
+
+def _expected_worth(exam: ExamResult | None) -> Worth:
+    """What regions are worth as far as a project's own images and other projects tell, without a person's box."""
+    if exam is None or exam.chosen is None:
+        return EXPECTED_OF_PARTS
+    judged = _Judged(*map(list, zip(*exam.judged, strict=True)))
+    found = judged.worth(EXPECTED_OF_CENTRES)
+    return Worth(found.accept.shifted(-ACCEPT_OPTIMISM), found.keep.shifted(-KEEP_OPTIMISM))
+
+
+def _corrected_worth(known: Sequence[_CorrectedImage], predictor: Predictor, exam: ExamResult | None) -> Worth:
+    """What regions are worth by corrected images too, if there are some."""
+    judged = _Judged()
+    least_centre = None if exam is None else exam.chosen
     for image in known:
-        for region in predictor.regions(replace(image.maps, size_wh=(SIDE_PX, SIDE_PX))):
-            truth = image.drawn[region.label].boxes * SIDE_PX
-            raw.append(raw_score(region.score, 1.0))  # back from the sigmoid
-            right.append(bool(box_iou(np.array([region.box_xyxy]), truth, inclusive=False).max() >= RIGHT_IOU))
-    return fit_platt_scaling(raw, right)
+        fields = image.maps.fields
+        if fields is not None:
+            fields = None if least_centre is None else replace(fields, least_centre=least_centre)
+        found = predictor.uncalibrated_regions(replace(image.maps, size_wh=(SIDE_PX, SIDE_PX), fields=fields))
+        matched = {pair.found: pair.iou for pair in match_regions(found, image.objects)}
+        judged.scores += [region.score for region in found]
+        judged.ious += [matched.get(number, 0.0) for number in range(len(found))]
+    return judged.worth(_expected_worth(exam))

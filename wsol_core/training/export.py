@@ -58,7 +58,9 @@ def export_model(
 ) -> ModelCard:
     """Writes the trained method, which holds the weights to export, as a finished model; its card."""
     most = _affordable_images(state, budget)
-    card = choose_thresholds(predictor, data.labeled, most, unseen=[*data.held_out, *data.unseen])
+    last = planned_stages(context, state, budget, len(context.method.stages) - 1)[-1]
+    unseen = [*data.held_out, *data.unseen]
+    card = choose_thresholds(predictor, data.labeled, most, unseen, with_objects=last.is_enough)
     faults = training_faults(context, state, budget)
     metrics = _metrics(context, predictor.precision, data, held_out, state, budget.now_s())
     short = _shortest_stage(context, state, budget)

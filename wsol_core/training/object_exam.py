@@ -7,7 +7,7 @@ objects were pasted in, and what people drew where they drew some. Places of whi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,13 +43,15 @@ _PLAIN = Augmentation(margin_px=0, mirror=0.0, jitter=0.0)
 class ExamResult:
     """How well objects are found. objects: known ones in the exam. floor: the best probability of a centre.
 
-    by_centres, by_parts: F1 at IoU 0.5 of objects from `floor` on, and of the connected parts of maps.
+    by_centres, by_parts: F1 at IoU 0.5 of objects from `floor` on, and of the connected parts of maps. judged: the
+    uncalibrated score of each region by centres, and its IoU with a known object, 0 below 0.5.
     """
 
     objects: int
     floor: float
     by_centres: float
     by_parts: float
+    judged: tuple[tuple[float, float], ...] = ()
 
     @property
     def chosen(self) -> float | None:
@@ -59,10 +61,9 @@ class ExamResult:
 
 @dataclass(slots=True)
 class _Tally:
-    """Scores of regions, whether each is right, and how many objects there were to be found."""
+    """Each region's score and its IoU with an object, 0 below 0.5; and how many objects there were to be found."""
 
-    scores: list[float]
-    right: list[bool]
+    judged: list[tuple[float, float]] = field(default_factory=list)
     objects: int = 0
 
     def add(self, regions: Sequence[Region], classes: Sequence[str], scene: Scene) -> None:
@@ -71,17 +72,16 @@ class _Tally:
         for each in scene.objects:
             x0, y0, x1, y1 = bounds(each.mask)
             truth.append(CorrectedRegion(classes[each.label], (x0 * scale, y0 * scale, x1 * scale, y1 * scale)))
-        matched = {pair.found for pair in match_regions(regions, truth, LOOSE_IOU)}
+        ious = {pair.found: pair.iou for pair in match_regions(regions, truth, LOOSE_IOU)}
         self.objects += len(truth)
         for number, region in enumerate(regions):
-            if number in matched or not _is_unknown(region, scene):
-                self.scores.append(region.score)
-                self.right.append(number in matched)
+            if number in ious or not _is_unknown(region, scene):
+                self.judged.append((region.score, ious.get(number, 0.0)))
 
     def f1(self, floor: float) -> float:
         """Of the regions from the score `floor` on."""
-        kept = [right for score, right in zip(self.scores, self.right, strict=True) if score >= floor - 1e-6]
-        return 2 * sum(kept) / max(1, len(kept) + self.objects)
+        right = [iou > 0 for score, iou in self.judged if score >= floor - 1e-6]
+        return 2 * sum(right) / max(1, len(right) + self.objects)
 
 
 def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> ExamResult | None:
@@ -93,12 +93,12 @@ def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> E
         return None
     classes = predictor.card.classes
     predictor.method.choose_objects(0.0)
-    centres, parts = _Tally([], []), _Tally([], [])
+    centres, parts = _Tally(), _Tally()
     for scene, image in _exam_images(predictor, samples, seed):
-        centres.add(predictor.regions(image), classes, scene)
-        parts.add(predictor.regions(replace(image, fields=None)), classes, scene)
+        centres.add(predictor.uncalibrated_regions(image), classes, scene)
+        parts.add(predictor.uncalibrated_regions(replace(image, fields=None)), classes, scene)
     floor = max(FLOORS, key=centres.f1)
-    return ExamResult(centres.objects, floor, centres.f1(floor), parts.f1(0.0))
+    return ExamResult(centres.objects, floor, centres.f1(floor), parts.f1(0.0), tuple(centres.judged))
 
 
 def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> Iterator[tuple[Scene, ImageMaps]]:

@@ -102,6 +102,6 @@ def test_a_full_disk_faked_by_a_failing_write_is_a_sentence_of_localize(
     pictures: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Path, "write_bytes", fail_with_no_space)
-    said = error_of(capsys, "localize", model, pictures, "--split", "test", "--out", tmp_path / "o")
+    said = error_of(capsys, "localize", model, pictures, "--split", "test", "--out", tmp_path / "o", "--all")
     assert "No space left on device" in said
     assert not (tmp_path / "o" / "predictions.jsonl").exists()

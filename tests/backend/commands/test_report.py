@@ -87,7 +87,7 @@ def test_tables_show_versions_classes_times_scores_and_doubts(
     )
     assert "fish 21 67 % 21 67 % 0.10 0.24 0.00 0 0 0 0.94 -" in lines
     assert "with a prediction 1 8.4 s 8.4 s 0" in lines
-    assert "0.2 to 0.4 4 0.28 50 %" in lines
+    assert "0.2 to 0.4 4 0.28 25 %" in lines
     assert "To set it: boxstrap policy 7 --score-threshold 0.25" in lines
     assert "99 fish all deleted -" in lines
 

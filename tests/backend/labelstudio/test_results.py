@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -150,6 +151,18 @@ def test_regions_below_the_threshold_or_of_unknown_classes_are_left_out() -> Non
     prediction = predict(found, config_of(box()))
     assert [result["value"]["rectanglelabels"] for result in prediction["result"]] == [["dog"]]
     assert prediction["score"] == 0.5
+
+
+BRUSH = '<BrushLabels name="mask" toName="image"><Label value="cat"/><Label value="dog"/></BrushLabels>'
+
+
+def test_without_a_threshold_what_costs_more_than_it_saves_is_left_out_in_all_controls() -> None:
+    likely = replace(region(score=0.6), keep=0.9)
+    doubtful = replace(region("dog", 0.1), keep=0.6)  # a mask that has to be mended saves time, a box does not
+    found = localization(likely, doubtful)
+    assert names_of(predict(found, config_of(box(), BRUSH), score_threshold=None)) == ["box", "mask"]
+    assert names_of(predict(found, config_of(BRUSH), score_threshold=None)) == ["mask", "mask"]
+    assert names_of(predict(found, config_of(box(), BRUSH), score_threshold=0.0)) == ["box", "box", "mask", "mask"]
 
 
 def test_a_controls_own_threshold_comes_before_the_general_one() -> None:

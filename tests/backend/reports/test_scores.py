@@ -90,17 +90,17 @@ def test_objects_that_cannot_be_judged_are_counted_apart() -> None:
     assert (found.objects, found.unjudged) == (20, 2)
 
 
-def test_bins_compare_mean_scores_with_what_was_right() -> None:
+def test_bins_compare_mean_scores_with_what_people_left_as_it_was() -> None:
     found = score_report(scored(), "7", FIRST, 0.2)
     assert [(each.low, each.objects, each.mean_score, each.right) for each in found.bins] == [
         (0.0, 3, 0.1, 0),
-        (0.2, 4, 0.275, 0.5),
+        (0.2, 4, 0.275, 0.25),
         (0.4, 4, 0.475, 1),
         (0.6, 4, 0.675, 1),
         (0.8, 5, 0.9, 1),
     ]
-    # gaps 0.1, 0.225, 0.525, 0.325, 0.1 by 3, 4, 4, 4, 5 objects
-    assert found.calibration_error == 5.1 / 20
+    # gaps 0.1, 0.025, 0.525, 0.325, 0.1 by 3, 4, 4, 4, 5 objects
+    assert found.calibration_error == 4.3 / 20
 
 
 def test_a_score_of_one_is_in_the_last_bin_and_empty_bins_are_left_out() -> None:

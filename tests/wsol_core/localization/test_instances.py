@@ -12,7 +12,6 @@ from wsol_core.localization.instances import (
     find_objects,
     object_regions,
 )
-from wsol_core.localization.regions import UNCALIBRATED, Calibration
 from wsol_core.records import FloatMap
 
 CELLS, SIDE = 28, 224
@@ -45,7 +44,7 @@ def box_px(values: NDArray[np.floating]) -> list[int]:
 def test_neighbours_that_share_one_blob_of_the_map_are_two_objects() -> None:
     found = find_objects(fields([(0, 0.8, LEFT), (0, 0.7, RIGHT)]), [0], [a_map(LEFT, RIGHT)])
     assert [each.centre for each in found] == pytest.approx([0.8, 0.7])
-    regions = object_regions(found, (SIDE, SIDE), ["crab", "fish"], {0: 1.0}, UNCALIBRATED)
+    regions = object_regions(found, (SIDE, SIDE), ["crab", "fish"], {0: 1.0})
     assert [region.label for region in regions] == ["crab", "crab"]
     for region, box in zip(regions, (LEFT, RIGHT), strict=True):
         assert region.box_xyxy == pytest.approx(box_px(np.array(box)), abs=4)
@@ -55,21 +54,21 @@ def test_neighbours_that_share_one_blob_of_the_map_are_two_objects() -> None:
 def test_an_objects_box_is_the_maps_where_both_agree() -> None:
     wide = (0.2, 0.2, 0.55, 0.8)
     (found,) = find_objects(fields([(0, 0.8, wide)]), [0], [a_map(LEFT)])
-    (region,) = object_regions([found], (SIDE, SIDE), ["crab"], {0: 1.0}, UNCALIBRATED)
+    (region,) = object_regions([found], (SIDE, SIDE), ["crab"], {0: 1.0})
     assert region.box_xyxy == pytest.approx(box_px(np.array(LEFT)), abs=2)
     assert 0.5 < found.agreement < 0.7
 
 
 def test_an_objects_box_is_the_heads_where_the_map_shows_something_else() -> None:
     (found,) = find_objects(fields([(0, 0.8, LEFT)]), [0], [a_map((0.25, 0.25, 0.3, 0.3))])
-    (region,) = object_regions([found], (SIDE, SIDE), ["crab"], {0: 1.0}, UNCALIBRATED)
+    (region,) = object_regions([found], (SIDE, SIDE), ["crab"], {0: 1.0})
     assert region.box_xyxy == pytest.approx(box_px(np.array(LEFT)), abs=1)
     assert 0 < region.mask.sum() < 400, "the map's part in the box stays its mask"
 
 
 def test_where_the_map_is_empty_the_box_is_the_mask() -> None:
     (found,) = find_objects(fields([(0, 0.8, LEFT)]), [0], [a_map()])
-    (region,) = object_regions([found], (100, 50), ["crab"], {0: 1.0}, UNCALIBRATED)
+    (region,) = object_regions([found], (100, 50), ["crab"], {0: 1.0})
     assert region.mask.shape == (50, 100) and region.mask[13:37, 25:50].all()
     assert len(region.polygon) >= 3
 
@@ -125,9 +124,5 @@ def test_every_class_that_is_there_gets_an_object(centres: list[list[float]], la
 
 def test_scores_are_the_centres_times_the_classes_probability() -> None:
     found = find_objects(fields([(0, 0.8, LEFT)]), [0], [a_map(LEFT)])
-    sure, doubtful = (
-        object_regions(found, (SIDE, SIDE), ["crab"], {0: presence}, UNCALIBRATED)[0].score for presence in (1.0, 0.5)
-    )
+    sure, doubtful = (object_regions(found, (SIDE, SIDE), ["crab"], {0: presence})[0].score for presence in (1.0, 0.5))
     assert (sure, doubtful) == pytest.approx((0.8, 0.4))
-    (calibrated,) = object_regions(found, (SIDE, SIDE), ["crab"], {0: 1.0}, Calibration(0.0, 0.0))
-    assert calibrated.score == pytest.approx(0.5)

@@ -32,7 +32,13 @@ def lines(out: Path) -> list[dict[str, Any]]:
 def test_each_image_is_a_line_in_order(tmp_path: Path) -> None:
     done: list[int] = []
     summary = write_predictions([FOUND, TORN], tmp_path / "out", on_image=done.append)
-    region = {"label": "cat", "box_xyxy": [3, 2, 7, 5], "score": 0.75, "polygon": [list(point) for point in POLYGON]}
+    region = {
+        "label": "cat",
+        "box_xyxy": [3, 2, 7, 5],
+        "score": 0.75,
+        "keep": None,
+        "polygon": list(map(list, POLYGON)),
+    }
     assert lines(tmp_path / "out") == [
         {
             "file": "pets/a.jpg",
@@ -41,6 +47,7 @@ def test_each_image_is_a_line_in_order(tmp_path: Path) -> None:
             "predicted_label": "cat",
             "scores": {"cat": 0.75, "dog": 0.25},
             "regions": [{**region, "mask": f"masks/pets__a.jpg__{number}.png"} for number in (0, 1)],
+            "left_out": 0,
         },
         {"file": "pets/b.jpg", "error": "pets/b.jpg cannot be read."},
     ]

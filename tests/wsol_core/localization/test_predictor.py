@@ -155,8 +155,16 @@ def test_thresholds_and_calibration_are_the_models_own(tmp_path: Path) -> None:
     sample = a_sample(tmp_path)
     strict = only(a_predictor(class_thresholds={"light": 1.0}).localize([sample]))
     assert strict.regions == ()
-    sure = only(a_predictor(score_scale=0.0, score_shift=2.0).localize([sample]))
-    assert sure.regions[0].score == pytest.approx(1 / (1 + math.exp(-2)))
+    sure = only(a_predictor(score_scale=0.0, score_shift=2.0).localize([sample])).regions[0]
+    assert (sure.score, sure.keep) == (pytest.approx(1 / (1 + math.exp(-2))), None)
+    known = only(a_predictor(score_scale=0.0, score_shift=0.0, keep_scale=0.0, keep_shift=2.0).localize([sample]))
+    assert (known.regions[0].score, known.regions[0].keep) == pytest.approx((0.5, 1 / (1 + math.exp(-2))))
+
+
+def test_nobody_accepts_what_nobody_keeps(tmp_path: Path) -> None:
+    predictor = a_predictor(score_scale=0.0, score_shift=1.0, keep_scale=0.0, keep_shift=-1.0)
+    region = only(predictor.localize([a_sample(tmp_path)])).regions[0]
+    assert region.keep == region.score
 
 
 def test_activation_maps_are_those_that_regions_are_cut_from(tmp_path: Path) -> None:

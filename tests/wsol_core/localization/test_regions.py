@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from wsol_core.localization.regions import Calibration, extract_regions, raw_score
+from wsol_core.localization.regions import extract_regions
 from wsol_core.records import FloatMap, Region
 
 
@@ -111,12 +111,3 @@ def test_the_score_is_contrast_times_presence() -> None:
 def test_the_score_of_one_region_is_not_held_against_another() -> None:
     score_map = map_of((0, 0, 8, 8)) + map_of((10, 10, 18, 18), value=0.6)
     assert [region.score for region in cut(score_map)] == pytest.approx([0.999, 0.6], abs=1e-5)
-
-
-def test_calibration_is_a_sigmoid_of_the_raw_score() -> None:
-    assert raw_score(0.5, 1.0) == 0
-    assert raw_score(0.8, 0.5) == pytest.approx(math.log(0.4 / 0.6))
-    assert Calibration().score(raw_score(0.8, 0.5)) == pytest.approx(0.4)
-    assert Calibration(2.0, 1.0).score(0.0) == pytest.approx(1 / (1 + math.exp(-1)))
-    for contrast in (-1.0, 0.0, 1.0):
-        assert 0 <= Calibration(1e6, 0.0).score(raw_score(contrast, 1.0)) <= 1

@@ -8,7 +8,6 @@ import cv2
 import numpy as np
 import pytest
 
-from wsol_core.localization.regions import Calibration
 from wsol_core.localization.thresholds import (
     BINS,
     GRID,
@@ -21,6 +20,7 @@ from wsol_core.localization.thresholds import (
     otsu_threshold,
     threshold_without_boxes,
 )
+from wsol_core.localization.worth import Calibration
 from wsol_core.records import FloatMap
 
 RAMP = np.tile(np.linspace(0, 1, 101, dtype=np.float32), (101, 1))  # column c has the value c / 100
@@ -116,29 +116,31 @@ def test_many_examples_give_back_the_curve_they_follow() -> None:
     rng = np.random.default_rng(0)
     raw = rng.normal(0, 2, 20000)
     success = rng.random(20000) < 1 / (1 + np.exp(-(2 * raw - 1)))
-    fitted = fit_platt_scaling(list(raw), list(success))
+    fitted = fit_platt_scaling(list(1 / (1 + np.exp(-raw))), list(success))
     assert fitted.scale == pytest.approx(2, abs=0.1)
     assert fitted.shift == pytest.approx(-1, abs=0.1)
 
 
 def test_few_or_one_sided_examples_leave_scores_nearly_alone() -> None:
     assert fit_platt_scaling([], []) == Calibration(1.0, 0.0)
-    fitted = fit_platt_scaling([0.0, 0.0], [True, True])
+    before = Calibration(1.5, -1.0)
+    assert fit_platt_scaling([], [], before) == before
+    fitted = fit_platt_scaling([0.5, 0.5], [True, True])
     assert fitted.scale == pytest.approx(1.0)
     assert 0 < fitted.shift < 1
 
 
 def test_extreme_raw_scores_do_not_run_away() -> None:
-    fitted = fit_platt_scaling([-7.0] * 50 + [7.0] * 50, [False] * 50 + [True] * 50)
+    fitted = fit_platt_scaling([0.001] * 50 + [0.999] * 50, [False] * 50 + [True] * 50)
     assert math.isfinite(fitted.scale) and math.isfinite(fitted.shift)
 
 
 def test_regions_that_all_look_sure_and_are_right_half_of_the_time_score_a_half() -> None:
-    fitted = fit_platt_scaling([6.9] * 60, [True, False] * 30)
-    assert fitted.score(6.9) == pytest.approx(0.5, abs=0.01)
+    fitted = fit_platt_scaling([0.998] * 60, [True, False] * 30)
+    assert fitted.of(0.998) == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_order_of_scores_never_turns() -> None:
-    fitted = fit_platt_scaling([-3.0, 3.0] * 50, [True, False] * 50)
+    fitted = fit_platt_scaling([0.05, 0.95] * 50, [True, False] * 50)
     assert fitted.scale == pytest.approx(0.1)
     assert fitted.shift == pytest.approx(0.0, abs=1e-9)
