@@ -20,13 +20,14 @@ from backend.labelstudio.controls import CHOICE_KINDS
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.labelstudio.prediction_check import check_prediction
-from backend.labelstudio.prompts import newest_prompt
+from backend.labelstudio.prompts import Prompt, newest_prompt
 from backend.labelstudio.results import to_prediction
 from backend.labelstudio.task_labels import class_of, image_labels
 from backend.labelstudio.task_views import TaskView, all_views
 from backend.queueing.messages import PredictionRequest
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
+from wsol_core.localization.hints import NO_HINTS, Hints
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.predictor import Predictor
 from wsol_core.records import Localization, Sample
@@ -159,11 +160,10 @@ def _predict_prompted(
         return empty_prediction(version)
     version, predictor = context.predictor(project_id, version)
     _, (width, height) = open_image_small(path, 32, f"task {task.get('id')}")
-    x, y, w, h = (share * side for share, side in zip(prompt.xywh, (width, height, width, height), strict=True))
-    where = BoxPrompt((x, y, x + w, y + h)) if prompt.is_box else PointPrompt(x, y)
+    where, hints = _where(prompt, (width, height))
     try:
         label = prompt.label and (class_of(prompt.label, config, predictor.card.classes) or prompt.label)
-        region = localize_prompted(predictor, path, where, label)
+        region = localize_prompted(predictor, path, where, label, hints)
     except DataError as error:
         logger.warning("task %r: %s", task.get("id"), error)
         region = None
@@ -181,3 +181,19 @@ def _prompted(indices: Sequence[int], views: Sequence[TaskView], drawn: Mapping[
             if views[index].config.control_of(region) is not None:
                 return index
     return indices[0]
+
+
+def _where(prompt: Prompt, size_wh: tuple[int, int]) -> tuple[BoxPrompt | PointPrompt, Hints]:
+    """Return what a person drew, in pixels of the picture."""
+    inside, outside = (
+        tuple((x * size_wh[0], y * size_wh[1]) for x, y in points) for points in (prompt.inside, prompt.outside)
+    )
+    if prompt.box is None:
+        alone = len(inside) == 1 and not outside
+        return PointPrompt(*inside[0]), NO_HINTS if alone else Hints(inside, outside)
+    outline = prompt.box.outline(size_wh)
+    xs, ys = zip(*outline, strict=True)
+    return (
+        BoxPrompt((min(xs), min(ys), max(xs), max(ys))),
+        Hints(inside, outside, () if prompt.box.is_upright_rectangle else outline),
+    )
