@@ -21,7 +21,7 @@ from backend.storage.stores import open_stores
 from demo.local_servers import comes_up, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
-MINUTES = 4  # of training
+MINUTES = 6  # of training
 READY_S = 120.0
 
 

@@ -52,7 +52,7 @@ def measured(folder: Path, objects: list[tuple[str, BoxXyxy]], found: list[tuple
 def test_what_is_found_exactly_is_all_right(tmp_path: Path) -> None:
     objects = [("crab", LEFT), ("crab", RIGHT), ("fish", LOW)]
     rates = measured(tmp_path, objects, objects)
-    assert rates == {"GT-known Loc": 1.0, "mask IoU": pytest.approx(1.0), "objects found": 1.0}
+    assert rates == {"GT-known Loc": 1.0, "mask IoU": pytest.approx(1.0), "objects found": 1.0, "edits saved": 1.0}
 
 
 def test_neighbours_in_one_box_are_not_found_although_their_masks_are(tmp_path: Path) -> None:
@@ -63,12 +63,12 @@ def test_neighbours_in_one_box_are_not_found_although_their_masks_are(tmp_path: 
 
 def test_each_class_of_a_picture_counts_once_with_its_own_boxes_and_masks(tmp_path: Path) -> None:
     rates = measured(tmp_path, [("crab", LEFT), ("fish", LOW)], [("crab", LOW), ("fish", LOW)])
-    assert rates == {"GT-known Loc": 0.5, "mask IoU": pytest.approx(0.5), "objects found": 0.5}
+    assert rates == {"GT-known Loc": 0.5, "mask IoU": pytest.approx(0.5), "objects found": 0.5, "edits saved": 0.0}
 
 
 def test_a_class_without_a_prediction_counts_as_missed(tmp_path: Path) -> None:
     rates = measured(tmp_path, [("crab", LEFT), ("fish", LOW)], [("fish", LOW)])
-    assert rates == {"GT-known Loc": 0.5, "mask IoU": pytest.approx(0.5), "objects found": 0.5}
+    assert rates == {"GT-known Loc": 0.5, "mask IoU": pytest.approx(0.5), "objects found": 0.5, "edits saved": 0.5}
 
 
 def test_the_largest_box_of_a_class_is_judged(tmp_path: Path) -> None:
