@@ -18,6 +18,7 @@ from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.methods.base import ObjectMaps, Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Sample
+from wsol_core.training.calibration import choose_thresholds
 from wsol_core.training.object_exam import FEWEST_OBJECTS, HANDICAP, ExamResult, examine
 
 SIDE, CELLS = 64, 8
@@ -126,3 +127,15 @@ def test_images_that_cannot_be_read_are_no_exam(tmp_path: Path) -> None:
     (tmp_path / "torn.png").write_bytes(b"torn")
     result = examine(a_predictor(FakeFinder()), [Sample("torn.png", tmp_path / "torn.png", ("square",))])
     assert result is not None and result.objects == 0 and result.chosen is None
+
+
+def test_regions_are_worth_what_the_exam_says(squares: list[Sample]) -> None:
+    right, off = (choose_thresholds(a_predictor(FakeFinder(shift=shift)), squares) for shift in (0.0, 0.05))
+    assert right.keep is not None and off.keep is not None
+    assert right.keep.of(0.9) > 0.6 > off.keep.of(0.9)
+
+
+def test_a_method_that_has_not_learned_to_tell_objects_apart_shows_parts(squares: list[Sample]) -> None:
+    method = FakeFinder()
+    choose_thresholds(a_predictor(method), squares, with_objects=False)
+    assert method.chosen == [None]
