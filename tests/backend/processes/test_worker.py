@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,14 @@ from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.storage.stores import Stores
 from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import CONFIG, PROJECT
-from tests.backend.support.real_services import Workers, wait_for
+from tests.backend.support.real_services import Workers, is_running, wait_for
+
+UNREACHABLE = {"id": 1, "data": {"image": "https://127.0.0.1:9/a.png"}, "annotations": []}
+DIES = """
+import os
+from backend.jobs import predict
+predict.predict_tasks = lambda *_: os.kill(os.getpid(), 9)
+"""
 
 
 def test_workers_are_listed_by_what_they_work_on(queue: JobQueue, workers: Workers) -> None:
@@ -28,6 +37,46 @@ def test_an_idle_worker_is_listed_again_by_a_redis_that_forgot_it(queue: JobQueu
     wait_for(lambda: queue.workers(TRAIN))
     queue.connection.flushall()
     wait_for(lambda: queue.workers(TRAIN), 10)
+
+
+def test_a_prediction_whose_worker_is_killed_is_made_by_another_one(
+    queue: JobQueue, stores: Stores, model: Path, workers: Workers, janitor: None
+) -> None:
+    version = stores.models.publish(PROJECT, model, VersionFacts(run="a"))
+    first = workers.start("predict", DIES)
+    wait_for(lambda: queue.workers(PREDICT))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(queue.predict, PredictionRequest(PROJECT, version, CONFIG, [UNREACHABLE]), 90)
+        wait_for(lambda: not is_running(first))
+        workers.start("predict")
+        assert [each["model_version"] for each in answer.result(90)] == [version]
+
+
+def test_a_label_studio_that_is_silent_keeps_nobody_waiting_for_a_prediction(
+    queue: JobQueue, stores: Stores, model: Path, workers: Workers, environment: dict[str, str]
+) -> None:
+    version = stores.models.publish(PROJECT, model, VersionFacts(run="a"))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment["LABEL_STUDIO_URL"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        workers.start("guarded predict")
+        queue.begin_preannotation(PROJECT, version)
+        wait_for(lambda: queue.counts()[BULK]["started"] == 1)
+        assert queue.predict(PredictionRequest(PROJECT, version, CONFIG, [UNREACHABLE]), 20)[0]["result"] == []
+        assert queue.counts()[BULK]["started"] == 1
+
+
+def test_a_damaged_version_is_not_predicted_with_but_the_newest_whole_one(
+    queue: JobQueue, stores: Stores, model: Path, workers: Workers
+) -> None:
+    older, live = (stores.models.publish(PROJECT, model, VersionFacts(run=run)) for run in ("a", "b"))
+    weights = stores.models.folder(PROJECT, live) / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-100] ^= 1
+    weights.write_bytes(content)
+    workers.start("predict")
+    found = queue.predict(PredictionRequest(PROJECT, live, CONFIG, [UNREACHABLE]), 60)
+    assert found[0]["model_version"] == older == stores.models.current(PROJECT)
+    assert any("CURRENT" in notice and older in notice for notice in stores.damage.notices())
 
 
 def test_no_argument_of_a_job_is_logged(

@@ -106,13 +106,13 @@ def test_a_run_that_was_tidied_is_not_read_again(
 ) -> None:
     ended, waits = runs.create("7", {}), runs.create("7", {})
     runs.update(ended.id, state=RunState.FAILED, ended=1.0)
-    read, seen = RunStore.read, []
+    find, seen = RunStore.find, []
 
-    def noted(self: RunStore, run_id: str) -> Run:
+    def noted(self: RunStore, run_id: str) -> Run | None:
         seen.append(run_id)
-        return read(self, run_id)
+        return find(self, run_id)
 
-    monkeypatch.setattr(RunStore, "read", noted)
+    monkeypatch.setattr(RunStore, "find", noted)
     for _ in range(2):
         janitor.run_once(thorough=True)
     assert (seen.count(ended.id), seen.count(waits.id)) == (1, 2)

@@ -282,3 +282,75 @@ def test_several_publishers_at_once_give_every_run_its_own_version(registry: Mod
         zip(given, runs * 2, strict=True)
     )
     assert registry.current(PROJECT) in given
+
+
+def damaged(registry: ModelRegistry, version: str, name: str) -> Path:
+    path = registry.folder(PROJECT, version) / name
+    path.write_bytes(b"")
+    return path
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.json", "version.json"])
+def test_where_the_live_version_is_not_whole_the_newest_whole_one_is_live(
+    registry: ModelRegistry, model: Path, name: str
+) -> None:
+    first, second, third = (registry.publish(PROJECT, model, VersionFacts(run=run)) for run in "abc")
+    content = damaged(registry, third, name)
+    assert registry.current(PROJECT) == second
+    damaged(registry, second, "model.json")
+    assert registry.current(PROJECT) == first
+    shutil.copyfile(registry.folder(PROJECT, first) / name, content)
+    assert registry.current(PROJECT) == third
+
+
+@pytest.mark.parametrize("names", [b"boxstrap-7-0099", b"", b"../8/boxstrap-8-0001", b"\xff\xfe", b"a\nb"])
+def test_a_current_that_names_nothing_is_as_if_it_named_the_newest_whole_version(
+    registry: ModelRegistry, model: Path, names: bytes
+) -> None:
+    newest = [registry.publish(PROJECT, model, VersionFacts(run=run)) for run in "ab"][-1]
+    (registry.root / PROJECT / "CURRENT").write_bytes(names)
+    assert registry.current(PROJECT) == newest
+    registry.activate(PROJECT, newest)
+    assert (registry.root / PROJECT / "CURRENT").read_text() == newest
+
+
+def test_a_version_that_cannot_be_loaded_is_not_live_until_its_files_are_replaced(
+    registry: ModelRegistry, model: Path
+) -> None:
+    older, live = (registry.publish(PROJECT, model, VersionFacts(run=run)) for run in "ab")
+    registry.refuse(PROJECT, live, "Its checksum is wrong.")
+    for other in (registry, ModelRegistry(registry.root)):
+        assert other.current(PROJECT) == older
+        with pytest.raises(RegistryError, match="Its checksum is wrong"):
+            other.activate(PROJECT, live)
+    shutil.copyfile(model / "model.safetensors", registry.folder(PROJECT, live) / "model.safetensors")
+    assert ModelRegistry(registry.root).current(PROJECT) == live
+
+
+def test_folders_of_others_are_no_projects_and_no_versions(registry: ModelRegistry, model: Path) -> None:
+    version = registry.publish(PROJECT, model, VersionFacts(run="a"))
+    for name in ("lost+found", "backup", ".snapshot", "७"):
+        (registry.root / name).mkdir()
+    shutil.copytree(registry.folder(PROJECT, version), registry.root / PROJECT / f"{version} (copy)")
+    assert (registry.projects(), names(registry)) == ([PROJECT], [version])
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EROFS, "mount the file system for writing"),
+        (errno.EACCES, "let this user write there"),
+        (errno.ESTALE, "mount or make the folder"),
+    ],
+)
+def test_what_to_do_about_a_store_that_refuses_fits_the_reason(
+    registry: ModelRegistry, model: Path, monkeypatch: pytest.MonkeyPatch, number: int, step: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "it says no")
+
+    monkeypatch.setattr(shutil, "copyfile", refuse)
+    with pytest.raises(StorageError, match=step) as raised:
+        registry.publish(PROJECT, model, VersionFacts(run="a"))
+    assert raised.value.is_full == (number == errno.ENOSPC)

@@ -75,7 +75,7 @@ def end(process: subprocess.Popen[bytes] | None, number: signal.Signals = signal
 NURSERY = """
 import json, os, sys
 import backend.jobs.predict, backend.jobs.preannotate, backend.jobs.train
-from backend.processes.worker import run_worker
+from backend.processes.worker import guard_workers, run_worker
 from backend.settings import Settings
 from backend.terminal import log_to_stderr
 
@@ -94,7 +94,10 @@ for line in sys.stdin:
         exec(order["before"], {})
         settings = Settings.from_env()
         log_to_stderr(settings.log_level)
-        run_worker(QUEUES[order["kind"]], settings)
+        if order["kind"] in QUEUES:
+            run_worker(QUEUES[order["kind"]], settings)
+        else:
+            guard_workers(order["kind"].split()[1:], settings)
         os._exit(0)
     print(pid, flush=True)
 """
@@ -133,7 +136,10 @@ class Workers:
         self._pids: list[int] = []
 
     def start(self, kind: str = "train", before: str = "") -> int:
-        """A worker's process id. Args: before: Python to run in the process first."""
+        """A worker's process id; of kind "guarded predict", that of a guardian, as `boxstrap worker predict` starts.
+
+        Args: before: Python to run in the process first.
+        """
         order = {"kind": kind, "before": before, "environment": self._environment, "log": str(self._log)}
         self._pids.append(self._nursery.fork(**order))
         return self._pids[-1]

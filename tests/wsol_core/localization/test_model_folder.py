@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import safetensors.torch
 import torch
 
 from tests.wsol_core.training.training_doubles import same
@@ -17,6 +18,7 @@ from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import (
     CARD,
     CHECKPOINT,
+    check_model,
     is_finished,
     is_started,
     load_model,
@@ -87,3 +89,25 @@ def test_missing_torn_and_unfitting_weights_are_told_apart(tmp_path: Path) -> No
     save_model(tmp_path, method, make_model(("cat", "cow", "dog"))[1])
     with pytest.raises(CheckpointError, match="does not fit cam on tiny"):
         load_model(tmp_path)
+
+
+def test_weights_that_changed_since_they_were_written_are_refused(tmp_path: Path) -> None:
+    method, card = make_model()
+    save_model(tmp_path, method, card)
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    begin = 8 + int.from_bytes(whole[:8], "little")
+    for place in (begin, begin + (len(whole) - begin) // 2, len(whole) - 1):
+        weights.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged: its checksum"):
+            load_model(tmp_path)
+    weights.write_bytes(whole)
+    check_model(tmp_path)
+
+
+def test_weights_without_a_checksum_open_as_they_always_have(tmp_path: Path) -> None:
+    method, card = make_model()
+    save_model(tmp_path, method, card)
+    weights = tmp_path / "model.safetensors"
+    weights.write_bytes(safetensors.torch.save(safetensors.torch.load(weights.read_bytes())))
+    assert same(load_model(tmp_path)[0].state_dict(), method.state_dict())
