@@ -2,9 +2,10 @@
 
     python -m benchmarks.soak [--minutes 60] [--kill-every 60]
 
-`boxstrap up` on a tiny backbone, a project in a stand-in for Label Studio, trainings one after the other, /predict all the
-time, and a kill -9 of one process after the other. Each kill's row says how long it took until the same kind worked again;
-in the end, memory, descriptors and keys in Redis are compared with those after the first tenth.
+`boxstrap up` on a tiny backbone, a project in a stand-in for Label Studio, trainings one after the other, /predict all
+the time, and a kill -9 of one process after the other. Each kill's row says how long it took until the same kind worked
+again; in the end, memory and descriptors are compared with those after the first tenth, and keys in Redis are shown,
+which keeps what trainings did for a day.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +134,7 @@ def soak(running: Service, for_s: float, every_s: float) -> list[str]:
             kills += 1
             if (pid := running.pids().get(victim)) is not None:
                 os.kill(pid, signal.SIGKILL)
-                back_s = _waited(lambda: _is_back(running, victim, pid))
+                back_s = _waited(partial(_is_back, running, victim, pid))
                 print(f"| {victim} | {back_s:.1f} s | {answered} of 5 |", flush=True)
                 if back_s > 10:
                     faults.append(f"{victim} was back after {back_s:.1f} s only")

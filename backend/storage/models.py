@@ -225,9 +225,8 @@ class ModelRegistry:
             return f"its {FACTS} cannot be read"
         mark = self._damage.read(folder / DAMAGED, lambda values: (str(values["seen"]), str(values["reason"])))
         seen, reason = mark or (self._refused.get(folder), "its files cannot be loaded")
-        return (
-            f"it cannot be loaded: {reason}".rstrip(".") if seen is not None and seen == fingerprint(folder) else None
-        )
+        is_same = seen is not None and seen == fingerprint(folder)
+        return f"it cannot be loaded: {reason.rstrip('.')}" if is_same else None
 
     def require_room(self, project_id: str, needed_bytes: int = ROOM_BYTES) -> None:
         """Raise StorageError unless a version of the project could be published now."""
