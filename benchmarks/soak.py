@@ -121,6 +121,8 @@ def main() -> None:
 
 def soak(running: Service, for_s: float, every_s: float) -> list[str]:
     """Kill in turns while it works; return what went wrong, in sentences."""
+    up_s = _waited(lambda: _is_back(running, VICTIMS[0], 0))
+    print(f"everything works after {up_s:.1f} s\n")
     begin_s, kills, accepted, first, faults = time.monotonic(), 0, list[str](), None, list[str]()
     print("| killed | back after | predictions answered |\n|---|---|---|")
     while (passed_s := time.monotonic() - begin_s) < for_s:

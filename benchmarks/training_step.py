@@ -83,7 +83,7 @@ def stage_step(method: WsolMethod, stage: str, batch: Batch, device: torch.devic
     return step
 
 
-def drawn_batch(size: int) -> Batch:
+def drawn_batch(size: int, side_px: int = SIDE_PX) -> Batch:
     """Drawn pictures, since graph cuts take their time from what pictures show."""
     from wsol_core.synthetic.single import draw_image
 
@@ -91,11 +91,11 @@ def drawn_batch(size: int) -> Batch:
     target = torch.arange(size) % CLASSES
     pictures = [torch.from_numpy(draw_image(0, index, CLASSES).image) for index in range(min(size, 32))]
     squashed = [
-        F.interpolate(p.permute(2, 0, 1)[None].float() / 255, size=(SIDE_PX, SIDE_PX), mode="area") for p in pictures
+        F.interpolate(p.permute(2, 0, 1)[None].float() / 255, size=(side_px, side_px), mode="area") for p in pictures
     ]
     images = (torch.cat([squashed[i % len(squashed)] for i in range(size)]) - 0.45) / 0.225
     images += 0.01 * torch.randn(images.shape, generator=generator)
-    nothing = torch.zeros(size, SIDE_PX // 4, SIDE_PX // 4)
+    nothing = torch.zeros(size, side_px // 4, side_px // 4)
     return Batch(images, F.one_hot(target, CLASSES).float(), target, torch.zeros(size, dtype=torch.long), nothing)
 
 

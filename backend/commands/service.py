@@ -25,10 +25,13 @@ UP_EXAMPLES = examples(
 )
 
 HostOption = Annotated[str | None, typer.Option("--host", help="Address to listen on.", show_default="BOXSTRAP_HOST")]
+StandbyOption = Annotated[
+    bool, typer.Option("--standby", hidden=True, help="Load everything, then wait for a line on stdin to begin.")
+]
 PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on.", show_default="BOXSTRAP_PORT")]
 
 
-def serve(host: HostOption = None, port: PortOption = None) -> None:
+def serve(host: HostOption = None, port: PortOption = None, standby: StandbyOption = False) -> None:
     """Run the web server that Label Studio calls. Needs Redis, and workers for trainings and predictions."""
     from backend.web.connections import make_server
     from backend.wiring import build_app
@@ -36,7 +39,8 @@ def serve(host: HostOption = None, port: PortOption = None) -> None:
     settings = Settings.from_env()
     log_to_stderr(settings.log_level)
     limit_malloc_arenas()
-    make_server(build_app(settings), host or settings.host, port or settings.port).run()
+    if not standby or sys.stdin.readline():
+        make_server(build_app(settings), host or settings.host, port or settings.port).run()
 
 
 def worker(
@@ -48,9 +52,7 @@ def worker(
             help="Which jobs it runs.",
         ),
     ],
-    standby: Annotated[
-        bool, typer.Option("--standby", hidden=True, help="Load everything, then wait for a line on stdin to begin.")
-    ] = False,
+    standby: StandbyOption = False,
 ) -> None:
     """Run jobs: predictions, with models kept loaded, or trainings, a process each. What dies is back at once."""
     from backend.processes.worker import KINDS, guard_workers, load_jobs
@@ -74,9 +76,9 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
     log_to_stderr(settings.log_level)
     keep_private(settings.home)
     address, number = host or settings.host, port or settings.port
-    own = [sys.executable, "-m", "backend"]
+    own, where_to = [sys.executable, "-m", "backend"], ["--host", address, "--port", str(number)]
     children = [
-        Child("serve", [*own, "serve", "--host", address, "--port", str(number)], lambda: _answers(address, number)),
+        Child("serve", [*own, "serve", *where_to, "--standby"], lambda: _answers(address, number), standby=True),
         Child("workers", [*own, "worker", "predict", "train", "--standby"], standby=True),
     ]
     if settings.redis_url is None:

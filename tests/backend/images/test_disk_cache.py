@@ -128,5 +128,5 @@ def test_a_disk_that_refuses_says_so(tmp_path: Path) -> None:
     (tmp_path / "cache").write_bytes(b"a file where the folder should be")
     files = DiskCache(tmp_path / "cache", 1000)
     assert files.find("7", "key") is None
-    with pytest.raises(ImageNotNowError, match=r"cannot be kept in .*IMAGE_CACHE_GB"):
+    with pytest.raises(ImageNotNowError, match=r"cannot be kept in .*; mount or make the folder"):
         put(files, "key")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.results import Result
 from rq.serializers import JSONSerializer
@@ -98,7 +99,10 @@ def predict_worker(
             if not isinstance(found, bytes):
                 time.sleep(0.005)
                 continue
-            job = Job.fetch(found.decode(), connection=queue.connection, serializer=JSONSerializer)
+            try:
+                job = Job.fetch(found.decode(), connection=queue.connection, serializer=JSONSerializer)
+            except NoSuchJobError:  # a janitor took it for one that a worker lost, since it is still "queued"
+                continue
             if not str(job.func_name).endswith("predict.predict"):
                 continue
             calls.append(job.args[0])
