@@ -1,0 +1,19 @@
+"""The script for GPUs runs on a CPU, with its smallest sizes, and prints each of its tables."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from benchmarks import gpu
+
+
+@pytest.mark.slow
+def test_every_table_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--backbone", "mobilenet_v2", "--batch", "2", "--sides", "64", "--repeats", "1", "--pictures", "10"]
+    monkeypatch.setattr(sys, "argv", ["gpu", *asked])
+    gpu.main()
+    printed = capsys.readouterr().out
+    for row in ("bfloat16, channels_last", "classify", "localize", "separate", "files to regions", "is cancelled ends"):
+        assert row in printed, printed
