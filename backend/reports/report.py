@@ -216,9 +216,11 @@ def _conclusion(material: ReportInput, total: Agreement) -> tuple[str, str]:
     """Return a sentence that sums up, and the next step; "" if there is none."""
     if total.task_acceptance is not None:
         corrected = total.tasks - total.accepted_tasks
+        negative = sum(row.is_negative for row in material.rows)
         return (
             f"People have reviewed the predictions of {total.tasks} tasks: {total.accepted_tasks} "
-            f"({percent_text(total.task_acceptance)}) were accepted untouched, {corrected} corrected.",
+            f"({percent_text(total.task_acceptance)}) were accepted untouched, {corrected} corrected."
+            + (f" In {negative} they left nothing, so none of the classes is there." if negative else ""),
             "",
         )
     if not material.versions:

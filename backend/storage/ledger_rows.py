@@ -93,6 +93,12 @@ class LedgerRow:
     changed: float | None = None
     doubt: ClassDoubt | None = None
 
+    @property
+    def is_negative(self) -> bool:
+        """Whether people said that nothing is there: no class, and no object that they left."""
+        judged = self.outcome in (Outcome.ACCEPTED, Outcome.CORRECTED)
+        return judged and not self.labels and all(each.fate == Fate.DELETED for each in self.objects)
+
     @classmethod
     def from_dict(
         cls, values: Mapping[str, Any], changed: float | None = None, doubt: ClassDoubt | None = None

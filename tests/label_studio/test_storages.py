@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from backend.images.image_store import ImageRules, ImageStore
@@ -20,6 +20,7 @@ from demo.local_servers import free_port
 from tests.label_studio.conftest import QUICK
 from tests.label_studio.person import CONFIG, Person
 from tests.label_studio.servers import LOGIN, ROOT, boxstrap, eventually, label_studio_data, s3
+from tests.label_studio.wire_format import RECORDED, fill, observed
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +38,8 @@ class Cloud:
     project: int
     backend: int
     log: Path
+    endpoint: str
+    pictures: Path
 
     def version(self, number: int) -> list[Json]:
         """The stored predictions of a version; fails where it does not come, or not for every task."""
@@ -70,7 +73,7 @@ def cloud(
     server = LabelStudioServer(label_studio_program, data, free_port(), LOGIN, folder, hostname="")
     with s3(s3_program, data / "s3.log") as endpoint, tempfile.TemporaryDirectory(prefix="bx") as home:
         for number, bucket in enumerate(STORAGES):
-            _fill(endpoint, bucket, [path for name in pictures for path in pictures[name][4 * number : 4 * number + 4]])
+            fill(endpoint, bucket, [path for name in pictures for path in pictures[name][4 * number : 4 * number + 4]])
         settings = {"LABEL_STUDIO_URL": server.url, "LABEL_STUDIO_API_KEY": LOGIN.token, "IMAGE_HOSTS": "127.0.0.1"}
         log = Path(home) / "log"
         try:
@@ -84,47 +87,43 @@ def cloud(
                     person.s3_storage(project, endpoint, bucket, presign)
                 for task in person.tasks(project):
                     person.choose(task, task["storage_filename"].split("-")[0])
-                yield Cloud(server, person, project, person.connect(project, url), log)
+                yield Cloud(server, person, project, person.connect(project, url), log, endpoint, folder)
         finally:
             server.stop()
 
 
-def _fill(endpoint: str, bucket: str, pictures: list[Path]) -> None:
-    with httpx.Client(base_url=endpoint, trust_env=False) as http:
-        http.put(f"/{bucket}").raise_for_status()
-        for path in pictures:
-            name = f"{path.parent.name}- ü {path.name}"  # as people name their files
-            headers = {"Content-Type": "image/jpeg"}
-            http.put(f"/{bucket}/{name}", content=path.read_bytes(), headers=headers).raise_for_status()
+def read_as_resolved(cloud: Cloud, folder: Path) -> list[str]:
+    """The addresses that Label Studio makes of a picture in each storage, once both were read."""
+    rules = ImageRules(10_000_000, 10_000_000, 20.0, ("127.0.0.1",))
+    addresses = []
+    with closing(LabelStudioClient(cloud.label_studio.url, LOGIN.token)) as client:
+        store = ImageStore(folder, rules, 100_000_000, client)
+        for task in cloud.person.tasks(cloud.project)[::8]:
+            addresses.append(str(task["data"]["image"]))
+            assert store.fetch(addresses[-1], str(cloud.project), task["id"]).stat().st_size > 1000
+    return addresses
 
 
-def test_pictures_in_s3_train_a_model_and_get_boxes(cloud: Cloud) -> None:
+def test_label_studio_sends_what_it_sent_when_it_was_recorded(cloud: Cloud) -> None:
+    pictures = sorted(cloud.pictures.rglob("*.jpg"))[:1]
+    now = observed(cloud.label_studio, cloud.endpoint, pictures)
+    assert now == json.loads(RECORDED.read_text(encoding="utf-8"))
+
+
+def test_pictures_in_s3_train_a_model_and_get_boxes(cloud: Cloud, tmp_path: Path) -> None:
+    assert all(address.startswith("/tasks/") for address in read_as_resolved(cloud, tmp_path))
     cloud.person.start_training(cloud.backend)
     stored = cloud.version(1)
     assert all(each["result"] for each in stored)
     assert cloud.point_at(stored[0]["task"]) == cloud.point_at(stored[-1]["task"]) == {"rectanglelabels", "brushlabels"}
 
 
-def test_they_do_so_where_label_studio_writes_a_hostname_that_nobody_reaches(cloud: Cloud) -> None:
+def test_they_do_so_where_label_studio_writes_a_hostname_that_nobody_reaches(cloud: Cloud, tmp_path: Path) -> None:
     cloud.label_studio.stop()
     cloud.label_studio.hostname = ELSEWHERE
     cloud.label_studio.start()
-    resolved = [str(task["data"]["image"]) for task in cloud.person.tasks(cloud.project)]
-    assert len(resolved) == 16 and all(address.startswith(f"{ELSEWHERE}/tasks/") for address in resolved)
+    assert all(address.startswith(f"{ELSEWHERE}/tasks/") for address in read_as_resolved(cloud, tmp_path))
     cloud.person.start_training(cloud.backend)
     stored = cloud.version(2)
     assert all(each["result"] for each in stored)
     assert cloud.point_at(stored[0]["task"]) == cloud.point_at(stored[-1]["task"]) == {"rectanglelabels", "brushlabels"}
-
-
-@pytest.mark.parametrize("hostname", ["", ELSEWHERE])
-def test_the_addresses_that_label_studio_resolves_are_read_as_well(cloud: Cloud, hostname: str, tmp_path: Path) -> None:
-    cloud.label_studio.stop()
-    cloud.label_studio.hostname = hostname
-    cloud.label_studio.start()
-    rules = ImageRules(10_000_000, 10_000_000, 20.0, ("127.0.0.1",))
-    with closing(LabelStudioClient(cloud.label_studio.url, LOGIN.token)) as client:
-        store = ImageStore(tmp_path, rules, 100_000_000, client)
-        for task in cloud.person.tasks(cloud.project)[::8]:  # one of each storage
-            assert "/resolve/?fileuri=" in task["data"]["image"]
-            assert store.fetch(task["data"]["image"], str(cloud.project), task["id"]).stat().st_size > 1000
