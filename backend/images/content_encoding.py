@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from backend.errors import ImageError
 
 MOST_AT_ONCE = 2**20  # bytes unpacked in one go, so that a bomb is noticed while it grows
-_PLAIN = ("", "identity", "none")
-_WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "x-gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_PLAIN = ("", "identity", "none", "aws-chunked")  # S3 keeps the last one of how a picture was uploaded
+_GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
 def unpacked(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -17,20 +17,32 @@ def unpacked(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
 
     Raises: ImageError where it is packed in another way, or torn.
     """
-    name = encoding.strip().lower()
-    if name in _PLAIN:
-        yield from chunks
-        return
-    if name not in _WINDOW:
-        raise ImageError(f"it is sent with Content-Encoding {name[:40]}; store it, or have it served, without")
-    unpacker = zlib.decompressobj(_WINDOW[name])
+    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in _PLAIN]
+    for name in reversed(names):
+        if name not in ("gzip", "x-gzip", "deflate"):
+            raise ImageError(f"it is sent with Content-Encoding {name[:40]}; store it, or have it served, without")
+        chunks = _inflated(chunks, name)
+    return iter(chunks)
+
+
+def _inflated(chunks: Iterable[bytes], name: str) -> Iterator[bytes]:
+    unpacker = None
     try:
-        for chunk in chunks:
-            while chunk:
-                yield unpacker.decompress(chunk, MOST_AT_ONCE)
-                chunk = unpacker.unconsumed_tail
-        yield unpacker.flush()
+        for packed in chunks:
+            rest = packed
+            if unpacker is None and rest:
+                unpacker = zlib.decompressobj(_window(name, rest))
+            while rest and unpacker is not None:
+                yield unpacker.decompress(rest, MOST_AT_ONCE)
+                rest = unpacker.unconsumed_tail
     except zlib.error as error:
         raise ImageError(f"it is sent with Content-Encoding {name}, and is not packed so; store it again") from error
-    if not unpacker.eof:
+    if unpacker is None or not unpacker.eof:
         raise ImageError(f"it is sent with Content-Encoding {name}, and breaks off; store it again")
+
+
+def _window(name: str, start: bytes) -> int:
+    """Return what zlib calls the format; some servers send deflate without its header."""
+    if name != "deflate":
+        return _GZIP
+    return _ZLIB if start[0] & 15 == 8 and int.from_bytes(start[:2], "big") % 31 == 0 else _RAW

@@ -10,24 +10,26 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+_UNSEEN = dict.fromkeys(map(ord, "\u200b\u200e\u200f\ufeff"))  # what copying from pages and tables leaves behind
+
 SEPARATOR = " / "  # between the parts of a path, where the last one alone is the name of several
 
 
 def as_text(value: object) -> str | None:
-    """Return what was meant as a name: text, or a number as people write it; None of everything else.
+    """Return what was meant as a name: text, or a number or truth as people write it; None of everything else.
 
     Example:
         >>> as_text(1.0)
         '1'
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float):
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def tidy(name: str) -> str:
-    """Return a name in Unicode's composed form, without spaces at its ends, and with single ones inside."""
-    return " ".join(unicodedata.normalize("NFC", name).split())
+    """Return a name in Unicode's composed form, without spaces at its ends, and with visible single ones inside."""
+    return " ".join(unicodedata.normalize("NFC", name).translate(_UNSEEN).split())
 
 
 def loose(name: str) -> str:

@@ -116,24 +116,28 @@ def read_controls(root: ET.Element) -> list[Control]:
 
 
 def join_controls(controls: Sequence[Control], renames: Sequence[tuple[str, str]]) -> tuple[Control, ...]:
-    """Return the controls of one picture, each knowing what the others call its classes.
+    """Return the controls of all pictures, each knowing what the others call its classes.
 
     Args: renames: classes by the names that they had before: (old, new).
     """
     older = [replace(control, other_names=(*control.other_names, *_older(control, renames))) for control in controls]
-    counting = [number for number, control in enumerate(older) if control.fillable]
-    others: dict[int, list[tuple[str, str]]] = {}
-    for group in group_labels([_synonyms(older[number]) for number in counting]):
+    # Copies of a tag, for several pictures, are as one.
+    kinds = list(dict.fromkeys((each.labels, each.other_names) for each in older if each.fillable))
+    alike = {kind: next(each for each in older if (each.labels, each.other_names) == kind) for kind in kinds}
+    others: dict[tuple[object, object], list[tuple[str, str]]] = {kind: [] for kind in kinds}
+    for group in group_labels([_synonyms(each) for each in alike.values()]):
         for place, label in group.labels.items():
-            others.setdefault(counting[place], []).extend((name, label) for name in group.names() if name != label)
-    filled = any(control.is_region and control.fillable and control.kind not in _ONLY_ALONE for control in older)
+            others[kinds[place]] += [(name, label) for name in group.names() if name != label]
+    filled = {each.to_name for each in older if each.is_region and each.fillable and each.kind not in _ONLY_ALONE}
     return tuple(
         replace(
             control,
-            other_names=tuple(dict.fromkeys((*control.other_names, *others.get(number, ())))),
-            read_only=filled and control.kind in _ONLY_ALONE,
+            other_names=tuple(
+                dict.fromkeys((*control.other_names, *others.get((control.labels, control.other_names), ())))
+            ),
+            read_only=control.to_name in filled and control.kind in _ONLY_ALONE,
         )
-        for number, control in enumerate(older)
+        for control in older
     )
 
 

@@ -41,7 +41,8 @@ class LabelConfig:
     picture, such as in `<Header value="Class: $label"/>`. `image_value` is what the Image tag says of the picture.
     `item_index` is the page, where one tag shows several. `others` are the names of the tags that belong to no part of
     this. `remarks` are sentences about what of the config is neither read nor filled. Where the config means something
-    else for each task, `varies`, `views` says what; only then are `xml` and `renames` needed.
+    else for each task, `varies`, `views` says what; only then are `xml` and `renames` needed. `class_names` pairs
+    labels with what the first tag of all pictures calls their class.
     """
 
     image: str
@@ -55,6 +56,7 @@ class LabelConfig:
     varies: bool = False
     xml: str = ""
     renames: Renames = ()
+    class_names: Renames = ()
 
     @classmethod
     def parse(cls, xml: str, renames: Mapping[str, str] = MappingProxyType({})) -> LabelConfig:
@@ -92,7 +94,7 @@ class LabelConfig:
     @property
     def classes(self) -> tuple[str, ...]:
         """What a picture can show, in order of appearance; see controls.classes_of."""
-        return tuple(group.name for group in self._groups)
+        return tuple(self._class_of(group) for group in self._groups)
 
     @cached_property
     def _groups(self) -> tuple[ClassGroup, ...]:
@@ -100,8 +102,12 @@ class LabelConfig:
 
     @cached_property
     def _names(self) -> NameIndex:
-        labels = [(label, group.name) for group in self._groups for label in group.labels.values()]
-        return NameIndex([*labels, *((other, group.name) for group in self._groups for other in group.synonyms)])
+        named = [(group, self._class_of(group)) for group in self._groups]
+        labels = [(label, name) for group, name in named for label in group.labels.values()]
+        return NameIndex([*labels, *((other, name) for group, name in named for other in group.synonyms)])
+
+    def _class_of(self, group: ClassGroup) -> str:
+        return dict(self.class_names).get(group.name, group.name)
 
     def control(self, name: str) -> Control | None:
         """The control of that name, skipped or not."""
@@ -153,8 +159,11 @@ def _read(xml: str, data: object, renames: Renames) -> list[LabelConfig]:
         )
     for element in root.iter():
         _fill_in(element, data)
-    controls = read_controls(root)
-    filled = {control.to_name for control in controls if control.fillable}
+    controls = join_controls(read_controls(root), renames)
+    has_regions = any(control.is_region and control.fillable for control in controls)
+    # Beside a picture to draw in, one that has Choices alone is there for remarks.
+    filled = {control.to_name for control in controls if control.fillable and control.is_region >= has_regions}
+    names = tuple((label, group.name) for group in classes_of(controls) for label in group.labels.values())
     if not any(image["name"] in filled for image in images):
         raise RequestError(_nothing_to_fill([image["name"] for image in images], root))
     is_repeated = bool(config_xml.repeaters(written))
@@ -162,7 +171,7 @@ def _read(xml: str, data: object, renames: Renames) -> list[LabelConfig]:
         config
         for image in images
         if image["name"] in filled
-        for config in _of_image(image, root, controls, data, renames, is_repeated)
+        for config in _of_image(image, root, controls, data, names, is_repeated)
     ]
 
 
@@ -171,13 +180,13 @@ def _of_image(
     root: ET.Element,
     controls: Sequence[Control],
     data: object,
-    renames: Renames,
+    class_names: Renames,
     is_repeated: bool,
 ) -> Iterator[LabelConfig]:
     """Return a config for each page of an Image tag."""
     has_pages = "valuelist" in image
     own = [control for control in controls if control.to_name == image["name"]]
-    joined = join_controls([control for control in own if has_pages or not control.per_item], renames)
+    joined = tuple(control for control in own if has_pages or not control.per_item)
     names = {attributes_of(element).get("name", "") for element in root.iter()} - {""}
     others = frozenset(names - {image["name"], *(control.name for control in joined)})
     remarks = tuple(remarks_on(joined, root))
@@ -189,7 +198,9 @@ def _of_image(
                 f'Image tag {image["name"]!r} names no key of the task\'s data (value={value!r}). Write value="$image".'
             )
         shown = tuple(each for each in _shown_keys(root) if each != key)
-        yield LabelConfig(image["name"], key, joined, shown, value, number, others, remarks, varies)
+        yield LabelConfig(
+            image["name"], key, joined, shown, value, number, others, remarks, varies, class_names=class_names
+        )
 
 
 def _fill_in(element: ET.Element, data: object) -> None:

@@ -66,7 +66,8 @@ def _of_result(result: Json, results: list[Json], config: LabelConfig, size_wh: 
     if result.get("type") not in (control.type, control.kind):
         return
     value = result["value"]
-    names = names_in(value, control.kind) or _named_by_others(result, control, results)
+    # Other programs write the labels of every kind of region under the one key.
+    names = names_in(value, control.kind) or names_in(value, LABELS) or _named_by_others(result, control, results)
     width, height = _size_in(result) or _png_size(control, value) or size_wh
     bare = {key: part for key, part in value.items() if key not in (control.kind, LABELS)}
     for number, name in enumerate(names or [None]):

@@ -33,7 +33,15 @@ make_store = pytest.fixture(stores)
 
 
 @pytest.mark.parametrize(
-    ("encoding", "packed"), [("gzip", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)]
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress),
+        ("x-gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda content: zlib.compress(content, wbits=-zlib.MAX_WBITS)),
+        ("aws-chunked", bytes),
+        ("aws-chunked, gzip", gzip.compress),
+    ],
 )
 def test_a_packed_answer_is_unpacked(
     encoding: str, packed: object, label_studio: PictureServer, make_store: MakeStore

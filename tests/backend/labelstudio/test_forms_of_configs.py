@@ -121,6 +121,11 @@ def test_choices_per_region_name_regions_without_labels(tag: str, value: list[ob
     assert [each["value"][kind] for each in predicted(parsed) if each["from_name"] == "what"] == [first, first]
 
 
+def test_labels_under_the_plain_key_are_read() -> None:
+    region = {**box([]), "value": {**box([])["value"], "labels": ["dog"]}}
+    assert drawn(task(region), config(BOXES)) == [("dog", (20, 10, 60, 30))]
+
+
 def test_a_region_with_two_labels_is_an_object_of_each_class() -> None:
     parsed = config(BOXES)
     assert drawn(task(box(["cat", "dog"])), parsed) == [("cat", (20, 10, 60, 30)), ("dog", (20, 10, 60, 30))]
@@ -218,6 +223,23 @@ def test_several_image_tags_have_the_controls_that_belong_to_them() -> None:
     assert [(each["from_name"], each["to_name"]) for each in predicted(back)] == [("box", "back"), ("line", "back")]
     here, there = task(box(to_name="back")), task(box(to_name="front"))
     assert (drawn(here, front), drawn(there, back), len(drawn(here, back))) == ([], [], 1)
+
+
+def test_a_class_has_one_name_over_all_pictures_of_a_task() -> None:
+    images = '<Image name="front" value="$a"/><Image name="back" value="$b"/>'
+    boxes = '<RectangleLabels name="box" toName="front"><Label value="Cat"/></RectangleLabels>'
+    lines = '<PolygonLabels name="line" toName="back"><Label value="cat "/></PolygonLabels>'
+    views = config(boxes, lines, image=images).views({})
+    assert [view.classes for view in views] == [("Cat",), ("Cat",)]
+    assert [view.label_for("cat ") for view in views] == ["Cat", "Cat"]
+    assert predicted(views[1], "Cat")[0]["value"]["polygonlabels"] == ["cat "]
+
+
+def test_a_picture_with_choices_alone_is_none_to_learn_from_beside_one_to_draw_in() -> None:
+    images = '<Image name="front" value="$a"/><Image name="image" value="$b"/>'
+    remark = '<Choices name="ok" toName="front"><Choice value="good"/><Choice value="bad"/></Choices>'
+    (only,) = config(remark, BOXES, image=images).views({})
+    assert (only.image, only.classes) == ("image", ("cat", "dog"))
 
 
 @pytest.mark.parametrize("labels", [["cat", "dog"], [{"value": "cat"}, {"value": "Hund", "alias": "dog"}]])
