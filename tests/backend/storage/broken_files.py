@@ -75,9 +75,10 @@ def keep(stores: Stores) -> Path:
 
 
 def restore(stores: Stores, copy: Path) -> None:
-    """Everything as it was when `copy` was made."""
+    """Everything as it was when `copy` was made; what the server writes at this very moment is removed again."""
     home = stores.feedback.path.parent
-    for path in home.iterdir():
-        if path.name != "redis":
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    for path in [path for path in home.iterdir() if path.name != "redis"]:
+        while path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        path.unlink(missing_ok=True)
     shutil.copytree(copy, home, dirs_exist_ok=True)
