@@ -1,4 +1,4 @@
-"""All settings that Boxstrap reads from environment variables; no other module reads the environment.
+"""All settings that Boxstrap reads from environment variables or boxstrap.toml; no other module reads the environment.
 
 Every variable stands with its meaning in `Settings`, and docs/settings.md is generated from there. torch itself reads
 MASTER_ADDR and MASTER_PORT, which torchrun sets.
@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from wsol_core.errors import ConfigError
+from wsol_core.flat_toml import read_flat_toml
 from wsol_core.registry import BACKBONES, METHODS
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
+CONFIG_FILE, TRACKERS = "boxstrap.toml", ("tensorboard", "mlflow")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 PREANNOTATE_AS = ("draft", "prediction")
 
@@ -200,6 +202,7 @@ class Settings:
     train_min_per_class: int = _variable(
         "TRAIN_MIN_PER_CLASS", _count(1), 5, "pictures of every class before the first training starts by itself"
     )
+    train_log: str = _variable("TRAIN_LOG", _one_of(*TRACKERS), "", "tensorboard or mlflow: where jobs log trainings")
     gate: str = _variable(
         "BOXSTRAP_GATE", _one_of(*GateMode), "auto", "auto, suggest or manual: how a new version goes live"
     )
@@ -267,8 +270,11 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """The settings of `environ` (None: the process's own); ConfigError names a variable without meaning."""
-        values = os.environ if environ is None else environ
+        """The settings of `environ`; None: the process's own environment, and where that says nothing, boxstrap.toml.
+
+        BOXSTRAP_CONFIG names the file, else it is the working folder's. ConfigError names what has no meaning.
+        """
+        values = _with_config_file(os.environ, cls) if environ is None else environ
         found = {}
         for part in fields(cls):
             for name in part.metadata["names"]:
@@ -277,19 +283,11 @@ class Settings:
                     break
         return cls(**found)
 
-    @classmethod
-    def table(cls) -> str:
-        """All variables as a Markdown table."""
-        rows = ["| variable | meaning | default |", "|---|---|---|"]
-        for part in fields(cls):
-            names = " or ".join(f"`{name}`" for name in part.metadata["names"])
-            rows.append(f"| {names} | {part.metadata['meaning']} | {_default(part)} |")
-        return "\n".join(rows)
 
-
-def _default(part: Field[Any]) -> str:
-    if part.metadata["shown"] is not None:
-        return str(part.metadata["shown"])
-    if part.default is None or part.default in ((), ""):
-        return "none"
-    return str(int(part.default) if isinstance(part.default, bool) else part.default)
+def _with_config_file(environ: Mapping[str, str], settings: type[Settings]) -> Mapping[str, str]:
+    """The environment, and what the file says of settings that are not in it by any of their names."""
+    file = Path(environ.get("BOXSTRAP_CONFIG", "").strip() or CONFIG_FILE).expanduser()
+    names = [part.metadata["names"] for part in fields(settings)]
+    found = read_flat_toml(file, {name for several in names for name in several})
+    decided = {name for several in names if any(environ.get(each, "").strip() for each in several) for name in several}
+    return {**environ, **{name: text for name, text in found.items() if name not in decided}}

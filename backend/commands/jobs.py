@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import JsonOption, examples, one_of
+from backend.commands.options import DryRunOption, JsonOption, examples, one_of
+from backend.commands.rehearsal import show_rehearsal
 from backend.errors import QueueError
 from backend.settings import PREANNOTATE_AS, Settings
 from backend.terminal import warn_of, write_json, write_result, write_table
@@ -91,10 +92,14 @@ def preannotate(
             show_default="PREANNOTATE_AS",
         ),
     ] = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a worker write the live version's boxes and masks into Label Studio, for all open tasks of the project."""
     parts = _parts()
+    if dry_run:
+        show_rehearsal(parts, project, parts.stores.models.current(project), as_json)
+        return
     parts.services.training.preannotate(project, None if shown_as is None else shown_as == "draft")
     version = parts.stores.models.current(project)
     if as_json:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backend.commands import export_model
-from backend.commands.options import JsonOption, examples
+from backend.commands.options import DryRunOption, JsonOption, examples
+from backend.commands.rehearsal import show_rehearsal
 from backend.settings import Settings
 from backend.terminal import warn_of, write_json, write_result, write_table
 
@@ -62,19 +63,22 @@ def list_versions(
 
 
 @app.command("activate", epilog=ACTIVATE_EXAMPLES)
-def activate(project: ProjectArgument, version: VersionArgument, as_json: JsonOption = False) -> None:
+def activate(
+    project: ProjectArgument, version: VersionArgument, dry_run: DryRunOption = False, as_json: JsonOption = False
+) -> None:
     """Let another version predict from now on, an older one too, and write its boxes and masks into Label Studio."""
     registry = _registry()
     _check_project(registry, project)
-    _make_live(_parts(), project, version, as_json)
+    registry.folder(project, version)
+    _make_live(_parts(), project, version, dry_run, as_json)
 
 
 @app.command("rollback", epilog=ROLLBACK_EXAMPLES)
-def rollback(project: ProjectArgument, as_json: JsonOption = False) -> None:
+def rollback(project: ProjectArgument, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
     """Go back to the version that was live before the live one was trained; its boxes and masks are written again."""
     _check_project(_registry(), project)
     parts = _parts()
-    _make_live(parts, project, parts.services.projects.parent(project), as_json)
+    _make_live(parts, project, parts.services.projects.parent(project), dry_run, as_json)
 
 
 @app.command("delete", epilog=DELETE_EXAMPLES)
@@ -89,7 +93,10 @@ def delete(project: ProjectArgument, version: VersionArgument, as_json: JsonOpti
     write_result(f"{version} is deleted", {"project": project, "live": registry.current(project) or "none"})
 
 
-def _make_live(parts: Parts, project: str, version: str, as_json: bool) -> None:
+def _make_live(parts: Parts, project: str, version: str, dry_run: bool, as_json: bool) -> None:
+    if dry_run:
+        show_rehearsal(parts, project, version, as_json)
+        return
     before = parts.stores.models.current(project)
     problem = parts.services.projects.activate(project, version)
     if as_json:

@@ -20,6 +20,9 @@ DeviceOption = Annotated[
     typer.Option("--device", metavar="auto|cpu|cuda|cuda:N", help="Device to compute on.", show_default="auto"),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Write over what an earlier call wrote.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be written into Label Studio, and write nothing.")
+]
 MethodOption = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the method, such as alpha=0.5; repeatable."),

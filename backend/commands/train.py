@@ -23,7 +23,7 @@ from backend.commands.options import (
 )
 from backend.commands.training_display import duration, notices, showing
 from backend.processes.malloc import keep_freed_memory
-from backend.settings import Settings
+from backend.settings import TRACKERS, Settings
 from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
 from wsol_core.config import TrainConfig
@@ -55,6 +55,8 @@ class Inputs:
     backgrounds: Path | None
     boxes_per_class: int | None
     resume: bool
+    weights: Path | None
+    log: str
 
 
 def command(
@@ -97,11 +99,21 @@ def command(
     side: Annotated[
         int | None, typer.Option(metavar="N", help="Side in pixels that images are resized to.", show_default="224")
     ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Weights of your own for the backbone, .pt or .safetensors: a state dict."),
+    ] = None,
     no_pretrained: Annotated[bool, typer.Option("--no-pretrained", help="Start from random weights.")] = False,
     option: MethodOption = None,
     recipe: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Begin with a recipe's settings; see `boxstrap reproduce --help`."),
+    ] = None,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(TRACKERS), callback=one_of(TRACKERS), help="Log losses and sample pictures there."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in MODEL.")] = False,
     as_json: JsonOption = False,
@@ -109,6 +121,8 @@ def command(
     """Learn boxes and masks from the class labels of IMAGES."""
     if epochs is not None and minutes is not None:
         raise typer.BadParameter("give --epochs or --minutes, not both: each of them rules how long training lasts.")
+    if weights is not None and (no_pretrained or resume):
+        raise typer.BadParameter("weights are what a new training begins with.", param_hint="'--weights'")
     asked = {
         "method": method,
         "backbone": backbone,
@@ -121,8 +135,9 @@ def command(
         "pretrained": False if no_pretrained else None,
     }
     given = with_options({name: value for name, value in asked.items() if value is not None}, recipe, option)
-    inputs = Inputs(images, out, backgrounds, parse_count(boxes_per_class), resume)
+    inputs = Inputs(images, out, backgrounds, parse_count(boxes_per_class), resume, weights, "")
     settings = Settings.from_env()
+    inputs = replace(inputs, log=log or settings.train_log)
     config = resumed_config(out, given) if resume else checked_config(given)
     keep_freed_memory()
     start = time.monotonic()
@@ -182,25 +197,29 @@ def run(config: TrainConfig, inputs: Inputs, settings: Settings, as_json: bool) 
     silent = not settings.is_main
     with stop.listening(), showing(as_json, silent) as on_progress:
         data, backgrounds = read_pictures(inputs, not silent)
-        if not inputs.resume:
+        if not inputs.resume and inputs.weights is None:
             check_weights(config, settings.weights_dir)
         # Loading torch takes seconds; a wrong folder is known without it.
+        from backend.jobs.tracking import tracked
         from wsol_core.localization.model_folder import is_started
         from wsol_core.training.distributed import Distributed
         from wsol_core.training.fit import fit
 
+        hooks = TrainingHooks(on_progress, stop.is_asked, notices(as_json, silent))
         try:
-            return fit(
-                config,
-                data.samples,
-                data.classes,
-                inputs.out,
-                weights_dir=settings.weights_dir,
-                backgrounds=backgrounds,
-                hooks=TrainingHooks(on_progress, stop.is_asked, notices(as_json, silent)),
-                resume=inputs.resume,
-                distributed=Distributed(settings.rank, settings.world_size, settings.local_rank),
-            )
+            with tracked(hooks, "" if silent else inputs.log, inputs.out, inputs.out.resolve().name, config) as hooks:
+                return fit(
+                    config,
+                    data.samples,
+                    data.classes,
+                    inputs.out,
+                    weights_dir=settings.weights_dir,
+                    weights=inputs.weights,
+                    backgrounds=backgrounds,
+                    hooks=hooks,
+                    resume=inputs.resume,
+                    distributed=Distributed(settings.rank, settings.world_size, settings.local_rank),
+                )
         except TrainingCancelled:
             if silent:
                 raise typer.Exit(stop.exit_code) from None

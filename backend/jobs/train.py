@@ -17,6 +17,7 @@ from backend.jobs.context import JobContext, job_context
 from backend.jobs.manifest import Pictures, frozen_manifest, read_pictures
 from backend.jobs.promotion_gate import judge
 from backend.jobs.retrying import FOR_NOW, retried, wait_turn
+from backend.jobs.tracking import tracked
 from backend.signals import StopRequest
 from backend.storage.files import locked
 from backend.storage.runs import Run, RunState
@@ -102,18 +103,21 @@ def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_
     logger.info(
         "run %s: %s with %d pictures of %s", run.id, _starting_point(model), len(pictures.train), ", ".join(classes)
     )
-    return fit(
-        TrainConfig.from_dict(run.config),
-        pictures.train,
-        classes,
-        model,
-        weights_dir=context.settings.weights_dir,
-        hooks=_hooks(context, run.id, worker_ends),
-        resume=is_started(model),
-        backgrounds=pictures.empty,
-        unseen=[sample for sample in pictures.holdout if sample.labels],
-        warm_start=context.stores.models.folder(run.project_id, live) if live else None,
-    )
+    config, settings = TrainConfig.from_dict(run.config), context.settings
+    logs = settings.home / "logs" / run.id  # the run's own folder goes when it ends
+    with tracked(_hooks(context, run.id, worker_ends), settings.train_log, logs, run.id, config) as hooks:
+        return fit(
+            config,
+            pictures.train,
+            classes,
+            model,
+            weights_dir=settings.weights_dir,
+            hooks=hooks,
+            resume=is_started(model),
+            backgrounds=pictures.empty,
+            unseen=[sample for sample in pictures.holdout if sample.labels],
+            warm_start=context.stores.models.folder(run.project_id, live) if live else None,
+        )
 
 
 def _publish(context: JobContext, run: Run, card: ModelCard, pictures: Pictures, manifest: Path) -> str:

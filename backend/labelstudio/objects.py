@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from backend.labelstudio.controls import RECTANGLE
+from backend.labelstudio.controls import POLYGON, RECTANGLE
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.region_shapes import box_of, is_turned, label_of, mask_of, size_of
+from backend.labelstudio.region_shapes import box_of, box_of_polygon, is_turned, label_of, mask_of, size_of
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import bounds, mask_iou, window_of
 from wsol_core.ops.matching import match
@@ -100,10 +100,12 @@ class Shape:
 
     @cached_property
     def box_xyxy(self) -> BoxXyxy | None:
-        """The box, or that around the mask; None where it is empty or cannot be read."""
+        """The box, or that around the polygon or the mask; None where it is empty or cannot be read."""
         if self.is_box:
             return box_of(self.region)
-        return None if self.mask is None else bounds(self.mask)
+        if self.mask is None:
+            return None
+        return (box_of_polygon(self.region) if self.kind == POLYGON else None) or bounds(self.mask)
 
 
 def group_shapes(shapes: Sequence[Shape], known: Sequence[Hashable | None]) -> list[int]:

@@ -69,6 +69,14 @@ def is_turned(region: Json) -> bool:
     return isinstance(rotation, int | float) and abs(rotation) < MOST and abs((rotation + 45) % 90 - 45) > ASKEW_DEGREES
 
 
+def box_of_polygon(region: Json) -> BoxXyxy | None:
+    """The box, in pixels, around the corners of a polygon that has a mask; None where it is empty."""
+    corners = np.asarray(region["value"]["points"], np.float64).reshape(-1, 2).clip(0, 100)
+    corners *= np.array(size_of(region)) / 100
+    (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
 def mask_of(region: Json) -> BoolMask | None:
     """The mask (H, W) of what a region covers in the whole picture; None where it cannot be read.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.settings import Settings
+from docs.settings import table
 from wsol_core.errors import ConfigError
 
 
@@ -112,5 +113,43 @@ def test_secrets_are_not_in_the_text_of_the_settings() -> None:
 
 
 def test_the_table_has_a_row_for_every_variable() -> None:
-    assert "| `LABEL_STUDIO_API_KEY` or `LABEL_STUDIO_ACCESS_TOKEN` |" in Settings.table()
-    assert "| `PREANNOTATE` |" in Settings.table() and "| 1 |" in Settings.table()
+    assert "| `LABEL_STUDIO_API_KEY` or `LABEL_STUDIO_ACCESS_TOKEN` |" in table()
+    assert "| `PREANNOTATE` |" in table() and "| 1 |" in table()
+
+
+def test_a_file_in_the_working_folder_says_what_the_environment_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["TRAIN_MINUTES = 20", "PREANNOTATE = false", 'IMAGE_HOSTS = ["10.0.0.0/8", "b"]', "PORT = 9191"]
+    (tmp_path / "boxstrap.toml").write_text("\n".join([*lines, 'DEVICE = "cpu"']))
+    monkeypatch.chdir(tmp_path)
+    for name in ("TRAIN_MINUTES", "PREANNOTATE", "IMAGE_HOSTS", "PORT", "BOXSTRAP_PORT", "BOXSTRAP_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DEVICE", "auto")
+    settings = Settings.from_env()
+    assert (settings.train_minutes, settings.preannotate, settings.port) == (20, False, 9191)
+    assert settings.image_hosts == ("10.0.0.0/8", "b")
+    assert settings.device == "auto"
+    monkeypatch.setenv("BOXSTRAP_PORT", "9292")  # another name of the same setting
+    assert Settings.from_env().port == 9292
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("train_minute = 3", "train_minute is no setting; is TRAIN_MINUTES meant?"),
+        ("TRAIN_MINUTES = nothing", "cannot be read"),
+        ("[TRAIN_MINUTES]", "TRAIN_MINUTES is {}; it has to be a text, a number, true, false or a list of texts"),
+        ("TRAIN_MINUTES = -1", "TRAIN_MINUTES is '-1'; it has to be a number above 0"),
+    ],
+)
+def test_a_file_without_meaning_is_a_sentence_that_names_it(
+    text: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    monkeypatch.setenv("BOXSTRAP_CONFIG", str(file))
+    monkeypatch.delenv("TRAIN_MINUTES", raising=False)
+    with pytest.raises(ConfigError) as raised:
+        Settings.from_env()
+    assert sentence in str(raised.value)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from label_studio_sdk.converter.brush import mask2rle
 from label_studio_sdk.converter.imports.coco import convert_coco_to_ls
+from PIL import Image
 from pycocotools.coco import COCO
 
 from backend.cli import main
@@ -80,10 +81,21 @@ def export(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Exp
 
 
 @pytest.fixture(scope="module")
-def project(place: Place) -> int:
+def pictures(place: Place) -> list[Path]:
+    """Five of SIZE_WH, where Label Studio finds local files."""
+    folder = place.folder / "export"
+    folder.mkdir()
+    paths = [folder / f"{name}.jpg" for name in "abcde"]
+    for seed, path in enumerate(paths):
+        noise = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
+        Image.fromarray(noise).resize(SIZE_WH).save(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def project(place: Place, pictures: list[Path]) -> int:
     """Uploads, local files, a web address and a data URI; each with two objects, but the last, which shows none."""
     number = place.person.make("export", CONFIG)
-    pictures = place.drawn["fish"][:5]
     place.person.upload(number, pictures[:2])
     place.person.local_files(number, place.folder, pictures[2:3])
     place.person.import_images(number, [f"{place.web}/{pictures[3].relative_to(place.folder)}"])
@@ -127,7 +139,9 @@ def imported(place: Place, title: str, config: str, tasks: Sequence[Json]) -> in
     return number
 
 
-def test_pictures_of_all_kinds_leave_with_their_boxes_and_masks(project: int, place: Place, export: Export) -> None:
+def test_pictures_of_all_kinds_leave_with_their_boxes_and_masks(
+    project: int, pictures: list[Path], export: Export
+) -> None:
     out = export(project, "coco", "--masks", "rle")
     objects = read_coco(out)
     masks = {label: ellipse(*where) for label, *where in OBJECTS}
@@ -135,8 +149,8 @@ def test_pictures_of_all_kinds_leave_with_their_boxes_and_masks(project: int, pl
         for label, (x, y, w, h), mask in found:
             assert (mask == masks[label]).all()
             assert (x, y, x + w, y + h) == pytest.approx(bounds(mask), abs=0.5)
-    pictures = {path.read_bytes() for path in place.drawn["fish"][:5]}
-    assert {(out / "images" / name).read_bytes() for name in objects} == pictures
+    exported = {(out / "images" / name).read_bytes() for name in objects}
+    assert exported == {path.read_bytes() for path in pictures}
     assert sorted(map(len, objects.values())) == [0, 2, 2, 2, 2]  # reviewed, and empty
 
 

@@ -171,8 +171,8 @@ def _competing(maps: Tensor, scores: Tensor) -> Tensor:
     The map of a class that is not seen is what it would be if it were seen, too.
     """
     odds = maps / (1 - maps).clamp(min=_ODDS)
-    best = scores == scores.amax(1, keepdim=True)
-    seen = torch.where((scores >= PRESENT).any(1, keepdim=True), scores >= PRESENT, best)[..., None, None].float()
+    best = scores.amax(1, keepdim=True)
+    seen = (scores >= best.clamp(max=PRESENT))[..., None, None].float()
     total = (odds * seen).sum(1, keepdim=True)
     return odds / (1 + total + odds * (1 - seen))
 

@@ -16,6 +16,7 @@ from wsol_core.ops.masks import bounds, mask_iou
 from wsol_core.records import BoolMask
 
 LEAST_IOU = 0.985  # of a polygon with its mask; readers fill polygons in different ways, and may lose a hundredth
+SAME_BOUNDS_PX = 0.3
 TOLERANCES_PX = (2.0, 1.5, 1.0, 0.7, 0.5, 0.35, 0.0)
 SPECK = 0.002  # of the mask's area: smaller parts and holes are left out, where the polygon is good enough without
 MOST_CONTOURS = 100  # of parts and holes; a mask that is more specks than object is smoothed until it has fewer
@@ -40,7 +41,7 @@ def outlines(mask: BoolMask) -> list[Ring]:
         parts = _parts(inside, least)
         for tolerance in TOLERANCES_PX:
             rings = [_joined([_simplified(ring, tolerance) for ring in part]) for part in parts]
-            if mask_iou(filled(rings, (x1 - x0, y1 - y0)), inside) >= LEAST_IOU:
+            if _reach(rings, inside) and mask_iou(filled(rings, (x1 - x0, y1 - y0)), inside) >= LEAST_IOU:
                 return [ring + (x0, y0) for ring in rings]
     return [ring + (x0, y0) for ring in rings]
 
@@ -72,6 +73,13 @@ def filled(rings: Sequence[Ring], size_wh: tuple[int, int]) -> BoolMask:
         x = start[edge, 0] + (rows + 0.5 - start[edge, 1]) * slope
         np.add.at(crossings, (rows, np.ceil(x - 0.5).clip(0, width).astype(np.int64)), 1)
     return np.asarray(crossings[:, :width].cumsum(axis=1) % 2 == 1)
+
+
+def _reach(rings: Sequence[Ring], mask: BoolMask) -> bool:
+    """Whether the rings have the same bounds as the mask, within SAME_BOUNDS_PX."""
+    points = np.concatenate(rings)
+    far = np.abs(np.concatenate([points.min(axis=0), points.max(axis=0)]) - bounds(mask))
+    return bool(far.max() <= SAME_BOUNDS_PX)
 
 
 def _without_noise(mask: BoolMask) -> BoolMask:

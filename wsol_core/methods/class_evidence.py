@@ -19,7 +19,7 @@ def class_evidence(class_maps: Tensor, probabilities: Tensor) -> Tensor:
     Args: class_maps: (B, C, h, w) logits. probabilities: (B, C, 1, 1) of the classes in the images.
     """
     peaks = class_maps.amax((2, 3), keepdim=True).clamp(min=1e-6)
-    return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1) ** (EVIDENCE_POWER * probabilities)
+    return (class_maps / (EVIDENT * peaks)).clamp(LEAST_EVIDENCE, 1.0) ** (EVIDENCE_POWER * probabilities)
 
 
 def share_of_target(class_maps: Tensor, labels: Tensor, target: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from wsol_core.networks.mobilenet_v1 import mobilenet_v1_layers, without_classif
 from wsol_core.registry import BACKBONES, check_backbone
 
 STRIDES = (4, 8, 16, 32)
+HEADS = ("classifier.", "fc.", "AuxLogits.")  # of torchvision's networks
 
 
 class OddPixels(nn.Module):
@@ -129,8 +130,11 @@ def _halves(part: nn.Module) -> bool:
 def _load(model: nn.Module, name: str, state: Mapping[str, Tensor] | None) -> None:
     if state is None:
         return
+    # Whatever a classifier ends in is not used, so that weights learned on other classes fit as well.
+    own = {key: value for key, value in model.state_dict().items() if key.startswith(HEADS)}
+    features = {key: value for key, value in state.items() if not key.startswith(HEADS)}
     try:
-        model.load_state_dict(dict(state), strict=True)
+        model.load_state_dict({**own, **features}, strict=True)
     except RuntimeError as error:
         first = str(error).splitlines()[-1].strip()
         raise WeightsError(f"The weights do not fit {name} ({first}); use torchvision's state dict of it.") from error

@@ -17,6 +17,8 @@ from wsol_core.registry import BACKBONES
 logger = logging.getLogger(__name__)
 
 SUFFIXES = (".pt", ".safetensors")
+WRAPPERS = ("state_dict", "model_state_dict", "model")  # under which training scripts save a state dict
+PREFIXES = ("module.", "model.", "backbone.", "encoder.")  # of a network inside of another
 
 
 def find_weights(backbone: str, weights_dir: Path | None) -> Path | None:
@@ -34,9 +36,30 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torn files make unpickling fail in any way it can, IndexError included
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise WeightsError(f"{path} cannot be read as weights ({reason}); copy it again.") from error
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    state = next((state[name] for name in WRAPPERS if isinstance(state, dict) and name in state), state)
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no state dict; save one with torch.save(model.state_dict(), ...).")
     return state
+
+
+def own_state(path: Path) -> dict[str, Tensor]:
+    """The features in a file of the user's own, by torchvision's names: without what a training script put before them.
+
+    Raises: WeightsError when the file is not there, or holds anything else.
+
+    Example:
+        >>> build_backbone("resnet50", state=own_state(Path("moco.pt")))
+    """
+    if not path.is_file():
+        raise WeightsError(f"There are no weights at {path}; name a .pt or .safetensors file with a state dict.")
+    state = load_weights(path)
+    while inner := next((found for prefix in PREFIXES if len(found := _inside(state, prefix)) * 2 > len(state)), None):
+        state = inner
+    return state
+
+
+def _inside(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
 def pretrained_state(

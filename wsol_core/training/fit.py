@@ -46,6 +46,7 @@ def fit(
     out: Path,
     *,
     weights_dir: Path | None = None,
+    weights: Path | None = None,
     backgrounds: Sequence[Path] = (),
     hooks: TrainingHooks | None = None,
     resume: bool = False,
@@ -65,6 +66,7 @@ def fit(
         classes: All class names, in the order of the model's scores.
         out: The model folder, created where it does not exist; it may not hold another training.
         weights_dir: A folder to look for pretrained weights in before they are downloaded.
+        weights: A file with a state dict for the backbone, by torchvision's names, to begin with instead of ImageNet's.
         backgrounds: Images without any object, for the methods that use them.
         hooks: Called around every step, to show progress and to stop the training.
         resume: Go on with the training whose checkpoint is in `out`, with the same images and settings; a finished
@@ -107,7 +109,7 @@ def fit(
     with process_group(here, device):
         peers = Peers(here, device)
         if checkpoint is None:
-            method, initialization = initial_method(config, data, weights_dir, warm_start, device)
+            method, initialization = initial_method(config, data, weights_dir, warm_start, device, weights)
         else:
             method, initialization = resumed_method(config, data, checkpoint, device)
         peers.broadcast_weights(method)

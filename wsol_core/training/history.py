@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ class History:
     written, since the steps they tell of are repeated.
     """
 
-    def __init__(self, path: Path, lines: int = 0) -> None:
+    def __init__(self, path: Path, lines: int = 0, on_line: Callable[[Mapping[str, Any]], None] | None = None) -> None:
         self.lines = lines
+        self._on_line = on_line
         self._path = path
         self._clean = False
 
@@ -39,6 +40,8 @@ class History:
                 f"{next_step(error)}, then resume the training."
             ) from error
         self.lines += 1
+        if self._on_line is not None:
+            self._on_line(values)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from wsol_core.config import TrainConfig
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method, method_options
-from wsol_core.networks.pretrained import pretrained_state
+from wsol_core.networks.pretrained import own_state, pretrained_state
 from wsol_core.training.schedule import WARM_SHARE
 from wsol_core.training.step import seeded
 from wsol_core.training.training_data import TrainingData
@@ -49,9 +49,17 @@ class Initialization:
 
 
 def initial_method(
-    config: TrainConfig, data: TrainingData, weights_dir: Path | None, warm_start: Path | None, device: torch.device
+    config: TrainConfig,
+    data: TrainingData,
+    weights_dir: Path | None,
+    warm_start: Path | None,
+    device: torch.device,
+    weights: Path | None = None,
 ) -> tuple[WsolMethod, Initialization]:
-    """The method before its first step: with the weights of the model in `warm_start`, else on pretrained features."""
+    """The method before its first step: with the weights of the model in `warm_start`, else on pretrained features.
+
+    Args: weights: a file of features to begin with instead of ImageNet's.
+    """
     model = None if warm_start is None else read_warm_start(warm_start, config)
     if model is not None:
         knows = model.knows(data.classes)
@@ -60,7 +68,10 @@ def initial_method(
         model.load_into(method, config, data.classes)
     else:
         version = method_options(config.method, config.options).weights
-        state = pretrained_state(config.backbone, weights_dir, True, version) if config.pretrained else None
+        if weights is not None:
+            state: dict[str, Tensor] | None = own_state(weights)
+        else:
+            state = pretrained_state(config.backbone, weights_dir, True, version) if config.pretrained else None
         initialization = Initialization(pretrained=state is not None)
         method = _build(config, data, initialization, device, state)
         if state is not None:

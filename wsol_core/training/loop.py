@@ -40,7 +40,8 @@ class TrainingLoop:
         self.context = context
         self.state = fresh if checkpoint is None else TrainingState.from_dict(checkpoint["run"])
         self.budget = _time_budget(context, 0.0 if checkpoint is None else checkpoint["elapsed_s"])
-        history = History(context.folder / HISTORY, 0 if checkpoint is None else checkpoint["history_lines"])
+        lines = 0 if checkpoint is None else checkpoint["history_lines"]
+        history = History(context.folder / HISTORY, lines, context.hooks.on_record)
         self._checkpoint = checkpoint
         self._planner = StagePlanner(context, self.state, self.budget)
         self._reporter = StepReporter(context, self.state, self.budget, history)

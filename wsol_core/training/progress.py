@@ -87,6 +87,8 @@ class TrainingHooks:
     should_stop: called before every step; where it returns True, `fit` saves a checkpoint and raises TrainingCancelled.
     on_notice: called now and then, after a step.
     on_samples: called at the end of epochs, as often as that takes 2 % of the time at most; None: nobody looks.
+    on_record: called with every line of history.jsonl: `stage`, `epoch` and `step`, and mean `losses` and `lr`, or a
+        `validation` score.
 
     Example:
         >>> hooks = TrainingHooks(on_progress=lambda progress: print(progress.stage, progress.step, progress.steps))
@@ -96,3 +98,4 @@ class TrainingHooks:
     should_stop: Callable[[], bool] = _never
     on_notice: Callable[[Notice], None] = _ignore
     on_samples: Callable[[EpochSamples], None] | None = None
+    on_record: Callable[[Mapping[str, Any]], None] | None = None

@@ -13,6 +13,8 @@ from backend.settings import GateMode
 from backend.storage.models import ModelRegistry
 from backend.storage.version_facts import GateCriterion, GateDecision, VersionFacts
 from tests.backend.support.command_line import error_of
+from tests.backend.support.fake_label_studio import fake_label_studio
+from tests.backend.support.fake_people import FakeProject
 
 FIRST, SECOND = "boxstrap-7-0001", "boxstrap-7-0002"
 
@@ -144,3 +146,28 @@ def test_an_unknown_version_is_named_with_those_there_are(
 ) -> None:
     said = error_of(capsys, "models", command, "7", "boxstrap-7-0009")
     assert f"no version 'boxstrap-7-0009'; it has: {FIRST}, {SECOND}" in said
+
+
+@pytest.mark.parametrize(
+    "command", [("models", "rollback", "7"), ("models", "activate", "7", FIRST), ("preannotate", "7")]
+)
+def test_a_dry_run_says_what_would_be_written_and_writes_nothing(
+    command: tuple[str, ...],
+    registry: ModelRegistry,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    people = FakeProject(7, tasks=4)
+    for task, version in zip(people.tasks, (FIRST, SECOND, "other's", SECOND), strict=True):
+        task["predictions"][0]["model_version"] = version
+    people.submit(people.tasks[3], "move")
+    with fake_label_studio() as server:
+        server.answers["GET /api/projects/7/"] = (200, {"id": 7, "label_config": people.config})
+        server.answers["GET /api/tasks/"] = (200, {"tasks": people.tasks})
+        monkeypatch.setenv("LABEL_STUDIO_URL", server.url)
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", "legacy")
+        assert main([*command, "--dry-run", "--json"]) == 0
+        assert server.patches == []
+    counts = json.loads(capsys.readouterr().out)["tasks"]
+    assert counts == {"predicted for the first time": 1, "replaced": 1, "as they are": 1, "left alone": 1}
+    assert registry.current("7") == SECOND

@@ -21,6 +21,7 @@ from wsol_core.errors import ConfigError
 from wsol_core.exports.graph import ABOUT, export_onnx, export_torchscript
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import save_model
+from wsol_core.methods.boxstrap import Boxstrap
 from wsol_core.records import Sample
 from wsol_core.registry import BUILT_IN
 
@@ -35,6 +36,9 @@ def model_folder(folder: Path, name: str, multi_label: bool = False, objects: bo
     for stage in method.stages:
         method.begin_stage(stage)
     method.choose_objects(0.001 if objects else None)
+    if isinstance(method, Boxstrap):
+        torch.nn.init.zeros_(method.instances.shared.bias)  # else no place is a centre
+        method.dims.fill_(True)  # as with pretrained features
     card = ModelCard(
         TrainConfig(method=name, backbone="tiny", side_px=SIDE), ("a", "b", "c"), multi_label, 0.5, "by hand"
     )

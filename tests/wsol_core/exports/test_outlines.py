@@ -7,7 +7,7 @@ import pytest
 
 from tests.wsol_core.exports.exported import DISC, RING, SIZE_WH
 from wsol_core.exports.outlines import LEAST_IOU, filled, outline, outlines
-from wsol_core.ops.masks import mask_iou
+from wsol_core.ops.masks import bounds, mask_iou
 from wsol_core.records import BoolMask
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools decodes
@@ -34,6 +34,12 @@ def test_coco_reads_the_same_masks_from_the_outlines(mask: BoolMask) -> None:
     for rings in (outlines(mask), [outline(mask)]):
         codes = coco.frPyObjects([ring.ravel().tolist() for ring in rings if ring is not None], height, width)
         assert mask_iou(coco.decode(coco.merge(codes)).astype(np.bool_), mask) >= 0.97
+
+
+def test_outlines_reach_as_far_as_their_masks() -> None:
+    for mask in (DISC, RING):
+        points = np.concatenate(outlines(mask))
+        assert [*points.min(axis=0), *points.max(axis=0)] == pytest.approx(bounds(mask), abs=0.3)
 
 
 def test_an_outline_has_far_fewer_points_than_the_mask_has_pixels_at_its_edge() -> None:

@@ -11,7 +11,8 @@ import torchvision
 from safetensors.torch import save_file
 
 from wsol_core.errors import WeightsError
-from wsol_core.networks.pretrained import find_weights, load_weights, pretrained_state
+from wsol_core.networks.backbones import build_backbone
+from wsol_core.networks.pretrained import find_weights, load_weights, own_state, pretrained_state
 
 
 def test_pt_is_found_before_safetensors(tmp_path: Path) -> None:
@@ -62,6 +63,25 @@ def test_a_failed_download_falls_back_with_a_warning_in_a_faked_network(
     with caplog.at_level(logging.WARNING):
         assert pretrained_state("resnet18", None, allow_download=True) is None
     assert "no route to host" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", ["", "module.", "module.backbone."])
+def test_weights_of_ones_own_fit_whatever_a_training_script_put_before_them(tmp_path: Path, prefix: str) -> None:
+    model = torchvision.models.resnet18(num_classes=7)
+    state = {prefix + name: value for name, value in model.state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": {**state, "projector.weight": torch.zeros(2)}}, tmp_path / "own.pt")
+    backbone = build_backbone("resnet18", state=own_state(tmp_path / "own.pt") if prefix else model.state_dict())
+    first = next(iter(backbone.stages[0].children()))
+    assert torch.equal(first.weight, model.conv1.weight)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "own.pt")
+    with pytest.raises(WeightsError, match="The weights do not fit resnet18"):
+        build_backbone("resnet18", state=own_state(tmp_path / "own.pt"))
+    with pytest.raises(WeightsError, match="There are no weights at"):
+        own_state(tmp_path / "none.pt")
 
 
 def test_the_tiny_backbone_has_no_weights_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
