@@ -11,7 +11,7 @@ PROCESSES := -n auto --maxprocesses 4  # one for each core; each needs about 2 G
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install test test-fast lint format lock sbom audit demo bench clean
+.PHONY: help install test test-fast lint format lock sbom audit demo bench docs readers clean
 
 help:  ## say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -77,6 +77,16 @@ demo: install  ## a real Label Studio with boxes and masks from class labels (IM
 
 bench: install $(LABEL_STUDIO)  ## measure speed and memory against the bare backbone
 	$(PY) -m benchmarks
+
+docs: install  ## the documentation as a site, build/site; a reference that leads nowhere is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+
+# In an environment of their own: detectors of torchvision and Ultralytics train an epoch, others read.
+readers: install  ## let other programs read and train on exports of SOURCE
+	@test -x build/readers/bin/python || $(UV) venv --quiet --python $(PY) build/readers
+	@$(UV) pip install --quiet --python build/readers/bin/python ultralytics supervision pycocotools torchvision
+	for kind in coco yolo yolo-seg; do $(PY) -m backend export $(SOURCE) --format $$kind --out build/exports/$$kind --force; done
+	build/readers/bin/python benchmarks/export_readers.py build/exports
 
 clean:  ## remove what was built, .venv included
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
