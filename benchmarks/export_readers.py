@@ -49,7 +49,7 @@ def torchvision_trains(coco: Path) -> None:
         optimizer.zero_grad()
         losses.backward()
         optimizer.step()
-        total += float(losses)
+        total += float(losses.detach())
     assert total == total and total > 0, total
     print(f"torchvision: one epoch of {len(data)} pictures, mean loss {total / len(data):.3f}")
 
