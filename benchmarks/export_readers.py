@@ -56,7 +56,7 @@ def torchvision_trains(coco: Path) -> None:
 
 def ultralytics_trains(data: Path, model: str, task: str) -> None:
     """One epoch, and the validation after it."""
-    from ultralytics import YOLO
+    from ultralytics import YOLO  # type: ignore[import-not-found]
 
     done = YOLO(model, task=task).train(
         data=str(data / "data.yaml"), epochs=1, imgsz=160, batch=4, workers=0, device="cpu", plots=False,
@@ -67,7 +67,7 @@ def ultralytics_trains(data: Path, model: str, task: str) -> None:
 
 def supervision_opens(yolo: Path, coco: Path) -> None:
     """The same number of objects in both formats."""
-    import supervision
+    import supervision  # type: ignore[import-not-found]
 
     one = supervision.DetectionDataset.from_yolo(
         str(yolo / "images" / "train"), str(yolo / "labels" / "train"), str(yolo / "data.yaml")
