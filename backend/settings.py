@@ -16,7 +16,7 @@ from typing import Any
 
 from wsol_core.errors import ConfigError
 from wsol_core.flat_toml import read_flat_toml
-from wsol_core.registry import BACKBONES, METHODS
+from wsol_core.registry import BACKBONES, METHODS, TIMM, is_backbone
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 CONFIG_FILE, TRACKERS = "boxstrap.toml", ("tensorboard", "mlflow")
@@ -104,6 +104,12 @@ def _one_of(*choices: str) -> Parser:
     return parse
 
 
+def _backbone(name: str, text: str) -> str:
+    if not is_backbone(text):
+        raise ConfigError(f"{name} is {text!r}; choose one of {', '.join(BACKBONES)}, or {TIMM}NAME for one of timm's.")
+    return text
+
+
 def cron_expression(name: str, text: str) -> str:
     """`text` if it is a cron expression of five fields that comes true some day, or ""; ConfigError names `name`."""
     cron = " ".join(text.split())
@@ -185,7 +191,9 @@ class Settings:
         shown="torchvision downloads them",
     )
     method: str = _variable("BOXSTRAP_METHOD", _one_of(*METHODS), "boxstrap", "method that jobs train")
-    backbone: str = _variable("BOXSTRAP_BACKBONE", _one_of(*BACKBONES), "mobilenet_v2", "backbone that jobs train")
+    backbone: str = _variable(
+        "BOXSTRAP_BACKBONE", _backbone, "mobilenet_v2", "backbone that jobs train; timm:NAME for one of timm's"
+    )
     train_minutes: float | None = _variable(
         "TRAIN_MINUTES", _number(0), None, "how long a training lasts", shown="as many steps as so many pictures need"
     )

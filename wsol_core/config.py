@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from wsol_core.errors import ConfigError
-from wsol_core.registry import BACKBONES, check_backbone, check_method
+from wsol_core.registry import backbone_info, check_backbone, check_method
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 # What trainings did that name no options: they are from before there were any, and since then defaults have changed.
@@ -28,7 +28,8 @@ class TrainConfig:
 
     Args:
         method: one of `METHODS`.
-        backbone: one of `BACKBONES`, such as mobilenet_v2, or tiny, which is small and always learns from scratch.
+        backbone: one of `BACKBONES`, such as mobilenet_v2, or tiny, which is small and always learns from scratch; or
+            timm:NAME for a network of timm.
         epochs: length of the training, all stages together.
         minutes: length of the training by the clock, instead of epochs. Without either each stage takes the
             steps that the method wants for so many images and classes, see `WsolMethod.default_steps`.
@@ -86,7 +87,7 @@ class TrainConfig:
     @property
     def wants_weights(self) -> bool:
         """Whether the training begins with pretrained weights if they can be had."""
-        return self.pretrained and BACKBONES[self.backbone].has_weights
+        return self.pretrained and backbone_info(self.backbone).has_weights
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; `from_dict` reads them back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "boxstrap.methods"  # the group in which other packages name their methods
 BUILT_IN = ("boxstrap", "ornet", "bas", "wsl_bg", "cam")  # each in wsol_core/methods/<name>.py
+TIMM = "timm:"  # backbones whose names begin so are networks of timm
 NEEDED = ("stages", "default_epochs", "strides")  # of every method's class
 
 MethodClass = TypeVar("MethodClass", bound="type[WsolMethod]")
@@ -27,15 +29,17 @@ _registered: dict[str, type[WsolMethod]] = {}
 class BackboneInfo:
     """has_weights: whether there are ImageNet weights for it; one without them always learns from scratch.
 
-    downloads: whether torchvision has them; others have to lie in a folder.
+    downloads: whether torchvision has them; others have to lie in a folder. version: the ones to take where nobody says
+    which; DEFAULT is torchvision's newest.
     """
 
     has_weights: bool = True
     downloads: bool = True
+    version: str = "DEFAULT"
 
 
 BACKBONES: Mapping[str, BackboneInfo] = {
-    "mobilenet_v2": BackboneInfo(),
+    "mobilenet_v2": BackboneInfo(version="IMAGENET1K_V1"),  # what the documentation's figures were measured with
     "resnet18": BackboneInfo(),
     "resnet50": BackboneInfo(),
     "vgg16": BackboneInfo(),
@@ -136,10 +140,23 @@ def check_method(name: str) -> None:
         )
 
 
+def is_backbone(name: str) -> bool:
+    """Whether `name` can be a backbone's: one of `BACKBONES`, or timm:NAME, of which only timm knows more."""
+    return name in BACKBONES or re.fullmatch(rf"{TIMM}[\w.-]+", name) is not None
+
+
 def check_backbone(name: str) -> None:
     """ConfigError where no backbone has the name."""
-    if name not in BACKBONES:
-        raise ConfigError(f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)}.")
+    if not is_backbone(name):
+        raise ConfigError(
+            f"backbone {name!r} is unknown; choose one of {', '.join(BACKBONES)}, or {TIMM}NAME for one of timm's."
+        )
+
+
+def backbone_info(name: str) -> BackboneInfo:
+    """What there is to know of the backbone `name`, one of `BACKBONES` or timm:NAME."""
+    check_backbone(name)
+    return BACKBONES.get(name, BackboneInfo())
 
 
 def _home(method: type[WsolMethod]) -> str:

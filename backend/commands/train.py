@@ -28,7 +28,7 @@ from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
 from wsol_core.config import TrainConfig
 from wsol_core.errors import ConfigError, DataError, StorageError, TrainingCancelled, WeightsError
-from wsol_core.registry import BACKBONES, METHODS
+from wsol_core.registry import BACKBONES, METHODS, TIMM, is_backbone
 from wsol_core.training.progress import TrainingHooks
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ EXAMPLES = examples(
     "boxstrap train pictures --out model",
     "boxstrap train pictures --out model --minutes 15 --boxes-per-class 5",
     "boxstrap train pictures --out model --method bas --backbone resnet50 --epochs 20",
+    "boxstrap train pictures --out model --backbone timm:vit_small_patch14_dinov2 --weights dinov2_vits14.pth",
     "boxstrap train pictures --out model --method bas --option alpha=0.5 --option beta=1.2",
     "boxstrap train pictures --out model --resume",
     "torchrun --nproc-per-node 2 --no-python boxstrap train pictures --out model",
@@ -59,6 +60,15 @@ class Inputs:
     log: str
 
 
+def checked_backbone(name: str | None) -> str | None:
+    """`name` if there may be such a backbone, else a usage error that names the choices."""
+    if name is not None and not is_backbone(name):
+        raise typer.BadParameter(
+            f"{name!r} is unknown; choose one of {', '.join(BACKBONES)}, or {TIMM}NAME for a network of timm."
+        )
+    return name
+
+
 def command(
     images: ImagesArgument,
     out: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Folder for the model.")],
@@ -75,8 +85,8 @@ def command(
         str | None,
         typer.Option(
             metavar="NAME",
-            callback=one_of(BACKBONES),
-            help=f"Backbone network: {', '.join(BACKBONES)}. tiny needs no pretrained weights.",
+            callback=checked_backbone,
+            help=f"Backbone network: {', '.join(BACKBONES)}, or timm:NAME. tiny needs no pretrained weights.",
             show_default="mobilenet_v2",
         ),
     ] = None,
@@ -254,7 +264,7 @@ def check_weights(config: TrainConfig, weights_dir: Path | None) -> None:
 
     if not config.wants_weights or weights_dir is None:
         return
-    if find_weights(config.backbone, weights_dir) is None:
+    if find_weights(config.backbone, weights_dir) is None and not config.backbone.startswith(TIMM):
         names = f"{config.backbone}.pt nor {config.backbone}.safetensors"
         raise WeightsError(
             f"Neither {names} is in {weights_dir} (WSOL_WEIGHTS_DIR). Put torchvision's weights there, "

@@ -15,7 +15,7 @@ from backend.doctor.checks import Finding, failed, ok, warning
 from backend.queueing.connection import connect, socket_path, where
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
-from wsol_core.registry import BACKBONES
+from wsol_core.registry import TIMM, backbone_info
 
 OLDEST_REDIS = 5
 GB = 2**30
@@ -92,7 +92,7 @@ def device(settings: Settings) -> Finding:
 def weights(settings: Settings) -> Finding:
     """ImageNet weights of the backbone that jobs train: a file, torchvision's cache, or a download."""
     name = settings.backbone
-    if not BACKBONES[name].has_weights:
+    if not backbone_info(name).has_weights:
         return ok(f"the backbone {name} learns from scratch and needs none")
     import torch
     import torchvision
@@ -102,7 +102,12 @@ def weights(settings: Settings) -> Finding:
     if (path := find_weights(name, settings.weights_dir)) is not None:
         load_weights(path)
         return ok(f"{name} in {path}")
-    url = torchvision.models.get_model_weights(name).DEFAULT.url
+    if name.startswith(TIMM):
+        from wsol_core.networks.timm_backbones import check_timm
+
+        check_timm(name)
+        return ok(f"{name} is looked for by timm in its cache and at its own address")
+    url = torchvision.models.get_model_weights(name)[backbone_info(name).version].url
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlsplit(url).path).name
     if cached.is_file():
         return ok(f"{name} in torchvision's cache, {cached}")

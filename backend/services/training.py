@@ -11,7 +11,7 @@ from backend.settings import Settings
 from backend.storage.runs import Run, RunState
 from backend.storage.stores import Stores
 from wsol_core.config import TrainConfig
-from wsol_core.registry import BACKBONES
+from wsol_core.registry import backbone_info
 
 BUTTON, COMMAND_LINE = 'button "Start training"', "command line"  # triggers: why a person's run was started
 
@@ -86,5 +86,5 @@ class TrainingService:
             minutes=settings.train_minutes,
             epochs=settings.train_epochs,
             device=settings.device,
-            pretrained=BACKBONES[settings.backbone].has_weights,
+            pretrained=backbone_info(settings.backbone).has_weights,
         )

@@ -118,7 +118,7 @@ class Boxstrap(WsolMethod):
         self.fine.requires_grad_(stage == "localize")
         self.instances.requires_grad_(stage == "separate")
         if self.pretrained:
-            self.backbone.stages[0].requires_grad_(False)
+            self.backbone.stages[: self.backbone.kept].requires_grad_(False)
 
     def train(self, mode: bool = True) -> Boxstrap:
         """As nn.Module's, but what is frozen and what was pretrained keeps its BatchNorm statistics."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from wsol_core.errors import ConfigError, WeightsError
 from wsol_core.networks.inception_v3 import inception_v3_stages
 from wsol_core.networks.mobilenet_v1 import mobilenet_v1_layers, without_classifier
-from wsol_core.registry import BACKBONES, check_backbone
+from wsol_core.registry import TIMM, backbone_info, check_backbone
 
 STRIDES = (4, 8, 16, 32)
 HEADS = ("classifier.", "fc.", "AuxLogits.")  # of torchvision's networks
@@ -39,6 +39,8 @@ class Backbone(nn.Module):
         name: by which `build_backbone` knows it.
         stem: how many layers of the first stage end at stride 4, before its first block, and their channels; by
             default all of them do.
+        kept: how many of the stages had better stay as they are where they were pretrained; the first is small, and
+            transformers lose what they know when they learn from few images.
 
     Example:
         >>> backbone = build_backbone("tiny", strides=(4, 8, 16, 16))
@@ -52,11 +54,13 @@ class Backbone(nn.Module):
         channels: tuple[int, int, int, int],
         name: str = "",
         stem: tuple[int, int] | None = None,
+        kept: int = 1,
     ) -> None:
         super().__init__()
         self.stages = nn.ModuleList(stages)
         self.channels = channels
         self.name = name
+        self.kept = kept
         self._stem = stem
 
     def split_at_stem(self) -> tuple[nn.Sequential, nn.Sequential, int]:
@@ -74,6 +78,16 @@ class Backbone(nn.Module):
         return features
 
 
+def require_backbone(name: str) -> None:
+    """ConfigError where the backbone `name` cannot be built here: unknown, or of timm, which lacks it or is missing."""
+    check_backbone(name)
+    if name.startswith(TIMM):
+        # Loads timm, which only who names one of its networks needs to have.
+        from wsol_core.networks.timm_backbones import check_timm
+
+        check_timm(name)
+
+
 def build_backbone(
     name: str,
     strides: Sequence[int] = STRIDES,
@@ -85,13 +99,14 @@ def build_backbone(
 
     Args: strides: non-decreasing, each step 1 or 2; a step of 1 removes the stage's stride: (4, 8, 8, 16) is BAS's,
               (4, 8, 16, 16) keeps the top maps at stride 16.
-          state: loaded strictly; its classifier is left out. In torchvision's layout, and for mobilenet_v1 in that
-              of `mobilenet_v1.py`.
+          state: loaded strictly but for the classifier, which is left out. In torchvision's layout, and for
+              mobilenet_v1 in that of `mobilenet_v1.py`; for timm's networks in timm's or in that of their authors.
           centred: whether cells lie where they are drawn. A padded convolution that halves keeps the even pixels, so
               what torchvision's cells of stride s see lies (s - 1) / 2 pixels up and left of them: 7.5 at stride 16.
               Maps that are read from several strides pay for that. Centred, the second and the fourth halving keep the
               odd pixels, which leaves 0.5, 1.5 and 2.5 pixels at strides 4, 8 and 16. A backbone without
               pretrained weights never is: its filters learn where cells lie, and found fewer objects when moved.
+              timm's networks are not either, since they halve in many ways.
           max_pool: whether the last stage of a ResNet halves by a pooling layer before it, as in BAS, and not by its
               own stride. VGG16 always does; the others never do.
     """
@@ -99,12 +114,16 @@ def build_backbone(
     steps = [after // before for before, after in pairwise(strides)]
     if strides[0] != STRIDES[0] or any(step not in (1, 2) for step in steps):
         raise ConfigError(f"strides {tuple(strides)} are not possible; they start at 4 and grow by 1 or 2 times.")
+    if name.startswith(TIMM):
+        from wsol_core.networks.timm_backbones import build_timm
+
+        return build_timm(name, strides, state)
     pooled = max_pool and name.startswith("resnet") and steps[2] == 2
     backbone = _BUILDERS[name]([*steps[:2], 1] if pooled else steps, state)
     backbone.name = name
     if pooled:
         backbone.stages[3] = nn.Sequential(nn.MaxPool2d(2), *backbone.stages[3].children())
-    if centred and BACKBONES[name].has_weights and name not in _CENTRED_ANYWAY:
+    if centred and backbone_info(name).has_weights and name not in _CENTRED_ANYWAY:
         _centre(backbone)
     return backbone
 

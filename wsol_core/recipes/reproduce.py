@@ -19,7 +19,7 @@ from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.recipes.recipe import Recipe
 from wsol_core.records import Sample
-from wsol_core.registry import BACKBONES
+from wsol_core.registry import backbone_info
 from wsol_core.training.fit import fit
 from wsol_core.training.progress import TrainingHooks
 
@@ -171,6 +171,6 @@ def _deviations_of(recipe: Recipe, card: ModelCard, train: DataFolder, test: Dat
         ours, wanted = (options.get(name) for options in (config.options, recipe.train.options))
         if ours != wanted:
             said.append(f"The option {name} was {ours!r}, not {wanted!r}.")
-    if BACKBONES[config.backbone].has_weights and not card.metrics.get("pretrained"):
+    if backbone_info(config.backbone).has_weights and not card.metrics.get("pretrained"):
         said.append(f"The features of {config.backbone} began untrained: its ImageNet weights were not found.")
     return said + [f"{line.rstrip('.')}." for line in (*train.skipped, *test.skipped)][:10]

@@ -21,6 +21,7 @@ from wsol_core.devices import choose_device
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import read_card
 from wsol_core.methods.build import method_options
+from wsol_core.networks.backbones import require_backbone
 from wsol_core.records import Sample
 from wsol_core.training.distributed import Distributed, Peers, process_group
 from wsol_core.training.examination import examiner
@@ -85,7 +86,7 @@ def fit(
         TrainingCancelled: `hooks.should_stop` returned True; a checkpoint has been saved.
         ConfigError: A setting has no meaning, or `out` holds a training and `resume` is False.
         DataError: There are no readable images, or their labels and `classes` do not match.
-        WeightsError: The pretrained weights are torn or do not fit the backbone.
+        WeightsError: The pretrained weights are missing, torn or do not fit the backbone.
         CheckpointError: There is no checkpoint to resume, or it is torn or of another training.
         StorageError: A file could not be written; the last checkpoint is intact.
 
@@ -96,6 +97,7 @@ def fit(
     """
     started = time.monotonic()
     method_options(config.method, config.options)  # what has no meaning is known before any image is read
+    require_backbone(config.backbone)
     checkpoint = checkpoint_to_resume(out, resume)
     if resume and checkpoint is None:
         logger.info("The training in %s has finished; nothing is left to do.", out)

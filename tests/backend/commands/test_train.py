@@ -64,6 +64,7 @@ def test_the_command_to_resume_is_the_one_that_was_typed_and_resume() -> None:
         (("--epochs", "2", "--minutes", "1"), "--epochs or --minutes, not both"),
         (("--method", "magic"), "'magic' is unknown; choose one of boxstrap, ornet, bas, wsl_bg, cam"),
         (("--backbone", "alexnet"), "'alexnet' is unknown; choose one of mobilenet_v2"),
+        (("--backbone", "timm:../x"), "'timm:../x' is unknown; choose one of mobilenet_v2"),
         (("--boxes-per-class", "many"), "'many' is neither a number nor all"),
         (("--boxes-per-class", "-1"), "'-1' is neither a number nor all"),
         (("--minutes", "0"), "minutes is 0.0; it has to be more than 0"),

@@ -87,3 +87,29 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_the_tiny_backbone_has_no_weights_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert pretrained_state("tiny", None, allow_download=True) is None
     assert caplog.text == ""
+
+
+def test_the_default_begins_with_the_weights_that_it_was_measured_with(tmp_path: Path) -> None:
+    for version, value in (
+        ("mobilenet_v2", 1.0),
+        ("mobilenet_v2.IMAGENET1K_V2", 2.0),
+        ("mobilenet_v2.IMAGENET1K_V1", 3.0),
+    ):
+        torch.save({"weight": torch.tensor(value)}, tmp_path / f"{version}.pt")
+    state = pretrained_state("mobilenet_v2", tmp_path, allow_download=False)
+    assert state == {"weight": torch.tensor(3.0)}
+    state = pretrained_state("mobilenet_v2", tmp_path, allow_download=False, version="IMAGENET1K_V2")
+    assert state == {"weight": torch.tensor(2.0)}
+
+
+def test_weights_of_timm_lie_in_the_folder_by_timms_name(tmp_path: Path) -> None:
+    save_file({"weight": torch.arange(2.0)}, tmp_path / "resnet18.a1_in1k.safetensors")
+    state = pretrained_state("timm:resnet18.a1_in1k", tmp_path, allow_download=False)
+    assert state is not None and state["weight"].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("content", [{}, {"epoch": 3}, [torch.zeros(1)], torch.zeros(1)])
+def test_a_file_without_a_state_dict_is_a_sentence(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "other.pt")
+    with pytest.raises(WeightsError, match=r"other\.pt holds no state dict"):
+        load_weights(tmp_path / "other.pt")
