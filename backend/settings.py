@@ -191,9 +191,7 @@ class Settings:
         shown="torchvision downloads them",
     )
     method: str = _variable("BOXSTRAP_METHOD", _one_of(*METHODS), "boxstrap", "method that jobs train")
-    backbone: str = _variable(
-        "BOXSTRAP_BACKBONE", _backbone, "mobilenet_v2", "backbone that jobs train; timm:NAME for one of timm's"
-    )
+    backbone: str = _variable("BOXSTRAP_BACKBONE", _backbone, "mobilenet_v2", "backbone that jobs train, or timm:NAME")
     train_minutes: float | None = _variable(
         "TRAIN_MINUTES", _number(0), None, "how long a training lasts", shown="as many steps as so many pictures need"
     )

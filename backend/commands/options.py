@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from wsol_core.errors import ConfigError
+from wsol_core.registry import BACKBONES, TIMM, is_backbone
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON on stdout, for programs.")]
 SplitOption = Annotated[
@@ -66,6 +67,15 @@ def each_one_of(choices: Collection[str]) -> Callable[[list[str]], list[str]]:
         return values
 
     return check_all
+
+
+def checked_backbone(name: str | None) -> str | None:
+    """`name` if there may be such a backbone, else a usage error that names the choices."""
+    if name is not None and not is_backbone(name):
+        raise typer.BadParameter(
+            f"{name!r} is unknown; choose one of {', '.join(BACKBONES)}, or {TIMM}NAME for a network of timm."
+        )
+    return name
 
 
 def method_options(method: str, pairs: Sequence[str] | None) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from backend.commands.options import (
     ImagesArgument,
     JsonOption,
     MethodOption,
+    checked_backbone,
     examples,
     method_options,
     one_of,
@@ -28,7 +29,7 @@ from backend.signals import Interrupted, StopRequest
 from backend.terminal import say, warn_of, write_json, write_result
 from wsol_core.config import TrainConfig
 from wsol_core.errors import ConfigError, DataError, StorageError, TrainingCancelled, WeightsError
-from wsol_core.registry import BACKBONES, METHODS, TIMM, is_backbone
+from wsol_core.registry import BACKBONES, METHODS, TIMM
 from wsol_core.training.progress import TrainingHooks
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 EXAMPLES = examples(
     "boxstrap train pictures --out model",
     "boxstrap train pictures --out model --minutes 15 --boxes-per-class 5",
+    "boxstrap train defects --out model --negatives flawless --negatives other-parts",
     "boxstrap train pictures --out model --method bas --backbone resnet50 --epochs 20",
     "boxstrap train pictures --out model --backbone timm:vit_small_patch14_dinov2 --weights dinov2_vits14.pth",
     "boxstrap train pictures --out model --method bas --option alpha=0.5 --option beta=1.2",
@@ -53,20 +55,11 @@ class Inputs:
 
     images: Path
     out: Path
-    backgrounds: Path | None
+    negatives: tuple[Path, ...]
     boxes_per_class: int | None
     resume: bool
     weights: Path | None
     log: str
-
-
-def checked_backbone(name: str | None) -> str | None:
-    """`name` if there may be such a backbone, else a usage error that names the choices."""
-    if name is not None and not is_backbone(name):
-        raise typer.BadParameter(
-            f"{name!r} is unknown; choose one of {', '.join(BACKBONES)}, or {TIMM}NAME for a network of timm."
-        )
-    return name
 
 
 def command(
@@ -95,8 +88,11 @@ def command(
         typer.Option(min=1, metavar="N", help="Epochs, all stages together.", show_default="enough steps"),
     ] = None,
     minutes: Annotated[float | None, typer.Option(metavar="M", help="Minutes to train; excludes --epochs.")] = None,
-    backgrounds: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Pictures that show none of the classes.")
+    negatives: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--negatives", "--backgrounds", metavar="DIR", help="Pictures that show none of the classes; repeatable."
+        ),
     ] = None,
     boxes_per_class: Annotated[
         str, typer.Option(metavar="N|all", help="Learn from the boxes and masks of so many pictures a class.")
@@ -145,7 +141,7 @@ def command(
         "pretrained": False if no_pretrained else None,
     }
     given = with_options({name: value for name, value in asked.items() if value is not None}, recipe, option)
-    inputs = Inputs(images, out, backgrounds, parse_count(boxes_per_class), resume, weights, "")
+    inputs = Inputs(images, out, tuple(negatives or ()), parse_count(boxes_per_class), resume, weights, "")
     settings = Settings.from_env()
     inputs = replace(inputs, log=log or settings.train_log)
     config = resumed_config(out, given) if resume else checked_config(given)
@@ -249,10 +245,12 @@ def read_pictures(inputs: Inputs, warns: bool) -> tuple[DataFolder, tuple[Path, 
 
     data = read_folder(inputs.images, "train", inputs.boxes_per_class)
     warn_of(data.skipped if warns else ())
-    backgrounds = find_images(inputs.backgrounds) if inputs.backgrounds else ()
-    if inputs.backgrounds and not backgrounds:
-        raise DataError(f"There are no pictures in {inputs.backgrounds}; name a folder of background pictures.")
-    return data, backgrounds
+    negatives = list(data.negatives)
+    for folder in inputs.negatives:
+        if not (found := find_images(folder)):
+            raise DataError(f"There are no pictures in {folder}; name a folder of pictures that show no class.")
+        negatives += found
+    return data, tuple(negatives)
 
 
 def check_weights(config: TrainConfig, weights_dir: Path | None) -> None:

@@ -11,7 +11,8 @@ without `split` belongs to "train". An image of several classes has `"labels": [
 `"ignore": "masks/car/x__ignore.png"` is a mask of pixels that pixel metrics leave out.
 
 Older lines have `"boxes": [[x0, y0, x1, y1]]` instead, `"box_labels": [...]` for the class of each box where the image
-has several, and one `"mask"` for all of them; `objects` wins where both are there. Unknown keys are ignored.
+has several, and one `"mask"` for all of them; `objects` wins where both are there. Unknown keys are ignored. A line
+with `"labels": []` is an image that shows none of the classes: it is no sample, but one of `negatives`.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ class DataFolder:
         samples: In the order of the annotations, or sorted by name.
         classes: Sorted by name.
         skipped: What was left out and why, and what looks like a mistake, a sentence each.
+        negatives: Images whose line says that they show none of the classes.
     """
 
     samples: tuple[Sample, ...]
     classes: tuple[str, ...]
     skipped: tuple[str, ...] = ()
+    negatives: tuple[Path, ...] = ()
 
 
 def read_folder(
@@ -88,10 +91,13 @@ def read_folder(
         samples, skipped = _read_class_folders(folder, labelled)
         if split not in (None, TRAIN):
             raise DataError(f"{folder} has no {ANNOTATIONS}, so it has no split {split!r}; leave the split out.")
-    if not samples:
-        raise DataError(f"There are no images in {folder}; it needs one sub-folder of images per class.")
-    classes = sorted({label for sample in samples for label in sample.labels})
-    return DataFolder(tuple(_with_regions(samples, boxes_per_class)), tuple(classes), tuple(skipped))
+    kept = [sample for sample in samples if sample.labels or not labelled]
+    if not kept:
+        which = " that show a class" if samples else ""
+        raise DataError(f"There are no images{which} in {folder}; it needs one sub-folder of images per class.")
+    classes = sorted({label for sample in kept for label in sample.labels})
+    negatives = tuple(sample.path for sample in samples if labelled and not sample.labels)
+    return DataFolder(tuple(_with_regions(kept, boxes_per_class)), tuple(classes), tuple(skipped), negatives)
 
 
 def read_splits(folder: Path) -> dict[str, str]:
@@ -199,8 +205,8 @@ def _parse(text: str, where: str) -> Mapping[str, Any]:
 def _sample(folder: Path, row: Mapping[str, Any], where: str, labelled: bool) -> Sample:
     file = _relative(row.get("file"), "file", where)
     labels = _labels(row, where)
-    if labelled and not labels:
-        raise DataError(f'{where}: {file} has no class; add "label".')
+    if labelled and not labels and row.get("labels") != []:
+        raise DataError(f'{where}: {file} has no class; add "label", or "labels": [] if it shows none of the classes.')
     ignore = row.get("ignore")
     ignore_path = None if ignore is None else folder / _relative(ignore, "ignore", where)
     return Sample(file, folder / file, labels, truth=_truth(folder, row, labels, where), ignore_path=ignore_path)

@@ -45,7 +45,7 @@ def load_weights(path: Path) -> dict[str, Tensor]:
 
 
 def own_state(path: Path) -> dict[str, Tensor]:
-    """The features in a file of the user's own, without what a training script put before torchvision's or timm's names.
+    """The features in a file of the user's own, without what a training script put before the network's names.
 
     Raises: WeightsError when the file is not there, or holds anything else.
 

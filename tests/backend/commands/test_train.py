@@ -35,7 +35,7 @@ def test_train_says_where_the_model_is_and_what_is_next(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ["--out", str(tmp_path / "m"), "--method", "cam", "--minutes", "0.02", *SMALL]
-    assert main(["train", str(pictures), *options, "--backgrounds", str(pictures / "images" / "fish")]) == 0
+    assert main(["train", str(pictures), *options, "--negatives", str(pictures / "images" / "fish")]) == 0
     said, beside = capsys.readouterr()
     assert "The training will take about" in beside
     assert "not enough for" in beside and "or leave the length open" in beside

@@ -218,3 +218,18 @@ def test_background_images_are_found_at_any_depth(tmp_path: Path) -> None:
     assert find_images(tmp_path) == (tmp_path / "a.jpg", tmp_path / "sea" / "b.png")
     with pytest.raises(DataError, match="gone is not a folder"):
         find_images(tmp_path / "gone")
+
+
+def test_a_line_with_no_labels_is_a_negative_and_no_sample(tmp_path: Path) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / name).touch()
+    lines = ({"file": "a.jpg", "label": "crack"}, {"file": "b.jpg", "labels": []})
+    lines += ({"file": "c.jpg", "labels": [], "split": "test"},)
+    (tmp_path / "annotations.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    data = read_folder(tmp_path, "train")
+    assert [sample.file for sample in data.samples] == ["a.jpg"]
+    assert data.classes == ("crack",)
+    assert data.negatives == (tmp_path / "b.jpg",)
+    with pytest.raises(DataError, match="no images that show a class"):
+        read_folder(tmp_path, "test")
+    assert len(read_folder(tmp_path, labelled=False).samples) == 3
