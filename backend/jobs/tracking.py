@@ -52,22 +52,22 @@ class TensorBoardTracker:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
             raise _missing("tensorboard", error) from error
-        self._writer = SummaryWriter(str(folder / "tensorboard"))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder / "tensorboard"))
         text = "\n".join(f"    {name}: {value}" for name, value in config.to_dict().items())
-        self._writer.add_text("settings", text)  # type: ignore[no-untyped-call]
+        self._writer.add_text("settings", text)
 
     def scalars(self, values: Mapping[str, float], step: int) -> None:
         """Each with its own curve."""
         for name, value in values.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step)
 
     def picture(self, name: str, pixels: RgbPixels, step: int) -> None:
         """With a slider over the epochs."""
-        self._writer.add_image(name, pixels, step, dataformats="HWC")  # type: ignore[no-untyped-call]
+        self._writer.add_image(name, pixels, step, dataformats="HWC")
 
     def close(self) -> None:
         """Writes what is left."""
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.close()
 
 
 class MlflowTracker:
