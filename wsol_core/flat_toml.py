@@ -17,8 +17,8 @@ def read_flat_toml(path: Path, known: Collection[str]) -> dict[str, str]:
     Raises: ConfigError where it is no TOML, or names or values have no meaning.
 
     Example:
-        >>> read_flat_toml(Path("boxstrap.toml"), {"TRAIN_MINUTES"})
-        {'TRAIN_MINUTES': '20'}
+        >>> read_flat_toml(Path("boxstrap.toml"), {"DEVICE"})
+        {'DEVICE': 'cuda'}
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
