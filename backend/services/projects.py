@@ -77,11 +77,11 @@ class ProjectService:
 
     def record_event(self, project_id: str, action: str) -> None:
         """Keep the event's name and time, and have a worker read what people did; quick."""
-        if not self._is_known(project_id):
+        if self._is_made_up(project_id):
             return
         try:
             self._queue.events.record(project_id, action)
-            if action != START_TRAINING:
+            if action != START_TRAINING and self._stores.projects.find(project_id) is not None:
                 self._queue.sync_annotations(project_id, full=action in LEAVE_NO_TRACE)
         except QueueError as error:  # what the event says counts all the same, and is seen at the next look
             logger.warning("project %s: event %r is not noted: %s", project_id, action, error)
