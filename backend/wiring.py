@@ -14,6 +14,7 @@ from backend.queueing.janitor import Janitor
 from backend.queueing.queue import JobQueue
 from backend.reports.report import ReportService
 from backend.services.predictions import PredictionService
+from backend.services.project_page import ProjectPages
 from backend.services.projects import ProjectService
 from backend.services.retraining import RetrainingService
 from backend.services.retraining_scheduler import RetrainingScheduler
@@ -44,13 +45,15 @@ def build(settings: Settings) -> Parts:
     stores, queue = open_stores(settings), JobQueue(connect(settings, QUICKLY_S), connect(settings))
     media = ImageStore.from_settings(settings, None)  # only for pictures that come inside of tasks
     projects, training = ProjectService(settings, stores, queue), TrainingService(settings, stores, queue)
+    retraining = RetrainingService(settings, stores, queue, projects, training)
     services = Services(
         projects,
         training,
         PredictionService(settings, stores, queue, media),
         StatusService(queue),
-        RetrainingService(settings, stores, queue, projects, training),
+        retraining,
         reports=ReportService(stores),
+        pages=ProjectPages(stores, projects, retraining),
     )
     return Parts(settings, stores, queue, media, services)
 

@@ -28,7 +28,14 @@ WSOL_CORE_FLOORS = (
     ("wsol_core.recipes",),
 )
 BACKEND_FLOORS = (
-    ("backend.errors", "backend.settings", "backend.signals", "backend.terminal", "backend.templating"),
+    (
+        "backend.errors",
+        "backend.settings",
+        "backend.signals",
+        "backend.terminal",
+        "backend.templating",
+        "backend.wording",
+    ),
     ("backend.basic_auth", "backend.storage"),
     ("backend.images", "backend.labelstudio", "backend.queueing", "backend.reports"),
     ("backend.jobs", "backend.processes", "backend.services"),

@@ -133,7 +133,7 @@ def _check_project(registry: ModelRegistry, project: str) -> None:
 
 
 def _row(project: str, version: Version, live: str | None) -> dict[str, Any]:
-    from backend.services.overview import is_suggested
+    from backend.services.verdicts import is_suggested
 
     facts = version.facts.to_dict()
     known = {

@@ -100,7 +100,10 @@ def policy(
         "now": status.reason,
     }
     # Label Studio is told at the end of a pre-annotation, which has little to do where all predictions are there.
-    write_result(f"Policy of project {number}", rows, f"boxstrap preannotate {number}" if sampling else "")
+    following = f"boxstrap preannotate {number}" if sampling else ""
+    if not named and not found["every"] and not found["cron"]:
+        following = f"boxstrap policy {number} --every 20, and 20 corrections start a training"
+    write_result(f"Policy of project {number}", rows, following)
 
 
 def retrain(project: ProjectArgument, as_json: JsonOption = False) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
 import sys
 from typing import Annotated
 from urllib.error import URLError
@@ -16,6 +18,7 @@ from backend.processes.malloc import limit_malloc_arenas
 from backend.settings import Settings
 from backend.terminal import log_to_stderr, say, write_result
 
+START_S = 300.0  # for each process, on a slow machine
 SERVE_EXAMPLES = examples("boxstrap serve", "BASIC_AUTH_USER=me BASIC_AUTH_PASS=secret boxstrap serve --host 0.0.0.0")
 WORKER_EXAMPLES = examples("boxstrap worker predict", "CUDA_VISIBLE_DEVICES=1 boxstrap worker train")
 REDIS_SAVES_S = 120.0  # what it has not written yet when it is asked to end
@@ -28,7 +31,9 @@ HostOption = Annotated[str | None, typer.Option("--host", help="Address to liste
 StandbyOption = Annotated[
     bool, typer.Option("--standby", hidden=True, help="Load everything, then wait for a line on stdin to begin.")
 ]
-PortOption = Annotated[int | None, typer.Option("--port", help="Port to listen on.", show_default="BOXSTRAP_PORT")]
+PortOption = Annotated[
+    int | None, typer.Option("--port", min=1, max=65535, help="Port to listen on.", show_default="BOXSTRAP_PORT")
+]
 
 
 def serve(host: HostOption = None, port: PortOption = None, standby: StandbyOption = False) -> None:
@@ -40,6 +45,7 @@ def serve(host: HostOption = None, port: PortOption = None, standby: StandbyOpti
     log_to_stderr(settings.log_level)
     limit_malloc_arenas()
     if not standby or sys.stdin.readline():
+        check_address(host or settings.host, port or settings.port)
         make_server(build_app(settings), host or settings.host, port or settings.port).run()
 
 
@@ -76,10 +82,11 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
     log_to_stderr(settings.log_level)
     keep_private(settings.home)
     address, number = host or settings.host, port or settings.port
+    check_address(address, number)
     own, where_to = [sys.executable, "-m", "backend"], ["--host", address, "--port", str(number)]
     children = [
         Child("serve", [*own, "serve", *where_to, "--standby"], lambda: _answers(address, number), standby=True),
-        Child("workers", [*own, "worker", "predict", "train", "--standby"], standby=True),
+        Child("workers", [*own, "worker", "predict", "train", "--standby"], lambda: _work(settings), standby=True),
     ]
     if settings.redis_url is None:
         redis = Child("redis", server_command(settings.home), lambda: _redis_answers(settings), grace_s=REDIS_SAVES_S)
@@ -90,14 +97,60 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
         supervisor = Supervisor(children)
         for number_of in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number_of, lambda *_: supervisor.stop())
-        supervisor.start()
         where = f"http://{address}:{number}"
+        say(f"Boxstrap starts at {where}; its workers take up to a minute to load.")
+        supervisor.start(START_S)
         write_result("Boxstrap is up", {"address": where, "data": str(settings.home), "models": str(settings.models)})
         say(f"In Label Studio: Settings, Model, Connect Model, Backend URL {where}. Ctrl-C stops everything.")
         # Projects of `boxstrap import`, which could not be connected before there was anybody to connect to.
         with Connector(settings, open_stores(settings), lambda project: say(f"Project {project} is connected.")):
             supervisor.run()
         say("Everything has stopped.")
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise BackendError, which says what to do, where nobody can listen on `host` and `port`."""
+    if not 0 < port < 65536:
+        raise BackendError(f"Boxstrap cannot listen on {host}:{port}: ports are numbers from 1 to 65535, such as 9090.")
+    try:
+        for family, kind, _, _, where in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            with socket.socket(family, kind) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(where)
+    except OSError as error:
+        reason = error.strerror or error
+        raise BackendError(
+            f"Boxstrap cannot listen on {host}:{port}: {reason}. Stop what uses that port, or choose another address "
+            "with --host and --port, or by BOXSTRAP_HOST and BOXSTRAP_PORT."
+        ) from error
+
+
+def _work(settings: Settings) -> bool:
+    """Return whether workers of this machine wait for jobs of every queue."""
+    from backend.queueing.connection import connect
+    from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
+
+    queue = JobQueue(connect(settings))
+    try:
+        found = [
+            worker for worker in queue.workers() if worker.hostname == socket.gethostname() and is_alive(worker.pid)
+        ]
+    except QueueError:
+        return False
+    finally:
+        queue.connection.close()
+    return {TRAIN, PREDICT, BULK} <= {name for worker in found for name in worker.queue_names()}
+
+
+def is_alive(pid: int | None) -> bool:
+    """Return whether there is a process of that number; Redis remembers those that were killed for a while."""
+    try:
+        os.kill(pid or 0, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return pid is not None
 
 
 def _answers(host: str, port: int) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,7 @@ from typing import Any
 
 from PIL import Image
 
+from backend.errors import ImageError
 from backend.jobs.context import JobContext
 from backend.jobs.fetch_images import fetch_views, raise_if_none_for_now
 from backend.labelstudio.corrections import DrawnRegion, cleared_labels, drawn_regions, in_holdout
@@ -32,6 +34,7 @@ from backend.labelstudio.reviews import shows_nothing
 from backend.labelstudio.task_labels import given_labels
 from backend.labelstudio.task_views import all_views
 from backend.storage.runs import Run
+from backend.wording import counted
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
 from wsol_core.files import write_whole
@@ -40,8 +43,11 @@ from wsol_core.records import CorrectedRegion, Sample
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 100  # tasks whose pictures are fetched together
+MOST_REASONS = 3  # why pictures cannot be read
+TASK = "task "  # what a sample's name begins with, before the task's number
 
 Json = dict[str, Any]
+OnRead = Callable[[int, int], None]
 
 
 class Part(StrEnum):
@@ -84,10 +90,10 @@ class Pictures:
         return tuple(sorted({label for sample in self.train for label in sample.labels}))
 
 
-def frozen_manifest(context: JobContext, run: Run, on_read: Callable[[int], None]) -> Path:
+def frozen_manifest(context: JobContext, run: Run, on_read: OnRead) -> Path:
     """Return the run's manifest, read from Label Studio unless an earlier process of the run has.
 
-    Args: on_read: told now and then how many tasks have been read.
+    Args: on_read: told now and then how many tasks have been read, and how many there are; 0 where nobody knows.
     Raises: DataError where no picture can be learned from; UnreachableError and ImageNotNowError to be tried again.
     """
     path = context.stores.runs.folder(run.id) / "manifest.jsonl"
@@ -105,6 +111,11 @@ def read_pictures(manifest: Path) -> Pictures:
     train = parts[Part.TRAIN]
     empty = [sample.path for sample in train if not sample.labels]
     return Pictures([sample for sample in train if sample.labels], parts[Part.HOLDOUT], empty)
+
+
+def task_of(sample: Sample) -> int:
+    """Return the task whose picture, or one of whose pictures, a manifest's sample is."""
+    return int(sample.file.removeprefix(TASK).partition(".")[0])
 
 
 def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str, view: int = 0) -> ManifestLine | None:
@@ -133,11 +144,14 @@ def _name(task: int, view: int) -> str:
     return f"{task}.{view}" if view else str(task)
 
 
-def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None]) -> bytes:
+def _read_project(context: JobContext, run: Run, on_read: OnRead) -> bytes:
     client = context.label_studio()
-    config = context.label_config(run.project_id, str(client.project(run.project_id).get("label_config", "")))
+    project = client.project(run.project_id)
+    config = context.label_config(run.project_id, str(project.get("label_config", "")))
+    count = int(project.get("task_number") or 0)
     folder = context.stores.runs.folder(run.id)
     lines: list[Json] = []
+    unreadable: dict[int, ImageError] = {}
     seen = labelled = 0
     tasks = client.tasks(run.project_id)
     while page := list(islice(tasks, AT_ONCE)):
@@ -146,19 +160,38 @@ def _read_project(context: JobContext, run: Run, on_read: Callable[[int], None])
         raise_if_none_for_now(paths)
         for view, path in zip(found, paths, strict=True):
             # One after the other: the masks of a whole page would fill the memory.
-            line = manifest_line(view.task, view.config, run.project_id, view.index)
-            if isinstance(path, Path) and line is not None:
+            if isinstance(path, ImageError):
+                unreadable[view.task["id"]] = path
+            elif line := manifest_line(view.task, view.config, run.project_id, view.index):
                 _link_or_copy(path, folder / "pictures" / line.name)
                 kept = {"task": line.task, "labels": line.labels, "regions": _save_regions(line, folder)}
                 lines.append({**kept, "part": line.part.value, **({"view": line.view} if line.view else {})})
         seen, labelled = seen + len(page), labelled + len(found)
-        on_read(seen)
+        on_read(seen, count)
     if not any(line["part"] == Part.TRAIN and line["labels"] for line in lines):
-        raise DataError(
-            f"Project {run.project_id} has {seen} tasks, {labelled} with a class, and {len(lines)} of those with "
-            "a picture that can be read; choose classes for some tasks (Choices) and submit them, then train again."
-        )
+        lack = _what_lacks(labelled, lines, unreadable)
+        raise DataError(f"Project {run.project_id} has {counted(seen, 'task')}, {lack}")
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+
+
+def _what_lacks(labelled: int, lines: Sequence[Json], unreadable: Mapping[int, ImageError]) -> str:
+    """Return why nothing can be learned, and what to do, as the end of a sentence that counts the tasks."""
+    if not labelled or not (unreadable or any(line["labels"] for line in lines)):
+        return "none with a class; choose classes for some tasks (Choices) and submit them, then train again."
+    if not unreadable:
+        return (
+            f"{labelled} with a class, and all {len(lines)} of them are corrected ones that are held out to compare "
+            "versions on; choose classes for more tasks and submit them, then train again."
+        )
+    reasons = Counter(map(str, unreadable.values()))
+    shown = " ".join(f"Task {_first(unreadable, reason)}: {reason}" for reason, _ in reasons.most_common(MOST_REASONS))
+    if (more := len(reasons) - MOST_REASONS) > 0:
+        shown += f" The log has {counted(more, 'more reason')}."
+    return f"{labelled} with a class, and no picture of those can be read. {shown}"
+
+
+def _first(unreadable: Mapping[int, ImageError], reason: str) -> int:
+    return next(task for task, error in unreadable.items() if str(error) == reason)
 
 
 def _save_regions(line: ManifestLine, folder: Path) -> list[Json]:
@@ -186,7 +219,7 @@ def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
         for each in line["regions"]
     )
     name = _name(line["task"], line.get("view", 0))
-    return Sample(f"task {name}", folder / "pictures" / name, tuple(line["labels"]), regions)
+    return Sample(f"{TASK}{name}", folder / "pictures" / name, tuple(line["labels"]), regions)
 
 
 def _link_or_copy(picture: Path, kept: Path) -> None:

@@ -7,11 +7,13 @@ before anything is deleted. A chunk that was killed is done again and finds its 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backend.errors import DamagedFileError
 from backend.jobs.context import JobContext, job_context
+from backend.jobs.gallery import show_least_certain
 from backend.jobs.predict import Predicted, predict_tasks
 from backend.jobs.retrying import retried
 from backend.labelstudio.client import LabelStudioClient
@@ -51,8 +53,9 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     if context.stores.models.current(project_id) != version:
         logger.info("project %s: pre-annotation by %s ends, another version is live", project_id, version)
         return {"seen": chunk.seen, "done": chunk.done, "next": None}
-    client = context.label_studio()
-    config = context.label_config(project_id, str(client.project(project_id).get("label_config", "")))
+    client, start_s = context.label_studio(), time.monotonic()
+    project = client.project(project_id)
+    config = context.label_config(project_id, str(project.get("label_config", "")))
     page = client.task_page(project_id, chunk.after_id, CHUNK)
     drafts = context.settings.preannotate_as == "draft" if chunk.drafts is None else chunk.drafts
     work = _Chunk(context, client, project_id, version, config)
@@ -63,7 +66,10 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     if ended:
         _update_project(context, client, project_id, version)
     counts = {"seen": chunk.seen + seen, "done": chunk.done + done}
-    context.queue.progress.report_preannotation(project_id, PreannotationProgress(version, **counts, ended=ended))
+    tasks = counts["seen"] if ended else max(counts["seen"], int(project.get("task_number") or 0))
+    left_s = round((time.monotonic() - start_s) / max(1, seen) * (tasks - counts["seen"]), 1)
+    progress = PreannotationProgress(version, **counts, ended=ended, tasks=tasks, seconds_left=left_s)
+    context.queue.progress.report_preannotation(project_id, progress)
     following = {**chunk.to_dict(), **counts, "after_id": page[seen - 1]["id"] if seen else chunk.after_id}
     if not ended:
         return {**counts, "next": following}
@@ -171,6 +177,8 @@ class _Chunk:
                     self._context.stores.feedback.set_doubt(self._project_id, int(task["id"]), class_doubt(each, card))
         except DamagedFileError as error:  # the ledger's; predictions need none
             logger.warning("project %s: doubts about classes are not kept: %s", self._project_id, error)
+        pictures = [each.drawable for each in found if each.drawable is not None]
+        show_least_certain(self._context, self._project_id, self._version, pictures)
         return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
 
     def _plan_replacement(self, task: Json) -> ReplacementPlan | None:

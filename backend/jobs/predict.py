@@ -14,6 +14,7 @@ from typing import Any
 from backend.errors import BackendError, ImageError
 from backend.jobs.context import JobContext, job_context, warn_once
 from backend.jobs.fetch_images import fetch_views
+from backend.jobs.gallery import drawable
 from backend.jobs.retrying import retried
 from backend.labelstudio.annotations import listed
 from backend.labelstudio.controls import CHOICE_KINDS
@@ -25,6 +26,7 @@ from backend.labelstudio.results import to_prediction
 from backend.labelstudio.task_labels import class_of, image_labels
 from backend.labelstudio.task_views import TaskView, all_views
 from backend.queueing.messages import PredictionRequest
+from backend.storage.galleries import Drawable
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
 from wsol_core.localization.hints import NO_HINTS, Hints
@@ -51,12 +53,13 @@ def predict(call: Mapping[str, Any]) -> list[Json]:
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """A task's prediction, what it was made of (None where the picture cannot be used), and the picture's classes as
-    people have given them, in the model's words.
+    people have given them, in the model's words. `drawable` is the picture with the objects that are predicted.
     """
 
     prediction: Json
     localization: Localization | None
     labels: tuple[str, ...]
+    drawable: Drawable | None = None
 
 
 def predict_tasks(
@@ -80,8 +83,13 @@ def predict_tasks(
     chosen = context.stores.policies.find(project_id).score_threshold
     threshold = context.settings.score_threshold if chosen is None else chosen
     parts = [
-        Predicted(_prediction(view.task, localization, view.config, version, threshold, labels), localization, labels)
-        for view, (localization, labels) in zip(views, localized, strict=True)
+        Predicted(
+            _prediction(view.task, localization, view.config, version, threshold, labels),
+            localization,
+            labels,
+            _drawable(view.task, path, localization, threshold),
+        )
+        for view, path, (localization, labels) in zip(views, found, localized, strict=True)
     ]
     starts = [number for number, view in enumerate(views) if view.index == 0]
     return [_together(parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
@@ -102,7 +110,17 @@ def _together(parts: Sequence[Predicted]) -> Predicted:
             if "item_index" in each or (each["from_name"], each["to_name"]) not in said
         ]
     score = round(fmean(each["score"] for each in shown), 4) if shown else 0.0
-    return Predicted({**parts[0].prediction, "result": results, "score": score}, None, ())
+    pictures = [part.drawable for part in parts if part.drawable is not None]
+    least_certain = min(pictures, key=lambda each: each.shown.score, default=None)
+    return Predicted({**parts[0].prediction, "result": results, "score": score}, None, (), least_certain)
+
+
+def _drawable(
+    task: Mapping[str, Any], path: Path | ImageError, found: Localization | None, threshold: float | None
+) -> Drawable | None:
+    if not isinstance(path, Path) or found is None or not isinstance(task.get("id"), int):
+        return None
+    return drawable(task["id"], path, found, threshold or 0.0)
 
 
 def _localize(

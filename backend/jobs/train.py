@@ -5,18 +5,19 @@ from __future__ import annotations
 import errno
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from rq.job import Retry
 
-from backend.errors import BackendError, LiveVersionChangedError, QueueError
+from backend.errors import BackendError, LiveVersionChangedError
 from backend.jobs.context import JobContext, job_context
+from backend.jobs.gallery import show_version
 from backend.jobs.manifest import Pictures, frozen_manifest, read_pictures
 from backend.jobs.promotion_gate import judge
 from backend.jobs.retrying import FOR_NOW, retried, wait_turn
+from backend.jobs.run_progress import RunProgress
 from backend.jobs.tracking import tracked
 from backend.signals import StopRequest
 from backend.storage.files import locked
@@ -28,12 +29,11 @@ from wsol_core.files import is_full, next_step
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import CHECKPOINT, is_finished, is_started
 from wsol_core.training.fit import fit
-from wsol_core.training.progress import Notice, Progress, TrainingHooks
+from wsol_core.training.progress import TrainingHooks
 
 logger = logging.getLogger(__name__)
 
 MOST_STARTS = 5  # processes in a row that may die without getting further
-EVERY_S = 0.5  # progress is reported, and cancelling noticed
 TURN_S = 2  # between looks whether another run of the project is still being trained
 MOST_JUDGEMENTS = 5  # people who activate versions all the time end with a failed run
 
@@ -80,10 +80,15 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
     if (version := models.of_run(run.project_id, run.id)) is None:
         context.stores.require_model_store(run.project_id)
         models.require_room(run.project_id)
-        manifest = frozen_manifest(context, run, lambda seen: _report_reading(context, run.id, seen))
+        progress = RunProgress(context, run)
+        manifest = frozen_manifest(context, run, progress.reading)
         pictures = read_pictures(manifest)
-        card = _fit(context, run, pictures, model, worker_ends)
+        progress.compared_on(len(pictures.holdout))
+        card = _fit(context, run, pictures, model, progress.hooks(worker_ends))
+        progress.phase("comparing", "The new version is compared with the live one.")
         version = _publish(context, run, card, pictures, manifest)
+        progress.phase("showing", f"{version} is kept; its least certain predictions are looked for.")
+        show_version(context, run.project_id, version, pictures)
     gate = models.facts(run.project_id, version).gate
     if gate is not None and gate.promoted:
         models.ensure_live(run.project_id, version, over=gate.against)
@@ -96,7 +101,7 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
     return version
 
 
-def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_ends: Callable[[], bool]) -> ModelCard:
+def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, hooks: TrainingHooks) -> ModelCard:
     """Return the trained model's card; training begins with the live version's weights, or resumes its checkpoint."""
     context.stores.runs.update(run.id, pictures=len(pictures.train))
     classes, live = pictures.classes, context.live_model(run.project_id)
@@ -105,14 +110,14 @@ def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, worker_
     )
     config, settings = TrainConfig.from_dict(run.config), context.settings
     logs = settings.home / "logs" / run.id  # the run's own folder goes when it ends
-    with tracked(_hooks(context, run.id, worker_ends), settings.train_log, logs, run.id, config) as hooks:
+    with tracked(hooks, settings.train_log, logs, run.id, config) as told:
         return fit(
             config,
             pictures.train,
             classes,
             model,
             weights_dir=settings.weights_dir,
-            hooks=hooks,
+            hooks=told,
             resume=is_started(model),
             backgrounds=pictures.empty,
             unseen=[sample for sample in pictures.holdout if sample.labels],
@@ -180,56 +185,3 @@ def _facts(run: Run, card: ModelCard, pictures: Pictures, gate: GateDecision) ->
         gate=gate,
         faults=card.faults,
     )
-
-
-def _hooks(context: JobContext, run_id: str, worker_ends: Callable[[], bool]) -> TrainingHooks:
-    """Return hooks that write progress to Redis twice a second, and warnings into the run's record.
-
-    What else the training says, such as how long it will take, goes along with its progress. A Redis that is away does
-    not stop a training.
-    """
-    last_s, said = -EVERY_S, ""
-
-    def report(progress: Progress) -> None:
-        nonlocal last_s
-        now_s = time.monotonic()
-        if now_s - last_s < EVERY_S:
-            return
-        last_s = now_s
-        _report(context, run_id, {**progress.to_values(), "notice": said, "at": time.time()})
-
-    def keep(notice: Notice) -> None:
-        nonlocal said
-        if not notice.warns:
-            said = notice.text
-            return
-        # A run that went on on another machine has been told another number of minutes; the newest holds.
-        context.stores.runs.update(run_id, warnings=(notice.text,))
-
-    return TrainingHooks(report, _stop_asker(context, run_id, worker_ends), keep)
-
-
-def _report_reading(context: JobContext, run_id: str, seen: int) -> None:
-    _report(context, run_id, {"stage": "reading", "stage_index": 0, "stages": 1, "step": seen, "at": time.time()})
-
-
-def _report(context: JobContext, run_id: str, values: Mapping[str, Any]) -> None:
-    try:
-        context.queue.progress.report_run(run_id, values)
-    except QueueError as error:
-        logger.warning("run %s: progress is not shown: %s", run_id, error)
-
-
-def _stop_asker(context: JobContext, run_id: str, worker_ends: Callable[[], bool]) -> Callable[[], bool]:
-    """Return a hook that says whether to stop: the worker ends, or the run's record says that it was cancelled."""
-    last_s = time.monotonic()
-
-    def should_stop() -> bool:
-        nonlocal last_s
-        now_s = time.monotonic()
-        if worker_ends() or now_s - last_s < EVERY_S:
-            return worker_ends()
-        last_s = now_s
-        return context.stores.runs.read(run_id).state == RunState.CANCELLED
-
-    return should_stop

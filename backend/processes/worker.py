@@ -53,7 +53,8 @@ def run_worker(queues: Sequence[str], settings: Settings) -> None:
     load_jobs(queues)
     worker = make_worker(queues, settings)
     logger.info("worker %s: waiting for %s on %s", worker.name, " and ".join(queues), where(settings))
-    worker.work(logging_level=settings.log_level)
+    # RQ's own lines about every job, which is looked for once a minute, tell nothing that ours do not.
+    worker.work(logging_level=settings.log_level if settings.log_level == "DEBUG" else "WARNING")
 
 
 def guard_workers(kinds: Sequence[str], settings: Settings) -> None:

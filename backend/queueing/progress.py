@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import redis
@@ -19,12 +19,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PreannotationProgress:
-    """How far a version's predictions are written: tasks seen, those that got a new one, whether it has ended."""
+    """How far a version's predictions are written: tasks seen, those that got a new one, whether it has ended.
+
+    `tasks` is how many the project has, 0 where nobody knows; `seconds_left` is at the speed of the last chunk.
+    """
 
     version: str
     seen: int = 0
     done: int = 0
     ended: bool = False
+    tasks: int = 0
+    seconds_left: float = 0.0
 
 
 class ProgressStore:
@@ -50,7 +55,8 @@ class ProgressStore:
         values = _read(self._connection, f"bulk-{project_id}")
         if values is None or not {"version", "seen", "done", "ended"} <= values.keys():
             return None
-        return PreannotationProgress(values["version"], values["seen"], values["done"], values["ended"])
+        known = {part.name for part in fields(PreannotationProgress)}
+        return PreannotationProgress(**{name: value for name, value in values.items() if name in known})
 
 
 class EventStore:

@@ -13,6 +13,7 @@ from backend.reports.formatting import lasting, moment, number, percent
 from backend.reports.report import Report
 from backend.templating import template_environment
 from wsol_core.errors import StorageError
+from wsol_core.evaluation.page import header, stylesheet
 from wsol_core.files import next_step, write_whole
 
 TEMPLATES: Final = Path(__file__).with_name("templates")
@@ -31,8 +32,8 @@ def write_page(report: Report, folder: Path) -> Path:
     return page
 
 
-def render(report: Report) -> str:
-    """The page's HTML."""
+def render(report: Report, home: str | None = None, project: str | None = None) -> str:
+    """The page's HTML. Args: home, project: links to Boxstrap's page and to the project's, where it serves this one."""
     environment = template_environment(TEMPLATES)
     shown: dict[str, Callable[[Any], str]] = {
         "percent": percent,
@@ -44,6 +45,9 @@ def render(report: Report) -> str:
     judged = [version for version in report.versions if version.agreement.tasks]
     return environment.get_template("report.html").render(
         report=report,
+        style=Markup(stylesheet()),
+        header=Markup(header("What pre-annotation brought", home)),
+        project_page=project,
         judged=judged,
         newest=judged[-1] if judged else None,
         # The plots escape what they are given.

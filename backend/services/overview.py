@@ -17,7 +17,7 @@ from backend.errors import QueueError
 from backend.services.projects import ProjectService
 from backend.services.retraining import RetrainingService
 from backend.services.training import TrainingService
-from backend.settings import GateMode
+from backend.services.verdicts import RIGHT, figures, is_suggested
 from backend.storage.models import Version
 from backend.storage.runs import Run
 
@@ -68,11 +68,18 @@ def _show_run(run: Run, training: TrainingService, redis: CircuitBreaker) -> Jso
     }
 
 
-def show_projects(projects: ProjectService, training: TrainingService, retraining: RetrainingService) -> list[Json]:
-    """Return every project with its versions, the runs that matter now, and why a training starts by itself or not."""
-    runs, redis = training.runs(), CircuitBreaker()
+def show_projects(
+    projects: ProjectService, training: TrainingService, retraining: RetrainingService, only: str | None = None
+) -> list[Json]:
+    """Return every project with its versions, the runs that matter now, and why a training starts by itself or not.
+
+    Args: only: a project's number, where no other is asked for.
+    """
+    runs, redis = training.runs(only), CircuitBreaker()
     shown = []
     for project in projects.all():
+        if only not in (None, project.id):
+            continue
         live, own = projects.live(project.id), [run for run in runs if run.project_id == project.id]
         own_shown = {run.id: _show_run(run, training, redis) for run in own if run is own[0] or not run.state.has_ended}
         shown.append(
@@ -97,14 +104,6 @@ def revision(shown: Iterable[Mapping[str, Any]]) -> str:
     return f"{zlib.crc32(json.dumps([_without_progress(value) for value in shown]).encode()):08x}"
 
 
-def is_suggested(version: Version, live: str | None) -> bool:
-    """Return whether the gate found it not worse than the version that is still `live`, and left it to a person."""
-    gate = version.facts.gate
-    if gate is None or version.name == live:
-        return False
-    return gate.mode == GateMode.SUGGEST and gate.against == live and gate.passed and not gate.promoted
-
-
 def _show_version(version: Version, live: str | None) -> Json:
     facts = version.facts
     return {
@@ -114,6 +113,7 @@ def _show_version(version: Version, live: str | None) -> Json:
         "pictures": facts.pictures,
         "classes": list(facts.classes),
         "metrics": facts.metrics,
+        "right": next((each.value for each in figures(version) if each.name == RIGHT), None),
         "run": facts.run,
         "parent": facts.parent,
         "gate": facts.gate and facts.gate.to_dict(),
@@ -128,11 +128,14 @@ def _show_preannotation(projects: ProjectService, project_id: str) -> Json | Non
 
 
 def _with_share(progress: Json | None) -> Json | None:
-    """Return progress as reported, with `share`, the part of the work that is done, in [0, 1], and the report's age."""
+    """Return progress as reported, with `share`, the part of the work that is done, in [0, 1], and the report's age.
+
+    Workers of this version report a share of the time; of older ones it is computed from steps.
+    """
     if progress is None:
         return None
     now = time.time()
-    return {**progress, "share": _share(progress), "age_s": round(max(0.0, now - float(progress.get("at", now))), 1)}
+    return {"share": _share(progress), **progress, "age_s": round(max(0.0, now - float(progress.get("at", now))), 1)}
 
 
 def _share(progress: Mapping[str, Any]) -> float:

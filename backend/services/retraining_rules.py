@@ -53,7 +53,7 @@ def decide(policy: Policy, facts: Facts, now: float) -> Decision:
         return Decision(False, f"A training {doing}; the next one by itself can start when it has ended.")
     if not policy.every and not policy.cron:
         return Decision(
-            False, "No training starts by itself; `boxstrap policy PROJECT --every 20` starts one every 20 corrections."
+            False, "No training starts by itself: neither a number of corrections nor a time is set to start one."
         )
     trigger, waiting = _cause(policy, facts, now)
     if not trigger:

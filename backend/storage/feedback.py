@@ -116,6 +116,14 @@ class FeedbackStore:
         )
         return {str(label): int(count) for label, count in self._all(sql, project_id)}
 
+    def corrected_labels(self, project_id: str) -> dict[int, frozenset[str]]:
+        """Return the classes of each corrected task."""
+        sql = (
+            "SELECT task, json_extract(row, '$.labels') FROM rows WHERE project = ? AND outcome = 'corrected' "
+            "ORDER BY task"
+        )
+        return {int(task): frozenset(json.loads(labels)) for task, labels in self._all(sql, project_id)}
+
     def cursor(self, project_id: str) -> SyncCursor | None:
         """Return how far the project has been read; None before the first time, or where that cannot be understood."""
         found = next(iter(self._all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)

@@ -8,6 +8,7 @@ from backend.settings import Settings
 from backend.storage.connections import ConnectionStore
 from backend.storage.feedback import FeedbackStore
 from backend.storage.files import Damage
+from backend.storage.galleries import GalleryStore
 from backend.storage.models import ModelRegistry
 from backend.storage.policies import Policy, PolicyStore
 from backend.storage.projects import ProjectStore
@@ -17,7 +18,7 @@ from wsol_core.errors import StorageError
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores of versions, runs, projects, their policies, the ledger, and what is to be connected.
+    """The stores of versions, runs, projects, their policies, the ledger, the galleries, and what is to be connected.
 
     `damage`: what of it cannot be read.
     """
@@ -29,6 +30,7 @@ class Stores:
     feedback: FeedbackStore
     connections: ConnectionStore
     damage: Damage
+    galleries: GalleryStore
 
     def require_model_store(self, project_id: str) -> None:
         """Raise StorageError where the project has trained versions, and the model store nothing of it: it is away."""
@@ -53,4 +55,5 @@ def open_stores(settings: Settings) -> Stores:
         FeedbackStore(settings.home / "feedback.sqlite", damage=damage),
         ConnectionStore(settings.home / "connections", damage),
         damage,
+        GalleryStore(settings.home / "galleries"),
     )

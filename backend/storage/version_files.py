@@ -12,7 +12,8 @@ from backend.storage.files import write_json
 from backend.storage.version_facts import VersionFacts
 from wsol_core import __version__
 
-NEEDED_FILES, OTHER_FILES = ("model.safetensors", "model.json"), ("history.jsonl",)
+HISTORY = "history.jsonl"  # losses over time
+NEEDED_FILES, OTHER_FILES = ("model.safetensors", "model.json"), (HISTORY,)
 FACTS = "version.json"
 RUBBISH = (".new-*", ".deleted-*", ".*.part")  # left by processes that were killed
 

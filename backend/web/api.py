@@ -24,12 +24,13 @@ Json = dict[str, Any]
 
 
 @router.get("/projects")
-def projects(all_services: TheServices) -> Json:
-    """Every project: its versions and which is live, its runs that wait or are trained, and the newest one.
+def projects(all_services: TheServices, project: str | None = None) -> Json:
+    """Every project, or one: its versions and which is live, its runs that wait or are trained, and the newest one.
 
     `notices`: sentences about files that cannot be read, each with its path and what to do.
     """
-    found = show_projects(all_services.projects, all_services.training, all_services.retraining)
+    only = project_number(project) if project else None
+    found = show_projects(all_services.projects, all_services.training, all_services.retraining, only)
     notices = all_services.projects.notices()
     return {"projects": found, "notices": notices, "revision": revision([*found, {"notices": notices}])}
 

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from backend.settings import Settings
-from backend.web import api, dashboard, label_studio
+from backend.web import api, dashboard, label_studio, project_page
 from backend.web.error_handlers import add_error_handlers
+from backend.web.html import STATIC
 from backend.web.security import Guard
 from backend.web.services import Services
 from backend.web.thread_limiter import ThreadLimiter
@@ -43,7 +44,8 @@ def create_app(
     app.include_router(label_studio.router)
     app.include_router(api.router)
     app.include_router(dashboard.router)
-    app.mount("/static", StaticFiles(directory=dashboard.STATIC))
+    app.include_router(project_page.router)
+    app.mount("/static", StaticFiles(directory=STATIC))
     app.add_api_route("/metrics", metrics, include_in_schema=False)
     app.add_middleware(Guard, settings=settings)
     add_error_handlers(app)

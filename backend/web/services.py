@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 
 from backend.reports.report import ReportService
 from backend.services.predictions import PredictionService
+from backend.services.project_page import ProjectPages
 from backend.services.projects import ProjectService
 from backend.services.retraining import RetrainingService
 from backend.services.status import StatusService
@@ -25,6 +26,7 @@ class Services:
     status: StatusService
     retraining: RetrainingService
     reports: ReportService
+    pages: ProjectPages
 
 
 async def services(request: Request) -> Services:  # async: FastAPI would give anything else a thread

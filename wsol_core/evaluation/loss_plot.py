@@ -9,7 +9,7 @@ from typing import Any
 
 from wsol_core.evaluation.svg import Axes
 
-COLOURS = ("#3b82f6", "#d6336c", "#2f9e77", "#f08c00", "#7c3aed", "#0ca5b8", "#888888", "#a16207")
+COLOURS = "eabcdhfg"  # classes of page.css
 SMOOTHING = 0.8
 
 Curve = list[tuple[float, float]]  # (logged step, value)
@@ -34,9 +34,9 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> str:
     legend = []
     for index, (name, curve) in enumerate(smooth.items()):
         colour = COLOURS[index % len(COLOURS)]
-        parts.append(f'<path d="M{axes.points(curve)}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
-        legend.append(f'<i style="background:{colour}"></i>&nbsp;{escape(name)}')
-    return f"{axes.picture('training losses', parts)}<p>{' '.join(legend)}</p>"
+        parts.append(f'<path class="line {colour}" d="M{axes.points(curve)}"/>')
+        legend.append(f'<i class="key {colour}"></i>{escape(name)}')
+    return f'{axes.picture("training losses", parts)}<p class="muted">{"".join(legend)}</p>'
 
 
 def _stages(logged: Sequence[Mapping[str, Any]], axes: Axes) -> list[str]:

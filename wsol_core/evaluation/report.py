@@ -18,6 +18,7 @@ from wsol_core.errors import StorageError
 from wsol_core.evaluation.evaluate import EvaluationReport, ImageResult
 from wsol_core.evaluation.loss_plot import loss_curves
 from wsol_core.evaluation.overlay import draw_heatmap, draw_overlay
+from wsol_core.evaluation.page import header, stylesheet
 from wsol_core.evaluation.report_mistakes import mistake_sections, write_jpeg
 from wsol_core.files import next_step
 from wsol_core.localization.predictor import Predictor
@@ -74,11 +75,12 @@ def write_report(
         cards = "\n".join(_cards(report, predictor, samples, folder))
         page = Template(_PAGE).substitute(
             title=escape(f"{predictor.card.config.method} on {predictor.card.config.backbone}"),
-            style=_STYLE,
+            style=stylesheet() + _STYLE,
+            header=header("How well the model localizes"),
             metrics=_metric_table(report.metrics),
-            classes=_class_table(report.per_class),
+            classes=_class_table(report.per_class, "Localization by class"),
             objects=_metric_table(report.instances.overall),
-            object_classes=_class_table(report.instances.per_class),
+            object_classes=_class_table(report.instances.per_class, "Objects by class"),
             mistakes=mistake_sections(report.instances.mistakes, samples, folder / IMAGES, IMAGES),
             threshold=f"{report.threshold:.2f}: {escape(report.threshold_rule)}",
             protocol="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in report.protocol.items()),
@@ -156,18 +158,21 @@ def _number(value: float | None, name: str = "") -> str:
 
 
 def _metric_table(figures: Mapping[str, float | None]) -> str:
-    rows = (f"<tr><th>{NAMES.get(n, escape(n))}</th><td>{_number(v, n)}</td></tr>" for n, v in figures.items())
-    return f"<table>{''.join(rows)}</table>"
-
-
-def _class_table(per_class: Mapping[str, Mapping[str, float | None]]) -> str:
-    names = list(next(iter(per_class.values())))
-    head = "".join(f"<th>{NAMES.get(name, escape(name))}</th>" for name in names)
     rows = (
-        f"<tr><th>{escape(label)}</th>{''.join(f'<td>{_number(row[name], name)}</td>' for name in names)}</tr>"
-        for label, row in per_class.items()
+        f'<tr><th scope="row">{NAMES.get(n, escape(n))}</th><td>{_number(v, n)}</td></tr>' for n, v in figures.items()
     )
-    return f"<table><tr><th>class</th>{head}</tr>{''.join(rows)}</table>"
+    return f"<table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _class_table(per_class: Mapping[str, Mapping[str, float | None]], what: str) -> str:
+    names = list(next(iter(per_class.values())))
+    head = "".join(f'<th scope="col" class="number">{NAMES.get(name, escape(name))}</th>' for name in names)
+    rows = []
+    for label, row in per_class.items():
+        cells = "".join(f"<td>{_number(row[name], name)}</td>" for name in names)
+        rows.append(f'<tr><th scope="row">{escape(label)}</th>{cells}</tr>')
+    table = f'<table><thead><tr><th scope="col">class</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{what}">{table}</div>'
 
 
 def _skipped(reasons: Sequence[str]) -> str:
@@ -179,46 +184,42 @@ def _skipped(reasons: Sequence[str]) -> str:
 
 
 _STYLE = """
-:root{color-scheme:light dark;--ink:#1d2330;--soft:#667085;--paper:#fbfbfa;--card:#fff;--line:#e3e5ea;--bad:#d6336c;
---good:#2f9e77}
-@media(prefers-color-scheme:dark){:root{--ink:#e8eaf0;--soft:#98a1b3;--paper:#14171d;--card:#1c2028;--line:#2d333f}}
-*{box-sizing:border-box}body{margin:0 auto;max-width:1180px;padding:2rem 1rem 4rem;background:var(--paper);
-color:var(--ink);font:16px/1.5 system-ui,sans-serif}h1{font-size:1.7rem;margin:0 0 .3rem}h2{margin:2.2rem 0 .8rem;
-font-size:1.15rem}p{margin:.2rem 0;color:var(--soft)}.wide{overflow-x:auto}table{border-collapse:collapse;
-font-variant-numeric:tabular-nums}th,td{padding:.3rem .9rem .3rem 0;text-align:left;border-bottom:1px solid var(--line);
-font-weight:400;white-space:nowrap}td{text-align:right}dl{display:grid;grid-template-columns:max-content 1fr;
-gap:.2rem 1rem;font-size:.9rem}dt{font-weight:600}dd{margin:0;color:var(--soft)}.top{display:grid;
-grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:1rem 3rem}svg{width:100%;height:auto;max-width:560px}
-.grid{stroke:currentColor;opacity:.15}.border{stroke:currentColor;opacity:.3;stroke-dasharray:3 3}
-.tick{font-size:11px;fill:currentColor}
-h3{margin:1.4rem 0 .2rem;font-size:1rem}h3 span{color:var(--soft);font-weight:400}h3+p{margin-bottom:.6rem}
-.cards.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
+.top-figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,19rem),1fr));gap:0 1rem}
+.top-figures table,.wide table{width:auto}th{font-weight:400}
+td{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}td,th{padding-right:1.2rem}
+h3{margin-top:.6rem}h3 span{color:var(--muted);font-weight:400}
+.protocol{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;font-size:.9rem}
+.protocol dt{font-weight:600}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:1rem}
-figure{margin:0;background:var(--card);border:1px solid var(--line);border-top:3px solid var(--good);border-radius:6px;
-overflow:hidden}figure.bad{border-top-color:var(--bad)}figure div{display:grid;grid-template-columns:1fr 1fr;gap:2px}
-img{width:100%;display:block;aspect-ratio:4/3;object-fit:contain;background:#000}figcaption{padding:.5rem .8rem .7rem;
-font-size:.9rem}figcaption span,figcaption small{display:block;color:var(--soft)}em{color:var(--bad);font-style:normal}
-small{overflow-wrap:anywhere}i{display:inline-block;width:.8em;height:.8em;border-radius:2px;vertical-align:-.05em;
-border:1px solid #555}
+.cards.small{grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr))}
+.cards figure{gap:0;border:1px solid var(--line);border-top:3px solid var(--a);border-radius:6px;overflow:hidden}
+.cards figure.bad{border-top-color:var(--d)}.cards figure div{display:grid;grid-template-columns:1fr 1fr;gap:2px}
+.cards img{width:100%;display:block;aspect-ratio:4/3;object-fit:contain;background:#000}
+.cards figcaption{padding:.5rem .8rem .7rem;color:var(--text);font-size:.9rem}
+.cards figcaption span,.cards figcaption small{display:block;color:var(--muted)}
+.cards em{color:var(--danger);font-style:normal}small{overflow-wrap:anywhere}
 """
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<meta name="color-scheme" content="light dark">
 <title>Boxstrap: $title</title><style>$style</style></head><body>
-<h1>$title</h1><p>Threshold $threshold.</p>
-<div class="top"><section><h2>Localization</h2>$metrics</section>
-<section><h2>Objects, one by one</h2>$objects</section>
-<section><h2>Training losses</h2>$curves</section></div>
-<h2>Localization by class</h2><div class="wide">$classes</div>
-<h2>Objects by class</h2><div class="wide">$object_classes</div>
-<h2>Mistakes, the worst images of each kind</h2>
-<p><i style="background:#ffd60a"></i> predicted box &ensp;<i style="background:#fff"></i> true box &ensp;
+$header
+<main>
+<div class="intro"><h1>$title</h1><p class="muted">Threshold $threshold.</p></div>
+<div class="top-figures"><section class="card"><h2>Localization</h2>$metrics</section>
+<section class="card"><h2>Objects, one by one</h2>$objects</section>
+<section class="card"><h2>Training losses</h2>$curves</section></div>
+<section class="card"><h2>Localization by class</h2>$classes</section>
+<section class="card"><h2>Objects by class</h2>$object_classes</section>
+<section class="card"><h2>Mistakes, the worst images of each kind</h2>
+<p class="muted"><i class="key predicted"></i>predicted box <i class="key true"></i>true box,
 thick lines: the mistake; thin lines: the other boxes</p>
-$mistakes
-<h2>Images, worst first</h2>
-<p><i style="background:#ffd60a"></i> predicted box &ensp;<i style="background:#fff"></i> true box &ensp;
-<i style="background:#ff40a0"></i> predicted mask &ensp; right: activation map</p>
-<div class="cards">$cards</div>$skipped
-<h2>Protocol</h2><dl>$protocol</dl>
-</body></html>
+$mistakes</section>
+<section class="card"><h2>Images, worst first</h2>
+<p class="muted"><i class="key predicted"></i>predicted box <i class="key true"></i>true box
+<i class="key mask"></i>predicted mask; right: activation map</p>
+<div class="cards">$cards</div>$skipped</section>
+<section class="card"><h2>Protocol</h2><dl class="protocol">$protocol</dl></section>
+</main></body></html>
 """

@@ -51,7 +51,8 @@ class Axes:
 
 def svg(title: str, parts: Sequence[str], width: int, height: int) -> str:
     """The `<svg>` of all parts, which readers of a screen hear as `title`."""
-    return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    size = f'viewBox="0 0 {width} {height}"'
+    return f'<svg class="plot" {size} role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
 
 
 def path(points: Sequence[tuple[float, float]]) -> str:

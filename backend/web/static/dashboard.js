@@ -1,7 +1,9 @@
-// Keeps the dashboard fresh: numbers from /api every two seconds, the whole of it when something came or went.
+// Keeps the pages fresh: numbers from /api every two seconds, the whole of a page when something came or went.
 "use strict";
 
 const EVERY_MS = 2000;
+const LEARNING_EVERY_MS = 10000; // losses and pictures of a training
+const ROOT = document.body.dataset.root;
 const message = document.getElementById("message");
 
 function say(text, bad) {
@@ -24,15 +26,17 @@ function duration(seconds) {
 }
 
 function figuresOf(progress) {
-  if (!progress) return { "": "no progress is known yet" };
-  if (progress.epoch === undefined) return { "": "reading tasks and pictures" };
-  const figures = {
-    stage: `${progress.stage}, ${progress.stage_index + 1} of ${progress.stages}`,
-    epoch: `${progress.epoch} of ${progress.epochs}`,
-    loss: Number(progress.loss).toPrecision(3),
-    "images/s": Number(progress.images_per_s).toFixed(1),
-    "time left": duration(progress.seconds_left),
-  };
+  if (!progress) return { "": "It has not said yet how far it is." };
+  const figures = {};
+  if (progress.epoch === undefined) {
+    figures.step = { reading: "reading tasks and pictures", comparing: "comparing", showing: "looking at predictions" }[progress.stage] ?? progress.stage;
+  } else {
+    figures.stage = `${progress.stage}, ${progress.stage_index + 1} of ${progress.stages}`;
+    figures.epoch = `${progress.epoch} of ${progress.epochs}`;
+    figures.loss = Number(progress.loss).toPrecision(3);
+    figures["images/s"] = Number(progress.images_per_s).toFixed(1);
+  }
+  if (progress.seconds_left !== undefined) figures["until all is predicted"] = `about ${duration(progress.seconds_left)}`;
   if (progress.age_s > 30) figures["last heard"] = `${duration(progress.age_s)} ago`;
   return figures;
 }
@@ -41,15 +45,14 @@ function showRun(run) {
   const place = document.querySelector(`[data-run="${CSS.escape(run.id)}"]`);
   const figures = place?.querySelector("[data-figures]");
   if (!figures) return;
-  const bar = place.querySelector("progress");
-  if (run.progress?.epoch !== undefined) bar.value = run.progress.share;
+  if (run.progress?.share !== undefined) place.querySelector("progress").value = run.progress.share;
   if (run.progress?.notice) place.querySelector("[data-notice]").textContent = run.progress.notice;
   figures.replaceChildren(
     ...Object.entries(figuresOf(run.progress)).map(([name, value]) => {
       const row = document.createElement("div");
       const [term, what] = [document.createElement("dt"), document.createElement("dd")];
-      [term.textContent, what.textContent] = [name, value];
-      row.append(...(name ? [term, what] : [what]));
+      [term.textContent, what.textContent] = [name || "progress", value];
+      row.append(term, what);
       return row;
     }),
   );
@@ -59,9 +62,17 @@ function showPreannotation(project) {
   const place = document.querySelector(`[data-project="${CSS.escape(project.id)}"] [data-preannotation]`);
   const bulk = project.preannotation;
   if (!place || !bulk) return;
-  place.textContent = bulk.ended
+  const text = document.createElement("p");
+  text.className = "muted";
+  const left = bulk.seconds_left ? `, about ${duration(bulk.seconds_left)} left` : "";
+  text.textContent = bulk.ended
     ? `${bulk.done} of ${bulk.seen} tasks got new predictions.`
-    : `Pre-annotating: ${bulk.done} of ${bulk.seen} tasks so far.`;
+    : `Predictions are being written: ${bulk.seen}${bulk.tasks ? ` of ${bulk.tasks}` : ""} tasks are done${left}.`;
+  const bar = document.createElement("progress");
+  bar.max = 1;
+  bar.setAttribute("aria-label", "Predictions written");
+  if (bulk.tasks) bar.value = Math.min(bulk.seen / bulk.tasks, 0.99);
+  place.replaceChildren(...(bulk.ended ? [text] : [bar, text]));
 }
 
 function showStatus(status) {
@@ -73,7 +84,7 @@ function showStatus(status) {
     const place = document.querySelector(`[data-worker="${CSS.escape(worker.name)}"]`);
     if (!place) continue;
     place.textContent = worker.state;
-    place.classList.toggle("busy", worker.state === "busy");
+    place.classList.toggle("good", worker.state === "busy");
   }
 }
 
@@ -85,21 +96,47 @@ function showTimes() {
   }
 }
 
-async function replaceAll() {
+async function fresh() {
   const answer = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } });
   if (!answer.ok) throw new Error(`The page answered ${answer.status}.`);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-  document.querySelector("main").replaceWith(fresh);
+  return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+}
+
+async function replaceAll() {
+  const main = await fresh();
+  const edited = document.querySelector("form[data-edited]"); // what a person types stays
+  if (edited) main.querySelector("form")?.replaceWith(edited);
+  const open = [...document.querySelectorAll("details")].map((each) => each.open);
+  document.querySelector("main").replaceWith(main);
+  const now = [...document.querySelectorAll("details")];
+  if (now.length === open.length) now.forEach((each, index) => (each.open = open[index]));
   showTimes();
+}
+
+let learned = 0;
+
+async function replaceLearning() {
+  const places = [...document.querySelectorAll("[data-learning]")];
+  if (!places.length || performance.now() - learned < LEARNING_EVERY_MS) return;
+  learned = performance.now();
+  const main = await fresh();
+  for (const place of places) {
+    const now = main.querySelector(`[data-learning="${CSS.escape(place.dataset.learning)}"]`);
+    for (const picture of now?.querySelectorAll("img") ?? []) picture.src += `?at=${Math.round(learned)}`; // drawn anew
+    if (now && !place.contains(document.activeElement)) place.replaceWith(now);
+  }
 }
 
 let lost = false;
 
 async function refresh() {
+  const main = document.querySelector("main");
+  if (main.dataset.revision === undefined) return;
+  const only = main.dataset.only ? `?project=${encodeURIComponent(main.dataset.only)}` : "";
   try {
-    const [{ projects, revision }, status] = await Promise.all([ask("api/projects"), ask("api/status")]);
-    const now = `${revision} ${status.revision}`;
-    if (document.querySelector("main").dataset.revision !== now) await replaceAll();
+    const [{ projects, revision }, status] = await Promise.all([ask(`${ROOT}api/projects${only}`), ask(`${ROOT}api/status`)]);
+    if (main.dataset.revision !== `${revision} ${status.revision}`) await replaceAll();
+    else await replaceLearning();
     projects.forEach(showPreannotation);
     projects.flatMap((project) => project.active_runs).forEach(showRun);
     showStatus(status);
@@ -129,6 +166,31 @@ document.addEventListener("click", async (event) => {
     say(error.message, true);
   }
   button.disabled = false;
+});
+
+function valueOf(field) {
+  const text = field.value.trim();
+  if (field.dataset.kind === undefined) return text;
+  if (text === "" && field.dataset.kind === "number") return null;
+  return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
+}
+
+document.addEventListener("input", (event) => event.target.closest("form")?.setAttribute("data-edited", ""));
+
+document.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const body = Object.fromEntries([...form.elements].filter((each) => each.name).map((each) => [each.name, valueOf(each)]));
+  try {
+    const headers = { "Content-Type": "application/json" };
+    await ask(form.dataset.patch, { method: "PATCH", headers, body: JSON.stringify(body) });
+    form.removeAttribute("data-edited");
+    say("");
+    await replaceAll();
+    document.querySelector("[data-saved]").textContent = "Saved.";
+  } catch (error) {
+    say(error.message, true);
+  }
 });
 
 document.addEventListener("visibilitychange", () => document.hidden || refresh());

@@ -21,9 +21,10 @@ def test_train_tells_programs_its_progress_and_last_its_result(
     options = ["--out", str(tmp_path / "m"), "--epochs", "1", "--boxes-per-class", "all", "--json", *SMALL]
     assert main(["train", str(pictures), *options]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["event"] for line in lines[-3:]] == ["progress", "notice", "result"]
+    assert [line["event"] for line in lines[-2:]] == ["notice", "result"]
+    assert "thresholds" in lines[-2]["text"]
     assert {line["stage"] for line in lines if line["event"] == "progress"} == {"classify", "localize", "separate"}
-    length, warning = (line for line in lines if line["event"] == "notice")
+    length, warning, _ = (line for line in lines if line["event"] == "notice")
     assert "will take about" in length["text"] and not length["warns"]
     assert "not enough" in warning["text"] and warning["warns"]
     assert lines[-1]["faults"]

@@ -128,7 +128,8 @@ def test_touching_objects_of_a_class_have_a_mask_file_each(settings: Settings, l
     task["annotations"] = [{"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": results}]
     job_context.cache_clear()
     context = job_context()
-    pictures = read_pictures(frozen_manifest(context, context.stores.runs.create(PROJECT, {}), lambda seen: None))
+    run = context.stores.runs.create(PROJECT, {})
+    pictures = read_pictures(frozen_manifest(context, run, lambda seen, tasks: None))
     context.label_studio().close()
     job_context.cache_clear()
     [sample] = [each for each in pictures.train if each.regions]

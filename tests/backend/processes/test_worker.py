@@ -13,7 +13,7 @@ from backend.queueing.messages import PredictionRequest
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.storage.stores import Stores
 from backend.storage.version_facts import VersionFacts
-from tests.backend.support.fake_project import CONFIG, PROJECT
+from tests.backend.support.fake_project import CONFIG, PROJECT, FakeLabelStudio
 from tests.backend.support.real_services import Workers, is_running, wait_for
 
 UNREACHABLE = {"id": 1, "data": {"image": "https://127.0.0.1:9/a.png"}, "annotations": []}
@@ -77,6 +77,17 @@ def test_a_damaged_version_is_not_predicted_with_but_the_newest_whole_one(
     found = queue.predict(PredictionRequest(PROJECT, live, CONFIG, [UNREACHABLE]), 60)
     assert found[0]["model_version"] == older == stores.models.current(PROJECT)
     assert any("CURRENT" in notice and older in notice for notice in stores.damage.notices())
+
+
+def test_jobs_that_find_nothing_new_leave_the_log_as_it_is(
+    queue: JobQueue, workers: Workers, label_studio: FakeLabelStudio
+) -> None:
+    workers.start("predict")
+    for _ in range(3):
+        queue.sync_annotations(PROJECT)
+        wait_for(lambda: queue.status(f"observe-{PROJECT}") == "finished")
+    lines = [line for line in workers.log().splitlines() if "people said something new" not in line]
+    assert len(lines) == 1, lines  # that it waits for jobs
 
 
 def test_no_argument_of_a_job_is_logged(

@@ -39,9 +39,9 @@ def clocks_change(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-def test_without_a_policy_nothing_starts_and_a_command_is_named() -> None:
+def test_without_a_policy_nothing_starts() -> None:
     found = decide(Policy(), replace(TRAINED, corrected=1000), NOON)
-    assert not found.start and "boxstrap policy PROJECT --every 20" in found.reason
+    assert not found.start and "neither a number of corrections nor a time is set" in found.reason
 
 
 @pytest.mark.parametrize(("corrected", "starts"), [(0, False), (19, False), (20, True), (21, True)])

@@ -22,7 +22,7 @@ def _site() -> Iterator[Site]:
 
 @pytest.fixture
 def site(_site: Site) -> Site:
-    for name in ("projects", "runs", "models", "pictures", "policies"):
+    for name in ("projects", "runs", "models", "pictures", "policies", "galleries"):
         shutil.rmtree(_site.settings.home / name, ignore_errors=True)
     (_site.settings.home / "feedback.sqlite").unlink(missing_ok=True)
     _site.queue.connection.flushall()

@@ -36,7 +36,7 @@ def test_a_project_without_a_version(site: Site) -> None:
         "live_version": None,
         "versions": [],
         "active_runs": [],
-        "loop": "No training starts by itself; `boxstrap policy PROJECT --every 20` starts one every 20 corrections.",
+        "loop": "No training starts by itself: neither a number of corrections nor a time is set to start one.",
         "latest_run": None,
         "preannotation": None,
     }

@@ -53,7 +53,16 @@ def test_no_broken_file_stops_what_others_do(full_site: Site, state: str) -> Non
 
 
 def _failures(site: Site, rounds: Sequence[Callable[[], object]]) -> Iterator[str]:
-    for address in ("/", "/api/projects", "/api/runs", "/versions", "/api/status", "/metrics"):
+    for address in (
+        "/",
+        "/projects/7",
+        "/projects/8",
+        "/api/projects",
+        "/api/runs",
+        "/versions",
+        "/api/status",
+        "/metrics",
+    ):
         if (answer := site.client.get(address, headers=BROWSER)).status_code != 200:
             yield f"{address}: {answer.status_code} {answer.text[:200]}"
     for address in OWN:
