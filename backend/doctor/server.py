@@ -32,7 +32,6 @@ def address(settings: Settings, container_mark: Path = CONTAINER_MARK) -> Findin
     if url is None:
         return failed("LABEL_STUDIO_URL is not set", "Set it to Label Studio's address, such as http://localhost:8080.")
     inside = container_mark.exists() and urlsplit(url).hostname in HERE
-    other = "set LABEL_STUDIO_URL to http://host.docker.internal:8080, or to the name of Label Studio's service."
     try:
         answer = httpx.get(f"{url}/api/version", timeout=TIMEOUT_S, follow_redirects=False)
         version = answer.json().get("release") if answer.status_code == 200 else None
@@ -41,7 +40,8 @@ def address(settings: Settings, container_mark: Path = CONTAINER_MARK) -> Findin
             return failed(f"{url} answers, but not so that it could be trusted", f"{url}: {UNTRUSTED}.")
         return failed(
             f"{url} does not answer ({type(error).__name__})",
-            f"In a container that address is the container itself: {other}"
+            f"In a container that address is the container itself: set LABEL_STUDIO_URL to {_on_the_host(url)}, or to "
+            "the name of Label Studio's service."
             if inside
             else "Start Label Studio, or correct LABEL_STUDIO_URL: it has to be the address as seen from here.",
         )
@@ -54,12 +54,15 @@ def address(settings: Settings, container_mark: Path = CONTAINER_MARK) -> Findin
             f"{url} answers {answer.status_code} to /api/version, so it is no Label Studio",
             "Set LABEL_STUDIO_URL to the address of Label Studio's start page, without /projects.",
         )
-    if inside:
-        return warning(
-            f"Label Studio {version} at {url}, which in a container is the container itself",
-            f"If workers run in other containers, {other}",
-        )
     return ok(f"Label Studio {version} at {url}")
+
+
+def _on_the_host(url: str) -> str:
+    """Return the address of what runs beside a container under `url`, as the container sees it."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    port = host.rpartition(":")[2] if host.rpartition(":")[2].isdecimal() else ""
+    return f"{parts.scheme}://host.docker.internal{f':{port}' if port else ''}{parts.path}"
 
 
 def token_kind(token: str) -> str | None:

@@ -7,6 +7,9 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
+import pytest
+
 from backend.doctor import server
 from backend.settings import Settings
 from tests.backend.doctor.expectations import LEGACY, NOWHERE, says
@@ -41,9 +44,30 @@ def test_something_else_at_the_address_is_no_label_studio(
         says(server.address(settings, tmp_path / "none"), "failed", "it is no Label Studio", "without /projects")
 
 
-def test_localhost_in_a_container_is_suspicious_even_where_it_answers(settings: Settings, tmp_path: Path) -> None:
+def test_localhost_in_a_container_is_fine_where_it_answers(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "mark").touch()
-    says(server.address(settings, tmp_path / "mark"), "warning", "the container itself", "host.docker.internal")
+    says(server.address(settings, tmp_path / "mark"), "ok", "Label Studio 1.23.2 at")
+
+
+@pytest.mark.parametrize(
+    ("url", "seen"),
+    [
+        ("http://localhost:8089", "http://host.docker.internal:8089"),
+        ("https://127.0.0.1", "https://host.docker.internal"),
+        ("http://[::1]:8080/studio", "http://host.docker.internal:8080/studio"),
+    ],
+)
+def test_a_container_is_told_the_address_with_the_port_that_it_was_given(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, seen: str
+) -> None:
+    (tmp_path / "mark").touch()
+
+    def nobody(address: str, **_: object) -> None:
+        raise httpx.ConnectError(f"nobody is at {address}")
+
+    monkeypatch.setattr(httpx, "get", nobody)
+    advice = server.address(replace(settings, label_studio_url=url), tmp_path / "mark").advice
+    assert f"set LABEL_STUDIO_URL to {seen}, or to the name" in advice
 
 
 def test_each_kind_of_token_is_known_by_its_form() -> None:
