@@ -8,13 +8,11 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from backend.wording import counted
-
 _CODE = re.compile(r"`([^`\n]+)`")
 
 
 def template_environment(templates: Path) -> Environment:
-    """The environment for the templates in a folder; `prose` and `counted` are filters of all of them."""
+    """The environment for the templates in a folder; `prose` is a filter of all of them."""
     environment = Environment(
         loader=FileSystemLoader(templates),
         autoescape=True,  # titles and class names are other people's text
@@ -22,7 +20,7 @@ def template_environment(templates: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"prose": prose, "counted": counted}
+    environment.filters["prose"] = prose
     return environment
 
 

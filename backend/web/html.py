@@ -35,12 +35,13 @@ def page(template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
 @functools.cache
 def _environment() -> Environment:
     from backend.templating import template_environment  # Jinja: only who looks at a page needs it
-    from backend.wording import lasting, percent
+    from backend.wording import counted, lasting, percent
     from wsol_core.evaluation.page import MARK
 
     environment = template_environment(TEMPLATES)
     environment.globals |= {"mark": MARK, "most_versions": MOST_VERSIONS}
     environment.filters |= {
+        "counted": counted,
         "moment": moment,
         "figure": figure,
         "is_link": is_link,
