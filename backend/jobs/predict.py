@@ -22,7 +22,7 @@ from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.labelstudio.prediction_check import check_prediction
 from backend.labelstudio.prompts import Prompt, newest_prompt
-from backend.labelstudio.results import to_prediction
+from backend.labelstudio.results import costs_of, to_prediction
 from backend.labelstudio.task_labels import class_of, image_labels
 from backend.labelstudio.task_views import TaskView, all_views
 from backend.queueing.messages import PredictionRequest
@@ -32,6 +32,7 @@ from wsol_core.errors import DataError
 from wsol_core.localization.hints import NO_HINTS, Hints
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.predictor import Predictor
+from wsol_core.localization.worth import only_worth_showing
 from wsol_core.records import Localization, Sample
 
 logger = logging.getLogger(__name__)
@@ -91,8 +92,26 @@ def predict_tasks(
         )
         for view, path, (localization, labels) in zip(views, found, localized, strict=True)
     ]
+    if threshold is None:
+        _log_left_out(project_id, version, [each for each, _ in localized if each is not None], config)
     starts = [number for number, view in enumerate(views) if view.index == 0]
     return [_together(parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
+
+
+def _log_left_out(project_id: str, version: str, found: Sequence[Localization], config: LabelConfig) -> None:
+    """Say how many regions nobody sees, and what would help."""
+    left_out = [only_worth_showing(each, costs_of(config)).left_out for each in found]
+    if any(left_out):
+        logger.info(
+            "project %s: %d regions of %s in %d of %d pictures would cost people more time than they save, so they are "
+            "not shown. Corrections of a few such pictures help; `boxstrap policy %s --score-threshold 0` shows all.",
+            project_id,
+            sum(left_out),
+            version,
+            sum(map(bool, left_out)),
+            len(found),
+            project_id,
+        )
 
 
 def _together(parts: Sequence[Predicted]) -> Predicted:

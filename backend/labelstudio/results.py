@@ -51,9 +51,7 @@ def to_prediction(
     """
     results, scores = [], {}
     names = {id(region): new_object_id() for region in localization.regions}
-    # What has a box and a mask is shown as both or as none, by the stricter rule.
-    boxes = any(control.kind == RECTANGLE for control in config.filled_controls)
-    costs = BOX_COSTS if boxes else MASK_COSTS
+    costs = costs_of(config)
     for number, control in enumerate(config.filled_controls):
         for region in _regions_for(control, localization, score_threshold, costs):
             shape, label = _value(control, region, localization.size_wh), control.label_for(region.label)
@@ -86,6 +84,11 @@ def _named(control: Control, shape: Json, label: str | list[str]) -> list[tuple[
     naming = replace(control, name=control.source.name, kind=control.source.kind, source=None)
     where = {key: part for key, part in shape.items() if key not in ("format", "rle", "imageDataURL")}
     return [(control, shape), (naming, {**where, naming.kind: [label]})]
+
+
+def costs_of(config: LabelConfig) -> Costs:
+    """What a region costs people. What has a box and a mask is shown as both or as none, by the stricter rule."""
+    return BOX_COSTS if any(control.kind == RECTANGLE for control in config.filled_controls) else MASK_COSTS
 
 
 def _regions_for(
