@@ -160,4 +160,6 @@ def test_a_new_version_begins_it(
     workers.start("train")
     run = trainings.ends(trainings.start())
     (job,) = bulk_jobs(trainings.queue)
-    assert job.args == [{"project_id": PROJECT, "version": run.version, "after_id": 0, "seen": 0, "done": 0}]
+    assert job.args == [
+        {"project_id": PROJECT, "version": run.version, "after_id": 0, "seen": 0, "done": 0, "drafts": None}
+    ]

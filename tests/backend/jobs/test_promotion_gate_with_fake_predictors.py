@@ -59,6 +59,7 @@ def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobCont
     monkeypatch.setenv("BOXSTRAP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("DEVICE", "cpu")
     monkeypatch.setattr(promotion_gate.Predictor, "open", lambda model, device: FakePredictor(model))
+    monkeypatch.setattr("backend.jobs.context.check_model", lambda folder: None)  # there is none behind a fake
     job_context.cache_clear()
     yield job_context()
     job_context.cache_clear()
@@ -78,7 +79,7 @@ def decision(context: JobContext, folder: Path, live: str, new: str, holdout: Se
     for name in (live, new):
         (folder / name).mkdir()
         (folder / name / "model.json").write_text(name)
-        (folder / name / "model.safetensors").write_text("")
+        (folder / name / "model.safetensors").write_text("weights")
     context.stores.models.publish(PROJECT, folder / live, VersionFacts(run=live))
     return promotion_gate.judge(context, PROJECT, folder / new, CARD, holdout)
 
