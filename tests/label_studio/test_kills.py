@@ -62,8 +62,8 @@ DEATHS = {
     "before the manifest is written": Death("train", "backend.jobs.manifest", "write_whole"),
     "before the gate": Death("train", TRAIN, "judge"),
     "behind the gate": Death("train", TRAIN, "judge", after=True),
-    "between version and CURRENT": Death("train", "backend.storage.models", "write_whole"),
-    "when it is live": Death("train", "backend.storage.models", "write_whole", after=True),
+    "between version and CURRENT": Death("train", "backend.storage.models", "write_text"),
+    "when it is live": Death("train", "backend.storage.models", "write_text", after=True),
     "before predictions are asked for": Death("train", "backend.queueing.queue", "JobQueue.begin_preannotation"),
     "when predictions are asked for": Death(
         "train", "backend.queueing.queue", "JobQueue.begin_preannotation", after=True
