@@ -18,7 +18,7 @@ def test_a_dead_run_without_a_record_does_not_keep_others_from_being_recovered(
         queue.train(run_id)
         abandon(queue, run_id)
     queue.requeue_abandoned()
-    assert "run 7-never: its record could not be changed" in caplog.text
+    assert "run 7-never: its end is not recorded" in caplog.text
     assert stores.runs.read(run.id).reason == "Its worker died; another one goes on from the last checkpoint."
     assert [queue.status(run_id) for run_id in ("7-never", run.id)] == ["queued", "queued"]
 
