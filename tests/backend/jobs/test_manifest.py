@@ -91,7 +91,7 @@ def test_each_page_of_a_task_is_a_picture(settings: Settings, label_studio: Fake
     pages["annotations"] = [{"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": boxes}]
     job_context.cache_clear()
     context = job_context()
-    pictures = read_pictures(frozen_manifest(context, context.stores.runs.create(PROJECT, {}), lambda seen: None))
+    pictures = read_pictures(frozen_manifest(context, context.stores.runs.create(PROJECT, {}), lambda seen, of: None))
     context.label_studio().close()
     job_context.cache_clear()
     found = {sample.file: len(sample.regions) for sample in pictures.train if sample.regions}

@@ -47,7 +47,7 @@ def test_every_task_gets_a_prediction_chunk_by_chunk(
     workers.start("predict", CHUNKS_OF_THREE)
     wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter(range(1, 11))
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True, tasks=10)
     assert all(task["predictions"][0]["result"] for task in label_studio.tasks)
 
 
@@ -79,7 +79,7 @@ def test_tasks_that_come_later_are_predicted_and_the_others_not_read_again(
     wait_for(lambda: label_studio.predictions(version) == Counter(range(1, 15)))
     assert label_studio.asked[f"/api/projects/{PROJECT}/import/predictions"] - before == 2  # chunks of three
     wait_for(lambda: not bulk_jobs(trainings.queue))
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 14, 14, ended=True)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 14, 14, ended=True, tasks=14)
 
 
 def test_what_people_have_drawn_or_skipped_is_left_alone(

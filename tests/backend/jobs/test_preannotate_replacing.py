@@ -91,7 +91,7 @@ def test_old_ones_are_written_over_and_those_of_others_stay(
     assert label_studio.predictions(version) == Counter(range(1, 11))
     kept = [label_studio.task(task)["predictions"][0]["id"] for task in (1, 3, 4, 5, 6, 7)]
     assert kept == [number for task, number in enumerate(numbers, 1) if task != 2]  # whoever has them open can submit
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True, tasks=10)
 
 
 def test_what_people_have_worked_on_keeps_its_old_one(
@@ -139,7 +139,7 @@ def test_a_chunk_ends_early_where_a_person_waits_and_the_rest_follows(
         label_studio.store(task, {"model_version": OLD, "result": SHOWN})
     preannotated(SOMEBODY_ALWAYS_WAITS)
     assert versions(label_studio) == Counter({version: 10})
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True, tasks=10)
     assert label_studio.asked["/api/tasks/"] == 2 * 10  # a chunk a task
 
 
