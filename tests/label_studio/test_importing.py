@@ -157,11 +157,10 @@ def test_what_no_task_can_show_is_said_and_left_out(service: ImportService, fold
     (folder / "crab" / "broken.jpg").write_bytes(b"no picture")
     (folder / "crab" / os.fsdecode(b"\xe9.jpg")).write_bytes((folder / "crab" / "1 #a.jpg").read_bytes())
     done = imported(service, folder, title="left out")
-    assert done.added == 4
+    assert done.added == 5  # a name that is not UTF-8 is written as it can be
     said = "\n".join(done.skipped)
     assert "crab/scan.tif is TIFF, which browsers do not show" in said
     assert "crab/broken.jpg is no picture" in said
-    assert "is not UTF-8" in said
     assert said.isprintable() or "\n" in said
 
 
