@@ -15,5 +15,5 @@ def test_every_table_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr(sys, "argv", ["gpu", *asked])
     gpu.main()
     printed = capsys.readouterr().out
-    for row in ("bfloat16, channels_last", "classify", "localize", "separate", "files to regions", "is cancelled ends"):
+    for row in ("bfloat16, channels_last", "classify", "localize", "separate", "files to regions", "is cancelled at once ends"):
         assert row in printed, printed
