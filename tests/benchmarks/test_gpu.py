@@ -15,5 +15,13 @@ def test_every_table_is_printed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setattr(sys, "argv", ["gpu", *asked])
     gpu.main()
     printed = capsys.readouterr().out
-    for row in ("bfloat16, channels_last", "classify", "localize", "separate", "files to regions", "is cancelled at once ends"):
+    rows = (
+        "bfloat16, channels_last",
+        "classify",
+        "localize",
+        "separate",
+        "files to regions",
+        "is cancelled at once ends",
+    )
+    for row in rows:
         assert row in printed, printed

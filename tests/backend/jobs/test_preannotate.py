@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import BULK
 from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, drawn_box
 from tests.backend.support.real_services import Workers, bulk_jobs, is_running, wait_for
-from tests.backend.support.trainings import Trainings
+from tests.backend.support.trainings import Trainings, all_predicted
 
 CHUNKS_OF_THREE = """
 from backend.jobs import preannotate
@@ -47,7 +46,7 @@ def test_every_task_gets_a_prediction_chunk_by_chunk(
     workers.start("predict", CHUNKS_OF_THREE)
     wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter(range(1, 11))
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True, tasks=10)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(version, 10)
     assert all(task["predictions"][0]["result"] for task in label_studio.tasks)
 
 
@@ -79,7 +78,7 @@ def test_tasks_that_come_later_are_predicted_and_the_others_not_read_again(
     wait_for(lambda: label_studio.predictions(version) == Counter(range(1, 15)))
     assert label_studio.asked[f"/api/projects/{PROJECT}/import/predictions"] - before == 2  # chunks of three
     wait_for(lambda: not bulk_jobs(trainings.queue))
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 14, 14, ended=True, tasks=14)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(version, 14)
 
 
 def test_what_people_have_drawn_or_skipped_is_left_alone(

@@ -15,12 +15,11 @@ import pytest
 from backend.jobs.preannotate import class_doubt
 from backend.jobs.predict import Predicted
 from backend.labelstudio.empty_prediction import empty_prediction
-from backend.queueing.progress import PreannotationProgress
 from backend.storage.ledger_rows import ClassDoubt, LedgerRow, Outcome
 from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, choice, drawn_box
 from tests.backend.support.real_services import Workers, is_running, wait_for
-from tests.backend.support.trainings import Trainings
+from tests.backend.support.trainings import Trainings, all_predicted
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.records import Localization
 
@@ -91,7 +90,7 @@ def test_old_ones_are_written_over_and_those_of_others_stay(
     assert label_studio.predictions(version) == Counter(range(1, 11))
     kept = [label_studio.task(task)["predictions"][0]["id"] for task in (1, 3, 4, 5, 6, 7)]
     assert kept == [number for task, number in enumerate(numbers, 1) if task != 2]  # whoever has them open can submit
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True, tasks=10)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(version, 10)
 
 
 def test_what_people_have_worked_on_keeps_its_old_one(
@@ -139,7 +138,7 @@ def test_a_chunk_ends_early_where_a_person_waits_and_the_rest_follows(
         label_studio.store(task, {"model_version": OLD, "result": SHOWN})
     preannotated(SOMEBODY_ALWAYS_WAITS)
     assert versions(label_studio) == Counter({version: 10})
-    assert trainings.queue.progress.of_preannotation(PROJECT) == PreannotationProgress(version, 10, 10, ended=True, tasks=10)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(version, 10)
     assert label_studio.asked["/api/tasks/"] == 2 * 10  # a chunk a task
 
 
