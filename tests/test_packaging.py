@@ -40,8 +40,17 @@ def test_a_plain_installation_brings_no_label_studio_ml(metadata: Message) -> No
     plain = [line for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line]
     names = {re.split(r"[^\w.-]", line)[0] for line in plain}
     assert {"filelock", "torch"} <= names
-    assert not names & {"label-studio-ml", "label-studio-sdk", "onnx", "tensorboard", "mlflow-skinny", "flask", "attr"}
-    assert metadata.get_all("Provides-Extra") == ["label-studio-ml", "onnx", "tensorboard", "mlflow"]
+    assert not names & {
+        "label-studio-ml",
+        "label-studio-sdk",
+        "onnx",
+        "tensorboard",
+        "mlflow-skinny",
+        "timm",
+        "flask",
+        "attr",
+    }
+    assert metadata.get_all("Provides-Extra") == ["label-studio-ml", "onnx", "tensorboard", "mlflow", "timm"]
 
 
 def test_the_archive_has_the_pages_the_tests_and_the_changelog(archive: Path) -> None:

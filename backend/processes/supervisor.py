@@ -85,7 +85,7 @@ class Supervisor:
         for child in reversed(self.children):
             if child.spare is not None:
                 child.spare.kill()
-                child.spare.wait()
+                child.spare.communicate()  # waits, and closes its pipe
             process = child.process
             if process is None or process.poll() is not None:
                 continue
@@ -116,9 +116,9 @@ class Supervisor:
         else:
             child.process = self._process_of(child)
         if child.process.stdin is not None:
-            with suppress(BrokenPipeError):  # it has died already, which is noticed as with any other
-                child.process.stdin.write(b"begin\n")
-                child.process.stdin.flush()
+            # It may have died already, which is noticed as with any other.
+            with suppress(BrokenPipeError), child.process.stdin as begins:
+                begins.write(b"begin\n")
         child.started_s = time.monotonic()
         logger.info("%s runs as process %d", child.name, child.process.pid)
 

@@ -27,7 +27,16 @@ def test_the_examples_pass_mypy_strict_and_wrong_uses_do_not(tmp_path: Path) -> 
         shutil.copy(example, tmp_path)
     (tmp_path / "wrong.py").write_text(WRONG, encoding="utf-8")
     # Errors within wsol_core are hidden as those of an installed package are.
-    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", "--no-error-summary", "."]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--disable-error-code=import-untyped",
+        "--follow-imports=silent",
+        "--no-error-summary",
+        ".",
+    ]
     environment = {**os.environ, "MYPYPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     found = [line.partition(": error: ")[0] for line in done.stdout.splitlines() if ": error: " in line]

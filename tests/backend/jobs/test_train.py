@@ -191,7 +191,7 @@ def test_a_project_without_labels_fails_once_and_says_why(
     workers.start()
     run_id = trainings.start()
     run = trainings.ends(run_id, RunState.FAILED)
-    assert run.reason.startswith(f"Project {PROJECT} has 10 tasks, 0 with a class")
+    assert run.reason.startswith(f"Project {PROJECT} has 10 tasks, none with a class")
     wait_for(lambda: trainings.queue.status(run_id) == "failed")
     assert label_studio.asked[f"/api/projects/{PROJECT}/"] == 1
 
@@ -237,6 +237,7 @@ def test_a_model_store_that_is_full_when_a_training_ends_is_waited_for_and_gets_
 def test_a_training_does_not_begin_while_the_model_store_could_not_take_its_version(
     trainings: Trainings, workers: Workers, janitor: None
 ) -> None:
+    trainings.stores.models.root.parent.mkdir(parents=True, exist_ok=True)
     trainings.stores.models.root.write_text("a file where the store should be")
     workers.start()
     run_id = trainings.start()

@@ -33,6 +33,7 @@ def test_a_project_without_a_version(site: Site) -> None:
         "id": "7",
         "title": "",
         "label_studio": "",
+        "remarks": [],
         "live_version": None,
         "versions": [],
         "active_runs": [],

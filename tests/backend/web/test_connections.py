@@ -99,7 +99,7 @@ def test_a_chunk_that_is_none_ends_the_connection_with_one_line(site: Site, capl
             assert is_closed(connection)
     assert site.client.get("/health").status_code == 200
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert [record.getMessage() for record in said] == ["Invalid HTTP request received."]
+    assert len(said) == 1 and said[0].getMessage().startswith("Invalid HTTP request received.")
     assert said[0].exc_info is None
 
 

@@ -61,7 +61,7 @@ def raising(error: Exception) -> Callable[[], Any]:
     ("error", "status", "code"),
     [
         (RegistryError("it is live"), 409, "registry"),
-        (StorageError("the disk is full"), 500, "learner"),
+        (StorageError("the disk is full"), 503, "no_storage"),
         (RuntimeError("secret of the program"), 500, "internal"),
     ],
 )
