@@ -6,17 +6,22 @@ python localize_with_onnx.py model.onnx picture.jpg ...
 
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
+
+Found = tuple[Any, Any, NDArray[Any]]  # class, score, box xyxy in shares of the picture
 
 session = onnxruntime.InferenceSession(sys.argv[1])
 about = json.loads(session.get_modelmeta().custom_metadata_map["boxstrap.json"])
 side, names = about["side_px"], [output.name for output in session.get_outputs()]
 
 
-def peaks(centres, boxes):
+def peaks(centres: NDArray[Any], boxes: NDArray[Any]) -> Iterator[Found]:
     """(class, score, box in shares) of each place that is surer to be a centre than its neighbours."""
     heat = np.pad(centres.max(axis=0), 1)
     h, w = centres.shape[1:]
@@ -26,7 +31,7 @@ def peaks(centres, boxes):
         yield label, centres[label, row, column], boxes[:, row, column].clip(0, 1)
 
 
-def around_map(scores, maps):
+def around_map(scores: NDArray[Any], maps: NDArray[Any]) -> Iterator[Found]:
     """The same for a model that does not tell objects apart: what its map covers of the most probable class."""
     label = scores.argmax()
     rows, columns = np.nonzero(maps[label % len(maps)] > about["threshold"])
