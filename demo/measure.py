@@ -17,7 +17,7 @@ from wsol_core.data.true_mask import true_mask
 from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import mask_iou
-from wsol_core.ops.matching import TIGHT_IOU, match_boxes
+from wsol_core.ops.matching import count_edits, match_boxes
 from wsol_core.records import BoolMask, BoxXyxy, CorrectedRegion, Sample
 
 RIGHT = 0.5  # IoU from which a box counts
@@ -69,11 +69,11 @@ def measure(pictures: Sequence[Stored]) -> dict[str, float]:
     masks = [iou for each, label in known if (iou := _mask_iou(each, label)) is not None]
     pairs = [(each.boxes_xyxy.get(label, ()), [true.box_xyxy for true in _true(each, label)]) for each, label in known]
     matched = [match_boxes(boxes, true, least=RIGHT) for boxes, true in pairs]
-    found, right = sum(map(len, matched)), sum(pair.iou >= TIGHT_IOU for each in matched for pair in each)
-    boxes, objects = sum(len(boxes) for boxes, _ in pairs), sum(len(true) for _, true in pairs)
+    found, objects = sum(map(len, matched)), sum(len(true) for _, true in pairs)
+    edits = sum(count_edits(each, len(boxes), len(true)) for each, (boxes, true) in zip(matched, pairs, strict=True))
     rates = {"GT-known Loc": float(np.mean([_best_iou(each, label) >= RIGHT for each, label in known]))}
     rates |= {"mask IoU": float(np.mean(masks))} if masks else {}
-    return rates | {"objects found": found / objects, "edits saved": (right - (boxes - found)) / objects}
+    return rates | {"objects found": found / objects, "edits saved": 1 - edits / objects}
 
 
 def write_sheet(pictures: Sequence[Stored], path: Path, most: int = 24) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wsol_core.data.true_mask import true_mask
 from wsol_core.errors import DataError
 from wsol_core.ops.masks import mask_iou
-from wsol_core.ops.matching import TIGHT_IOU, match_regions
+from wsol_core.ops.matching import count_edits, match_regions
 from wsol_core.records import BoolMask, CorrectedRegion, Region
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def score_image(found: Sequence[Region], truth: Sequence[CorrectedRegion], size_
     the box IoU 1 where nothing was found in it, else 0.
     """
     pairs = match_regions(found, truth)
-    edits = len(found) + len(truth) - 2 * len(pairs) + sum(pair.iou < TIGHT_IOU for pair in pairs)
+    edits = count_edits(pairs, len(found), len(truth))
     boxes = sum(pair.iou for pair in pairs) / len(truth) if truth else float(not found)
     masks = list(_mask_ious(truth, {pair.true: found[pair.found].mask for pair in pairs}, size_wh))
     return ImageScore(boxes, sum(masks) / len(masks) if masks else None, edits)

@@ -14,7 +14,7 @@ from wsol_core.errors import ConfigError
 from wsol_core.evaluation.average_precision import AveragePrecision
 from wsol_core.evaluation.mistakes import MistakeCollection, MistakeKind, MistakesOfKind
 from wsol_core.localization.worth import worth_showing
-from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_boxes
+from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, count_edits, match_boxes
 from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
 Figures = dict[str, float | None]
@@ -91,7 +91,8 @@ class InstanceTally:
         for label in dict.fromkeys([*(region.label for region in truth), *(region.label for region in ranked)]):
             true = [region.box_xyxy for region in truth if region.label == label]
             self._count(label, ranked, true)
-            self._edits += _edits([region.box_xyxy for region in shown if region.label == label], true)
+            boxes = [region.box_xyxy for region in shown if region.label == label]
+            self._edits += count_edits(match_boxes(boxes, true, LOOSE_IOU), len(boxes), len(true))
         self._mistakes.add(file, shown, truth, size_wh)
         if self._precision is not None:
             self._precision.add(ranked, truth, size_wh)
@@ -122,12 +123,6 @@ class InstanceTally:
         overall["shown"] = self._shown / self._images
         overall |= {"edits": edits, "edits_by_hand": by_hand, "edits_saved": 1 - edits / by_hand}
         return InstanceReport(overall, mean, per_class, self._mistakes.by_kind())
-
-
-def _edits(shown: Sequence[BoxXyxy], true: Sequence[BoxXyxy]) -> int:
-    """Of an image's boxes of one class: those to draw or to adjust, and those to delete."""
-    pairs = match_boxes(shown, true, LOOSE_IOU)
-    return len(true) - sum(pair.iou >= TIGHT_IOU for pair in pairs) + len(shown) - len(pairs)
 
 
 def _shares(counts: Counter[str]) -> Figures:

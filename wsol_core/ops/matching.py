@@ -68,6 +68,18 @@ def match_regions(found: Sequence[Region], truth: Sequence[CorrectedRegion], lea
     return match(np.where(np.array(same, np.bool_).reshape(ious.shape), ious, 0.0), least)
 
 
+def count_edits(pairs: Sequence[Match], found: int, true: int) -> int:
+    """How many boxes a person draws, adjusts or deletes: unmatched ones of either side, and loose pairs.
+
+    Args: pairs: of `found` predicted and `true` objects, which the caller has matched from the IoU of its rule on.
+
+    Example:
+        >>> count_edits([Match(found=0, true=0, iou=0.9), Match(found=1, true=1, iou=0.6)], found=3, true=2)
+        2
+    """
+    return found + true - 2 * len(pairs) + sum(pair.iou < TIGHT_IOU for pair in pairs)
+
+
 def _ious(found: Sequence[BoxXyxy], true: Sequence[BoxXyxy]) -> NDArray[np.float64]:
     """(K, G); either may be empty."""
     boxes, others = (np.array(each, np.float64).reshape(-1, 4) for each in (found, true))

@@ -71,15 +71,17 @@ def choose_thresholds(
         card = _with_boxes(predictor.card, known) if known else _without_boxes(predictor, pick(samples, most))
         with_thresholds = copy(predictor)
         with_thresholds.card = card
-        exam = _choose_objects(with_thresholds, pick(samples, min(most, MOST_EXAMINED)) if with_objects else [])
+        if with_objects:
+            exam = _choose_objects(with_thresholds, pick(samples, min(most, MOST_EXAMINED)))
+        else:
+            exam = None
+            predictor.method.choose_objects(None)
     return card.with_worth(_corrected_worth(fresh or known, with_thresholds, exam))
 
 
 def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> ExamResult | None:
-    """Whether objects are centres or parts of maps, by an exam on a project's own images; parts without any image."""
-    if not samples:
-        predictor.method.choose_objects(None)
-    if not samples or (result := examine(predictor, samples)) is None:
+    """Whether objects are centres or parts of maps, by an exam on a project's own images."""
+    if (result := examine(predictor, samples)) is None:
         return None
     predictor.method.choose_objects(result.chosen)
     logger.info(
