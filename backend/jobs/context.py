@@ -45,6 +45,11 @@ class JobContext:
             warn_once(project_id, remark)
         return config
 
+    def score_threshold(self, project_id: str) -> float | None:
+        """Return from which score on regions are shown; None where nobody says, so that those are that save time."""
+        chosen = self.stores.policies.find(project_id).score_threshold
+        return self.settings.score_threshold if chosen is None else chosen
+
     def label_studio(self) -> LabelStudioClient:
         """Return the client. Raises: LabelStudioError if the settings lack something for it."""
         if self.client is None:

@@ -14,11 +14,13 @@ import numpy as np
 
 from backend.jobs.context import JobContext
 from backend.jobs.manifest import Pictures, task_of
+from backend.labelstudio.results import shown_of
 from backend.storage.galleries import Drawable, GalleryPicture
 from wsol_core.data.images import open_image
 from wsol_core.errors import WsolError
 from wsol_core.evaluation.overlay import draw_overlay
 from wsol_core.localization.predictor import Predictor
+from wsol_core.localization.worth import BOX_COSTS
 from wsol_core.records import Localization, Region, Sample
 
 logger = logging.getLogger(__name__)
@@ -37,8 +39,9 @@ def show_version(context: JobContext, project_id: str, version: str, pictures: P
         samples = samples[:: max(1, len(samples) // PICTURES)][:PICTURES]
         known = set(predictor.card.classes)
         found = list(predictor.localize(samples, lambda sample: [name for name in sample.labels if name in known]))
+        threshold = context.score_threshold(project_id)
         shown = [
-            drawable(task_of(sample), sample.path, each)
+            drawable(task_of(sample), sample.path, shown_of(each, threshold, BOX_COSTS))
             for sample, each in zip(samples, found, strict=True)
             if isinstance(each, Localization)
         ]
@@ -61,9 +64,9 @@ def show_least_certain(context: JobContext, project_id: str, version: str, pictu
         context.stores.galleries.add(project_id, version, pictures)
 
 
-def drawable(task: int, path: Path, found: Localization, least_score: float = 0.0) -> Drawable:
-    """Return the task's picture with the objects that score at least `least_score`."""
-    regions = [region for region in found.regions if region.score >= least_score]
+def drawable(task: int, path: Path, found: Localization) -> Drawable:
+    """Return the task's picture with the objects that were found."""
+    regions = found.regions
     labels = tuple(dict.fromkeys(region.label for region in regions)) or (found.label,)
     score = round(fmean(region.score for region in regions), 4) if regions else 0.0
     return Drawable(GalleryPicture(task, score, labels, len(regions)), partial(_jpeg, path, regions))

@@ -22,7 +22,7 @@ from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.labelstudio.prediction_check import check_prediction
 from backend.labelstudio.prompts import Prompt, newest_prompt
-from backend.labelstudio.results import costs_of, to_prediction
+from backend.labelstudio.results import costs_of, shown_of, to_prediction
 from backend.labelstudio.task_labels import class_of, image_labels
 from backend.labelstudio.task_views import TaskView, all_views
 from backend.queueing.messages import PredictionRequest
@@ -32,7 +32,6 @@ from wsol_core.errors import DataError
 from wsol_core.localization.hints import NO_HINTS, Hints
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.predictor import Predictor
-from wsol_core.localization.worth import only_worth_showing
 from wsol_core.records import Localization, Sample
 
 logger = logging.getLogger(__name__)
@@ -81,26 +80,24 @@ def predict_tasks(
     views = all_views(tasks, config)
     found = fetch_views(context.media, views, project_id, files)
     localized = _localize(predictor, views, found)
-    chosen = context.stores.policies.find(project_id).score_threshold
-    threshold = context.settings.score_threshold if chosen is None else chosen
+    threshold, costs = context.score_threshold(project_id), costs_of(config)
+    shown = [each and shown_of(each, threshold, costs) for each, _ in localized]
     parts = [
         Predicted(
             _prediction(view.task, localization, view.config, version, threshold, labels),
             localization,
             labels,
-            _drawable(view.task, path, localization, threshold),
+            _drawable(view.task, path, seen),
         )
-        for view, path, (localization, labels) in zip(views, found, localized, strict=True)
+        for view, path, seen, (localization, labels) in zip(views, found, shown, localized, strict=True)
     ]
-    if threshold is None:
-        _log_left_out(project_id, version, [each for each, _ in localized if each is not None], config)
+    _log_left_out(project_id, version, [each.left_out for each in shown if each is not None])
     starts = [number for number, view in enumerate(views) if view.index == 0]
     return [_together(parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
 
 
-def _log_left_out(project_id: str, version: str, found: Sequence[Localization], config: LabelConfig) -> None:
-    """Say how many regions nobody sees, and what would help."""
-    left_out = [only_worth_showing(each, costs_of(config)).left_out for each in found]
+def _log_left_out(project_id: str, version: str, left_out: Sequence[int]) -> None:
+    """Say how many regions of each picture nobody sees, and what would help."""
     if any(left_out):
         logger.info(
             "project %s: %d regions of %s in %d of %d pictures would cost people more time than they save, so they are "
@@ -109,7 +106,7 @@ def _log_left_out(project_id: str, version: str, found: Sequence[Localization], 
             sum(left_out),
             version,
             sum(map(bool, left_out)),
-            len(found),
+            len(left_out),
             project_id,
         )
 
@@ -134,12 +131,10 @@ def _together(parts: Sequence[Predicted]) -> Predicted:
     return Predicted({**parts[0].prediction, "result": results, "score": score}, None, (), least_certain)
 
 
-def _drawable(
-    task: Mapping[str, Any], path: Path | ImageError, found: Localization | None, threshold: float | None
-) -> Drawable | None:
-    if not isinstance(path, Path) or found is None or not isinstance(task.get("id"), int):
+def _drawable(task: Mapping[str, Any], path: Path | ImageError, shown: Localization | None) -> Drawable | None:
+    if not isinstance(path, Path) or shown is None or not isinstance(task.get("id"), int):
         return None
-    return drawable(task["id"], path, found, threshold or 0.0)
+    return drawable(task["id"], path, shown)
 
 
 def _localize(

@@ -22,7 +22,7 @@ from backend.labelstudio.controls import BITMASK, BRUSH, ELLIPSE, RECTANGLE, VEC
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.mask_budget import fit_mask
 from backend.labelstudio.objects import new_object_id, region_id
-from wsol_core.localization.worth import BOX_COSTS, MASK_COSTS, Costs, worth_showing
+from wsol_core.localization.worth import BOX_COSTS, MASK_COSTS, Costs, only_worth_showing
 from wsol_core.records import BoolMask, Localization, Region
 
 Json = dict[str, Any]
@@ -95,7 +95,7 @@ def _regions_for(
     control: Control, localization: Localization, score_threshold: float | None, costs: Costs
 ) -> list[Region]:
     """The surest regions that a control has labels for, as many as it takes."""
-    shown = _shown(localization, _threshold(control, score_threshold), costs)
+    shown = shown_of(localization, _threshold(control, score_threshold), costs).regions
     width, height = localization.size_wh
     least = (control.min_area or 0.0) * width * height
     found = [
@@ -108,11 +108,11 @@ def _regions_for(
     return found[: control.max_regions]
 
 
-def _shown(localization: Localization, threshold: float | None, costs: Costs) -> list[Region]:
-    """The regions that somebody's threshold lets through, or else those that save time."""
+def shown_of(found: Localization, threshold: float | None, costs: Costs) -> Localization:
+    """The localization with the regions that somebody's threshold lets through, or else with those that save time."""
     if threshold is None:
-        return worth_showing(localization.regions, costs)
-    return [region for region in localization.regions if _unit(region.score) >= threshold]
+        return only_worth_showing(found, costs)
+    return replace(found, regions=tuple(region for region in found.regions if _unit(region.score) >= threshold))
 
 
 def _ticked(

@@ -19,7 +19,8 @@ from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.mask_budget import MASK_BUDGET_BYTES
 from backend.labelstudio.prediction_check import check_prediction
-from backend.labelstudio.results import to_prediction
+from backend.labelstudio.results import shown_of, to_prediction
+from wsol_core.localization.worth import BOX_COSTS
 from wsol_core.records import BoolMask, Localization, Region
 
 ALL = """
@@ -163,6 +164,13 @@ def test_without_a_threshold_what_costs_more_than_it_saves_is_left_out_in_all_co
     assert names_of(predict(found, config_of(box(), BRUSH), score_threshold=None)) == ["box", "mask"]
     assert names_of(predict(found, config_of(BRUSH), score_threshold=None)) == ["mask", "mask"]
     assert names_of(predict(found, config_of(box(), BRUSH), score_threshold=0.0)) == ["box", "box", "mask", "mask"]
+
+
+def test_what_is_shown_follows_a_threshold_or_else_the_rule_and_counts_the_rest() -> None:
+    found = localization(replace(region(score=0.6), keep=0.9), replace(region("dog", 0.1), keep=0.6))
+    ruled = shown_of(found, None, BOX_COSTS)
+    assert ([each.label for each in ruled.regions], ruled.left_out) == (["cat"], 1)
+    assert [each.label for each in shown_of(found, 0.1, BOX_COSTS).regions] == ["cat", "dog"]
 
 
 def test_a_controls_own_threshold_comes_before_the_general_one() -> None:
