@@ -7,7 +7,6 @@ import knows what is there already.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from PIL import Image
 
 from backend.errors import RequestError
+from backend.labelstudio.class_names import loose, tidy
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.project_client import TITLE, ProjectClient
 from backend.labelstudio.recommended_config import LABEL_KEY, recommended_config
@@ -32,6 +32,7 @@ TITLE_LENGTHS = (3, 50)  # that Label Studio takes
 SHOWN_BY_BROWSERS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp"}
 
 Json = dict[str, Any]
+_Batch = list[tuple[Sample, str]]  # pictures, each with the ending of its format
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +136,16 @@ class ImportService:
             found = self._client.update_project(number, label_config=wanted)
         return found, False
 
-    def _tasks(self, number: str, batch: Sequence[Sample], source: _Source, config: LabelConfig) -> list[Json]:
+    def _tasks(self, number: str, batch: _Batch, source: _Source, config: LabelConfig) -> list[Json]:
         if source.served_from is None:
-            names = [(_upload_name(sample), sample.path) for sample in batch]
+            names = [(_upload_name(sample, ending), sample.path) for sample, ending in batch]
             addresses = self._client.upload(number, names)
         else:
-            below = [sample.path.relative_to(source.served_from).as_posix() for sample in batch]
+            below = [sample.path.relative_to(source.served_from).as_posix() for sample, _ in batch]
             addresses = [self._client.local_address(path) for path in below]
         return [
             {"data": {config.image_key: address, LABEL_KEY: _label(sample), FILE_KEY: sample.file}}
-            for sample, address in zip(batch, addresses, strict=True)
+            for (sample, _), address in zip(batch, addresses, strict=True)
         ]
 
 
@@ -175,8 +176,7 @@ def _with_class_names(samples: Sequence[Sample]) -> list[Sample]:
     names: dict[str, str] = {}
 
     def name_of(label: str) -> str:
-        name = " ".join(unicodedata.normalize("NFC", label).split())
-        return names.setdefault(name.casefold(), name)
+        return names.setdefault(loose(label), tidy(label))
 
     found = [tuple(dict.fromkeys(filter(None, map(name_of, sample.labels)))) for sample in samples]
     return [Sample(sample.file, sample.path, labels) for sample, labels in zip(samples, found, strict=True)]
@@ -186,26 +186,26 @@ def _label(sample: Sample) -> str | list[str]:
     return sample.labels[0] if len(sample.labels) == 1 else list(sample.labels)
 
 
-def _batches(samples: Sequence[Sample], source: _Source) -> Iterator[list[Sample]]:
+def _batches(samples: Sequence[Sample], source: _Source) -> Iterator[_Batch]:
     """Yield the pictures that Label Studio can show, some at a time; say of the others why they are left out."""
-    batch: list[Sample] = []
+    batch: _Batch = []
     size = 0
     for sample in samples:
         try:
-            _check(sample)
+            ending = _ending_of(sample)
         except DataError as error:
             source.skipped.append(str(error))
             continue
         if batch and (len(batch) >= BATCH or size + sample.path.stat().st_size > BATCH_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(sample)
+        batch.append((sample, ending))
         size += sample.path.stat().st_size
     if batch:
         yield batch
 
 
-def _check(sample: Sample) -> str:
+def _ending_of(sample: Sample) -> str:
     """Return the ending of the picture's format. Raises: DataError if no browser shows it, or no task can name it."""
     try:
         sample.file.encode()
@@ -220,7 +220,7 @@ def _check(sample: Sample) -> str:
     return SHOWN_BY_BROWSERS[kind]
 
 
-def _upload_name(sample: Sample) -> str:
+def _upload_name(sample: Sample, ending: str) -> str:
     """A name that every file system and address takes; the task's data has the real one."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", sample.path.stem)[:50].strip("_")
-    return f"{stem or 'picture'}{_check(sample)}"
+    return f"{stem or 'picture'}{ending}"
