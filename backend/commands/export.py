@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import ForceOption, JsonOption, examples, one_of
+from backend.commands.options import ForceOption, JsonOption, choice, examples
 from backend.errors import LabelStudioError
 from backend.settings import Settings
 from backend.signals import on_interrupt
@@ -49,31 +49,23 @@ def command(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="Number of a Label Studio project, or a predictions.jsonl.")
     ],
-    kind: Annotated[
-        str, typer.Option("--format", metavar="|".join(FORMATS), callback=one_of(FORMATS), help="What to write.")
-    ],
+    kind: Annotated[str, choice(FORMATS, "--format", help="What to write.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder, or an older export with --force.")],
     take: Annotated[
         str,
-        typer.Option(
-            metavar="annotations|predictions|both",
-            callback=one_of(("annotations", "predictions", "both")),
+        choice(
+            ("annotations", "predictions", "both"),
             help="Of a project: what people left, predictions, or predictions where nobody has reviewed them.",
         ),
     ] = "both",
     pictures: Annotated[
         str,
-        typer.Option(
-            metavar="copy|link|none",
-            callback=one_of(("copy", "link", "none")),
-            help="Copy the pictures, link them, or leave them out.",
-        ),
+        choice(("copy", "link", "none"), help="Copy the pictures, link them, or leave them out."),
     ] = "copy",
     masks: Annotated[
         str,
-        typer.Option(
-            metavar="polygons|rle",
-            callback=one_of(("polygons", "rle")),
+        choice(
+            ("polygons", "rle"),
             help="Of coco: outlines, which every reader knows, or run lengths, exact to the pixel.",
         ),
     ] = "polygons",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backend.commands.options import ForceOption, JsonOption, check_unwritten, examples, one_of
+from backend.commands.options import ForceOption, JsonOption, check_unwritten, choice, examples
 from backend.errors import NotFoundError
 from backend.settings import Settings
 from backend.terminal import spinner, warn_of, write_json, write_result
@@ -25,9 +25,7 @@ def command(
         str,
         typer.Argument(metavar="MODEL", help="A model's folder, or PROJECT[:VERSION]; without one the live version."),
     ],
-    kind: Annotated[
-        str, typer.Option("--format", metavar="|".join(KINDS), callback=one_of(KINDS), help="What to write.")
-    ],
+    kind: Annotated[str, choice(KINDS, "--format", help="What to write.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The file.")],
     force: ForceOption = False,
     as_json: JsonOption = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import DryRunOption, JsonOption, examples, one_of
+from backend.commands.options import DryRunOption, JsonOption, choice, examples
 from backend.commands.rehearsal import show_rehearsal
 from backend.errors import QueueError
 from backend.settings import PREANNOTATE_AS, Settings
@@ -84,10 +84,9 @@ def preannotate(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")],
     shown_as: Annotated[
         str | None,
-        typer.Option(
+        choice(
+            PREANNOTATE_AS,
             "--as",
-            metavar="draft|prediction",
-            callback=one_of(PREANNOTATE_AS),
             help="Also as drafts of your annotations that only name classes, or as predictions alone.",
             show_default="PREANNOTATE_AS",
         ),

@@ -18,8 +18,8 @@ from backend.commands.options import (
     ModelArgument,
     SplitOption,
     check_unwritten,
+    choice,
     examples,
-    one_of,
 )
 from backend.commands.training_display import duration
 from backend.signals import on_interrupt
@@ -62,9 +62,8 @@ def command(
     maps: Annotated[bool, typer.Option("--maps", help="Save the activation maps too, as .npy.")] = False,
     labels: Annotated[
         str | None,
-        typer.Option(
-            metavar=f"{GIVEN}|{PREDICTED}",
-            callback=one_of((GIVEN, PREDICTED)),
+        choice(
+            (GIVEN, PREDICTED),
             help="Localize the class that a picture is labelled with, or the one that the model sees.",
             show_default="given where there are labels",
         ),

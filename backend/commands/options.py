@@ -57,6 +57,13 @@ def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
     return check
 
 
+def choice(choices: Collection[str], *names: str, help: str, show_default: str | bool = True) -> Any:
+    """An option that takes one of a few values, which its help lists. Args: names: as in typer.Option."""
+    return typer.Option(
+        *names, metavar="|".join(choices), callback=one_of(choices), help=help, show_default=show_default
+    )
+
+
 def each_one_of(choices: Collection[str]) -> Callable[[list[str]], list[str]]:
     """As `one_of`, for an argument that takes several values."""
     check = one_of(choices)

@@ -18,6 +18,7 @@ from backend.commands.options import (
     JsonOption,
     MethodOption,
     checked_backbone,
+    choice,
     examples,
     method_options,
     one_of,
@@ -117,9 +118,7 @@ def command(
     ] = None,
     log: Annotated[
         str | None,
-        typer.Option(
-            metavar="|".join(TRACKERS), callback=one_of(TRACKERS), help="Log losses and sample pictures there."
-        ),
+        choice(TRACKERS, help="Log losses and sample pictures there."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in MODEL.")] = False,
     as_json: JsonOption = False,
