@@ -13,6 +13,7 @@ from backend.queueing.connection import QUICKLY_S, connect
 from backend.queueing.janitor import Janitor
 from backend.queueing.queue import JobQueue
 from backend.reports.report import ReportService
+from backend.services.monitoring import MonitoringService
 from backend.services.predictions import PredictionService
 from backend.services.project_page import ProjectPages
 from backend.services.projects import ProjectService
@@ -61,7 +62,9 @@ def build(settings: Settings) -> Parts:
 def build_app(settings: Settings) -> FastAPI:
     """The web application, with a janitor and a retraining scheduler in threads of its process."""
     parts = build(settings)
-    return create_app(settings, parts.services, metrics_page(parts.services.status), background_threads(parts))
+    services = parts.services
+    monitoring = MonitoringService(services.projects, services.training, services.retraining, parts.stores.feedback)
+    return create_app(settings, services, metrics_page(services.status, monitoring), background_threads(parts))
 
 
 @contextmanager

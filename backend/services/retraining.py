@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -100,14 +99,13 @@ class RetrainingService:
         policy, feedback = self._stores.policies.find(project_id), self._stores.feedback
         facts = self._facts(project_id, policy)
         found = decide(policy, facts, time.time() if now is None else now)
-        outcomes = Counter(row.outcome.value for row in feedback.rows(project_id))
         return RetrainingStatus(
             project=project_id,
             starts=found.start,
             reason=found.reason,
             corrected=facts.corrected,
             class_counts=feedback.class_counts(project_id),
-            outcomes=dict(outcomes),
+            outcomes=feedback.outcome_counts(project_id),
             observed=self._synced(project_id),
         )
 

@@ -116,6 +116,22 @@ class FeedbackStore:
         )
         return {str(label): int(count) for label, count in self._all(sql, project_id)}
 
+    def outcome_counts(self, project_id: str) -> dict[str, int]:
+        """Return how many tasks have each outcome."""
+        return dict(self._all("SELECT outcome, count(*) FROM rows WHERE project = ? GROUP BY outcome", project_id))
+
+    def fate_counts(self, project_id: str) -> dict[tuple[str, str], int]:
+        """Return how many objects each version's predictions have by what became of them: (version, fate) -> objects.
+
+        Rows of versions before those that tell objects apart have none.
+        """
+        sql = (
+            "SELECT json_extract(row, '$.version') AS version, json_extract(object.value, '$.fate') AS fate, count(*) "
+            "FROM rows, json_each(rows.row, '$.objects') AS object WHERE project = ? AND version IS NOT NULL "
+            "GROUP BY version, fate"
+        )
+        return {(version, fate): count for version, fate, count in self._all(sql, project_id)}
+
     def corrected_labels(self, project_id: str) -> dict[int, frozenset[str]]:
         """Return the classes of each corrected task."""
         sql = (

@@ -197,11 +197,3 @@ def test_versions_of_all_projects_and_of_one(site: Site, tmp_path: Path) -> None
     assert site.client.get("/versions").json() == {"versions": everything}
     assert site.client.get("/versions?project=8.17").json() == {"versions": ["boxstrap-8-0001"]}
     assert site.client.get("/versions?project=9").json() == {"versions": []}
-
-
-def test_metrics_count_jobs(site: Site) -> None:
-    site.post("/webhook", START)
-    text = site.client.get("/metrics").text
-    assert "boxstrap_redis_up 1.0" in text
-    assert 'boxstrap_jobs{queue="boxstrap-train",state="queued"} 1.0' in text
-    assert 'boxstrap_workers{queue="boxstrap-predict"} 0.0' in text
