@@ -41,9 +41,10 @@ def train(kind: str, folder: Path, pictures: Path, hooks: TrainingHooks | None =
 
 
 def test_tensorboard_reads_curves_and_pictures(tmp_path: Path) -> None:
-    reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     train("tensorboard", tmp_path, tmp_path)
-    events = reader.EventAccumulator(str(tmp_path / "tensorboard"))
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     values = {tag: [(each.step, each.value) for each in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     assert values["classify/loss"] == [(10, 0.75), (20, 0.5)]
@@ -55,7 +56,8 @@ def test_tensorboard_reads_curves_and_pictures(tmp_path: Path) -> None:
 
 
 def test_mlflow_keeps_a_run_that_goes_on_after_a_break(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    mlflow = pytest.importorskip("mlflow")
+    import mlflow
+
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     mlflow.set_tracking_uri((tmp_path / "mlruns").as_uri())
     train("mlflow", tmp_path, tmp_path)
@@ -68,7 +70,6 @@ def test_mlflow_keeps_a_run_that_goes_on_after_a_break(tmp_path: Path, monkeypat
 
 
 def test_what_the_hooks_did_before_they_still_do(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
     heard: list[Any] = []
     train("tensorboard", tmp_path, tmp_path, TrainingHooks(on_record=heard.append, on_samples=heard.append))
     assert heard[:3] == LINES and isinstance(heard[3], EpochSamples)
@@ -77,12 +78,12 @@ def test_what_the_hooks_did_before_they_still_do(tmp_path: Path) -> None:
 def test_a_log_that_fails_does_not_stop_the_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tensorboard = pytest.importorskip("torch.utils.tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
 
     def full(*_: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(tensorboard.SummaryWriter, "add_scalar", full)
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
     with caplog.at_level(logging.WARNING):
         train("tensorboard", tmp_path, tmp_path)
     assert [record.getMessage() for record in caplog.records] == [

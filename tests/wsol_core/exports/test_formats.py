@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from pycocotools import coco
 from torchvision.datasets import CocoDetection
 
 from tests.wsol_core.exports.exported import CLASSES, DISC, RING, SIZE_WH, three_images
@@ -20,7 +21,6 @@ from wsol_core.exports.export_folder import write_dataset
 from wsol_core.exports.formats import FORMATS, OpenFormat
 from wsol_core.ops.masks import mask_iou
 
-coco = pytest.importorskip("pycocotools.coco")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools decodes
 
 

@@ -54,7 +54,6 @@ def samples(folder: Path) -> list[Sample]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("multi_label", "objects"), [(False, True), (True, False)])
 def test_both_graphs_of_the_default_are_the_predictor(multi_label: bool, objects: bool, tmp_path: Path) -> None:
-    pytest.importorskip("onnxruntime")
     model = model_folder(tmp_path / "model", "boxstrap", multi_label, objects)
     for graph in graphs(model, tmp_path).values():
         far = differences(model, samples(tmp_path), graph)
@@ -90,7 +89,6 @@ def test_a_torchscript_file_says_what_else_is_needed(tmp_path: Path) -> None:
 def test_the_example_needs_nothing_but_onnxruntime_numpy_and_pillow(
     objects: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("onnxruntime")
     export_onnx(model_folder(tmp_path / "model", "boxstrap", objects=objects), tmp_path / "model.onnx")
     Image.new("RGB", (90, 70), (200, 30, 30)).save(tmp_path / "a.png")
     monkeypatch.setattr(sys, "argv", [str(EXAMPLE), str(tmp_path / "model.onnx"), str(tmp_path / "a.png")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pycocotools import mask as coco
 
 from tests.wsol_core.exports.exported import DISC, RING, SIZE_WH
 from wsol_core.exports.outlines import LEAST_IOU, filled, outline, outlines
@@ -29,7 +30,6 @@ def test_filled_outlines_are_the_mask_again(mask: BoolMask) -> None:
 
 @pytest.mark.parametrize("mask", [DISC, RING], ids=["a disc", "with a hole and an island"])
 def test_coco_reads_the_same_masks_from_the_outlines(mask: BoolMask) -> None:
-    coco = pytest.importorskip("pycocotools.mask")
     width, height = SIZE_WH
     for rings in (outlines(mask), [outline(mask)]):
         codes = coco.frPyObjects([ring.ravel().tolist() for ring in rings if ring is not None], height, width)
