@@ -5,21 +5,25 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.commands.options import JsonOption, examples
+from backend.commands.options import DryRunOption, JsonOption, examples
 from backend.errors import LabelStudioError
 from backend.settings import Settings
 from backend.signals import on_interrupt
-from backend.terminal import progress_bar, say, warn_of, write_json, write_result
+from backend.terminal import progress_bar, say, spinner, warn_of, write_json, write_result
+
+if TYPE_CHECKING:
+    from backend.services.importing import Imported, ImportService
 
 EXAMPLES = examples(
     "boxstrap import pictures",
     "boxstrap import pictures --title 'Crabs and fish'",
     "boxstrap import more-pictures --project 7",
     "boxstrap import /data/pictures --local-files /data",
+    "boxstrap import pictures --dry-run",
 )
 
 
@@ -51,6 +55,7 @@ def command(
             "--backend-url", metavar="URL", help="Our address as Label Studio reaches it.", show_default="here"
         ),
     ] = None,
+    dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a Label Studio project of a folder of labelled pictures, or fill one, and connect Boxstrap to it.
@@ -65,15 +70,20 @@ def command(
     from wsol_core.data.folder import read_folder
 
     settings, data = Settings.from_env(), read_folder(folder)
-    with (
-        closing(ProjectClient.of(settings)) as client,
-        on_interrupt("What was imported stays; the same command goes on."),
-        progress_bar("Importing", len(data.samples)) as bar,
-    ):
+    number = None if project is None else project_number(project)
+    url, problem = (backend_url or own_address(settings)).rstrip("/"), ""
+    with closing(ProjectClient.of(settings)) as client:
         service = ImportService(settings, open_stores(settings), client)
-        number = None if project is None else project_number(project)
-        done = service.import_folder(folder, data, number, title, local_files, bar)
-        url, problem = (backend_url or own_address(settings)).rstrip("/"), ""
+        if dry_run:
+            with spinner("Looking"):
+                would = service.rehearse(folder, data, number, title, local_files)
+            _show_rehearsal(service, would, url, as_json)
+            return
+        with (
+            on_interrupt("What was imported stays; the same command goes on."),
+            progress_bar("Importing", len(data.samples)) as bar,
+        ):
+            done = service.import_folder(folder, data, number, title, local_files, bar)
         try:
             service.connect(done.project, url)
         except LabelStudioError as error:
@@ -97,3 +107,24 @@ def command(
         rows,
         f"boxstrap up, which connects it; then {train}" if problem else train,
     )
+
+
+def _show_rehearsal(service: ImportService, would: Imported, url: str, as_json: bool) -> None:
+    connected = not would.new and service.is_connected(would.project, url)
+    if as_json:
+        write_json({**asdict(would), "dry_run": True, "backend": url, "connected": connected})
+        return
+    warn_of(would.skipped)
+    config = "is made" if would.new else "gets labels for new classes" if would.config_changed else "stays as it is"
+    rows = {
+        "tasks": f"{would.added} new, {would.known} there already",
+        "classes": ", ".join(would.classes),
+        "labeling config": config,
+        "Boxstrap": f"{url}, {'connected already' if connected else 'is connected'}",
+    }
+    what = (
+        f"a project {would.title} would be made"
+        if would.new
+        else f"project {would.project}, {would.title}, would be filled"
+    )
+    write_result(f"Nothing is written; {what}", rows)

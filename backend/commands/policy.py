@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import JsonOption, examples
+from backend.commands.options import DryRunOption, JsonOption, examples
+from backend.commands.rehearsal import NEXT_VERSION, show_rehearsal
 from backend.settings import Settings
 from backend.terminal import write_json, write_result
 
@@ -106,13 +107,17 @@ def policy(
     write_result(f"Policy of project {number}", rows, following)
 
 
-def retrain(project: ProjectArgument, as_json: JsonOption = False) -> None:
-    """Train a project now, whatever its policy says."""
+def retrain(project: ProjectArgument, dry_run: DryRunOption = False, as_json: JsonOption = False) -> None:
+    """Train a project now, whatever its policy says; boxes and masks are written into Label Studio if it goes live."""
     from backend.services.projects import project_number
     from backend.services.training import COMMAND_LINE
 
-    services, number = _parts().services, project_number(project)
+    parts, number = _parts(), project_number(project)
+    services = parts.services
     services.projects.require(number)
+    if dry_run:
+        show_rehearsal(parts, number, NEXT_VERSION, as_json)
+        return
     run = services.training.start(number, COMMAND_LINE)
     if as_json:
         write_json({"project": number, "run": run.id, "state": run.state, "trigger": run.trigger})

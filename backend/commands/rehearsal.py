@@ -6,12 +6,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from backend.errors import LabelStudioError, NotFoundError
-from backend.terminal import spinner, write_json, write_result
+from backend.terminal import say, spinner, write_json, write_result
 
 if TYPE_CHECKING:
     from backend.labelstudio.client import LabelStudioClient
     from backend.wiring import Parts
 
+NEXT_VERSION = "its next version"  # stands for the name of one that is still to be trained
 NEW, REPLACED, KEPT, LEFT = "predicted for the first time", "replaced", "as they are", "left alone"
 
 
@@ -39,6 +40,8 @@ def show_rehearsal(parts: Parts, project: str, version: str | None, as_json: boo
         write_json({"project": project, "version": version, "dry_run": True, "tasks": counts})
         return
     facts = {f"predictions {name}": str(counts[name]) for name in (NEW, REPLACED, KEPT)}
+    if not settings.preannotate:
+        say(f"PREANNOTATE is 0, so nothing but `boxstrap preannotate {project}` writes predictions.")
     facts["tasks that people worked on"] = f"{counts[LEFT]}, left alone"
     write_result(f"Nothing is written; with {version} project {project} would get", facts)
 

@@ -37,7 +37,10 @@ _Batch = list[tuple[Sample, str]]  # pictures, each with the ending of its forma
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did. `added` and `known` count tasks; `skipped` has a sentence for each picture left out."""
+    """What an import did, or would do. `added` and `known` count tasks; `skipped` says why pictures are left out.
+
+    `project` is "" where it is still to be made. `config_changed`: a project that was there got labels for new classes.
+    """
 
     project: str
     title: str
@@ -46,6 +49,7 @@ class Imported:
     added: int
     known: int
     skipped: tuple[str, ...]
+    config_changed: bool = False
 
 
 @dataclass(slots=True)
@@ -55,6 +59,30 @@ class _Source:
     folder: Path
     served_from: Path | None
     skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be done. `found` is the project as Label Studio has it, None: make it; `config` has all classes."""
+
+    source: _Source
+    found: Json | None
+    title: str
+    config: str
+    classes: tuple[str, ...]
+    samples: Sequence[Sample]
+    missing: Sequence[Sample]
+
+    @property
+    def changes_config(self) -> bool:
+        """Whether a project that is there has to get another labeling config."""
+        return self.found is not None and self.found.get("label_config") != self.config
+
+    def outcome(self, project: str, added: int) -> Imported:
+        """Return what it comes to, with so many tasks added."""
+        known, skipped = len(self.samples) - len(self.missing), tuple(self.source.skipped)
+        new, changed = self.found is None, self.changes_config
+        return Imported(project, self.title, new, self.classes, added, known, skipped, changed)
 
 
 class ImportService:
@@ -86,24 +114,27 @@ class ImportService:
             RequestError: The project's labeling config has no place for the classes, or the title means two projects.
             LabelStudioError: Label Studio refuses, or does not answer; the same import goes on where it ended.
         """
-        folder = folder.absolute()
-        source = _Source(folder, served_from.absolute() if served_from else None, list(data.skipped))
-        if source.served_from is not None and source.served_from not in folder.parents:
-            raise RequestError(f"{folder} does not lie below {served_from}, the folder that Label Studio serves.")
-        samples = _with_class_names(data.samples)
-        classes = tuple(sorted({label for sample in samples for label in sample.labels}))
-        found, new = self._project(project, title or _title(folder), classes)
-        number, config = str(found["id"]), LabelConfig.parse(str(found["label_config"]))
-        if source.served_from is not None:
-            self._client.serve_local_files(number, folder)
-        there = {str(each[FILE_KEY]) for each in self._client.task_data(number) if FILE_KEY in each}
-        missing = [sample for sample in samples if sample.file not in there]
-        known, added = len(samples) - len(missing), 0
-        for batch in _batches(missing, source):
-            self._client.import_tasks(number, self._tasks(number, batch, source, config))
+        plan = self._plan(folder, data, project, title, served_from)
+        number, config, added = self._prepare(plan), LabelConfig.parse(plan.config), 0
+        known = len(plan.samples) - len(plan.missing)
+        for batch in _batches(plan.missing, plan.source):
+            self._client.import_tasks(number, self._tasks(number, batch, plan.source, config))
             added += len(batch)
             on_done(known + added)
-        return Imported(number, str(found["title"]), new, classes, added, known, tuple(source.skipped))
+        return plan.outcome(number, added)
+
+    def rehearse(
+        self,
+        folder: Path,
+        data: DataFolder,
+        project: str | None = None,
+        title: str | None = None,
+        served_from: Path | None = None,
+    ) -> Imported:
+        """Return what `import_folder` would do now, and write nothing. Args and Raises: as there."""
+        plan = self._plan(folder, data, project, title, served_from)
+        added = sum(len(batch) for batch in _batches(plan.missing, plan.source))
+        return plan.outcome(str(plan.found["id"]) if plan.found else "", added)
 
     def connect(self, project_id: str, url: str) -> None:
         """Connect us to the project at `url`, as Label Studio reaches it; what is connected stays as it is.
@@ -112,7 +143,7 @@ class ImportService:
         Raises: LabelStudioError where Label Studio does not reach us; then `boxstrap up` tries again.
         """
         connected = self._client.backends(project_id)
-        if not any(str(each.get("url")).rstrip("/") == url for each in connected):
+        if not _has(connected, url):
             self._stores.connections.want(project_id, url)
             gone = [each for each in connected if each.get("title") == TITLE and each.get("state") != "CO"]
             self._client.remove_backends(gone)
@@ -120,21 +151,52 @@ class ImportService:
             self._client.add_backend(project_id, url, user, password)
         self._stores.connections.done(project_id)
 
-    def _project(self, number: str | None, title: str, classes: Sequence[str]) -> tuple[Json, bool]:
-        """Return the project to fill, with a config that has the classes, and whether it was made."""
+    def is_connected(self, project_id: str, url: str) -> bool:
+        """Return whether the project has a backend at `url`."""
+        return _has(self._client.backends(project_id), url)
+
+    def _plan(
+        self, folder: Path, data: DataFolder, number: str | None, title: str | None, served_from: Path | None
+    ) -> _Plan:
+        """Return what an import has to do; nothing is written."""
+        folder = folder.absolute()
+        source = _Source(folder, served_from.absolute() if served_from else None, list(data.skipped))
+        if source.served_from is not None and source.served_from not in folder.parents:
+            raise RequestError(f"{folder} does not lie below {served_from}, the folder that Label Studio serves.")
+        samples = _with_class_names(data.samples)
+        classes = tuple(sorted({label for sample in samples for label in sample.labels}))
+        title = title or _title(folder)
+        found = self._project(number, title)
+        if found is None:
+            return _Plan(source, None, title, recommended_config(classes), classes, samples, samples)
+        number = str(found["id"])
+        config = _config_with(str(found.get("label_config", "")), classes, number)
+        there = {str(each[FILE_KEY]) for each in self._client.task_data(number) if FILE_KEY in each}
+        missing = [sample for sample in samples if sample.file not in there]
+        return _Plan(source, found, str(found["title"]), config, classes, samples, missing)
+
+    def _prepare(self, plan: _Plan) -> str:
+        """Return the number of the project, which is there now, with all classes and its storage."""
+        found = plan.found
+        if found is None:
+            found = self._client.create_project(plan.title, plan.config)
+        elif plan.changes_config:
+            self._client.update_project(str(found["id"]), label_config=plan.config)
+        if plan.source.served_from is not None:
+            self._client.serve_local_files(str(found["id"]), plan.source.folder)
+        return str(found["id"])
+
+    def _project(self, number: str | None, title: str) -> Json | None:
+        """Return the project to fill; None where it has to be made."""
         if number is None:
             same = self._client.projects_titled(title)
             if len(same) > 1:
                 numbers = ", ".join(str(each["id"]) for each in same)
                 raise RequestError(f"Projects {numbers} are all called {title!r}; say which one by its number.")
             if not same:
-                return self._client.create_project(title, recommended_config(classes)), True
+                return None
             number = str(same[0]["id"])
-        found = self._client.project(number)
-        text = str(found.get("label_config", ""))
-        if (wanted := _config_with(text, classes, number)) != text:
-            found = self._client.update_project(number, label_config=wanted)
-        return found, False
+        return self._client.project(number)
 
     def _tasks(self, number: str, batch: _Batch, source: _Source, config: LabelConfig) -> list[Json]:
         if source.served_from is None:
@@ -147,6 +209,10 @@ class ImportService:
             {"data": {config.image_key: address, LABEL_KEY: _label(sample), FILE_KEY: sample.file}}
             for (sample, _), address in zip(batch, addresses, strict=True)
         ]
+
+
+def _has(backends: Sequence[Json], url: str) -> bool:
+    return any(str(each.get("url")).rstrip("/") == url for each in backends)
 
 
 def _title(folder: Path) -> str:

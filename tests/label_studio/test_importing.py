@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from backend.cli import main
 from backend.errors import LabelStudioError, RequestError
 from backend.images.image_store import ImageStore
 from backend.labelstudio.controls import BITMASK, RECTANGLE
@@ -102,6 +103,32 @@ def test_an_import_that_ended_early_goes_on_and_nothing_is_there_twice(
     assert (more.added, more.known, more.classes) == (2, 4, ("crab", "fish & co", "snail"))
     files = [task["data"]["file"] for task in place.person.tasks(int(done.project))]
     assert len(files) == len(set(files)) == 6
+
+
+def test_a_dry_run_says_what_an_import_would_do_and_writes_nothing(
+    place: Place,
+    service: ImportService,
+    settings: Settings,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (folder / "crab" / "broken.jpg").write_bytes(b"no picture")
+    would = service.rehearse(folder, read_folder(folder), title="rehearsed")
+    assert (would.project, would.new, would.added, would.known, len(would.skipped)) == ("", True, 4, 0, 1)
+    assert place.person.call("GET", "/api/projects/", params={"title": "rehearsed"})["count"] == 0
+    done = imported(service, folder, title="rehearsed")
+    shutil.copytree(folder / "crab", folder / "snail")
+    for name, value in {"URL": settings.label_studio_url, "API_KEY": settings.label_studio_api_key}.items():
+        monkeypatch.setenv(f"LABEL_STUDIO_{name}", str(value))
+    monkeypatch.setenv("BOXSTRAP_HOME", str(settings.home))
+    assert main(["import", str(folder), "--title", "rehearsed", "--dry-run"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"Nothing is written; project {done.project}, rehearsed, would be filled" in said
+    assert "2 new, 4 there already" in said and "gets labels for new classes" in said
+    assert len(place.person.tasks(int(done.project))) == 4
+    config = place.person.call("GET", f"/api/projects/{done.project}/")["label_config"]
+    assert LabelConfig.parse(str(config)).classes == ("crab", "fish & co")
 
 
 def test_pictures_that_label_studio_serves_are_not_uploaded(

@@ -149,10 +149,17 @@ def test_an_unknown_version_is_named_with_those_there_are(
 
 
 @pytest.mark.parametrize(
-    "command", [("models", "rollback", "7"), ("models", "activate", "7", FIRST), ("preannotate", "7")]
+    ("command", "kept"),
+    [
+        (("models", "rollback", "7"), 1),
+        (("models", "activate", "7", FIRST), 1),
+        (("preannotate", "7"), 1),
+        (("retrain", "7"), 0),
+    ],
 )
 def test_a_dry_run_says_what_would_be_written_and_writes_nothing(
     command: tuple[str, ...],
+    kept: int,
     registry: ModelRegistry,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -169,5 +176,5 @@ def test_a_dry_run_says_what_would_be_written_and_writes_nothing(
         assert main([*command, "--dry-run", "--json"]) == 0
         assert server.patches == []
     counts = json.loads(capsys.readouterr().out)["tasks"]
-    assert counts == {"predicted for the first time": 1, "replaced": 1, "as they are": 1, "left alone": 1}
+    assert counts == {"predicted for the first time": 1, "replaced": 2 - kept, "as they are": kept, "left alone": 1}
     assert registry.current("7") == SECOND
