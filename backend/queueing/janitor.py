@@ -106,10 +106,11 @@ class Janitor(PeriodicThread):
             rounds += 1
             try:
                 self.run_once(rounds % THOROUGH_EVERY == 0, recover=time.monotonic() >= recover_from_s)
+                self._went_well()
             except (RedisAwayError, ConnectionLostError, TooSlowError) as error:
-                logger.warning("janitor: %s", error)
+                self._failed(error)
                 recover_from_s = time.monotonic() + GRACE_S
             except (BackendError, RedisError) as error:  # such as another janitor that took the lock over
-                logger.warning("janitor: %s", error)
+                self._failed(error)
             except Exception:  # a thread that dies in silence would leave jobs where they are
                 logger.exception("janitor: unexpected")

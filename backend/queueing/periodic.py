@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+SAID_AGAIN_S = 600.0
 
 
 class PeriodicThread(ABC):
     """Works between `start` and `stop`, or while it is entered. Subclasses write `_work`."""
 
     def __init__(self, name: str) -> None:
+        self._name, self._problem, self._said_s = name.replace("-", " "), "", 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
 
@@ -30,6 +37,20 @@ class PeriodicThread(ABC):
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _went_well(self) -> None:
+        """Say so where the round before did not."""
+        if self._problem:
+            logger.info("%s: works again", self._name)
+            self._problem = ""
+
+    def _failed(self, error: Exception) -> None:
+        """Warn of what kept a round from its work; once, and now and then while it stays the same."""
+        now_s, problem = time.monotonic(), str(error)
+        if problem != self._problem or now_s - self._said_s >= SAID_AGAIN_S:
+            logger.warning("%s: %s", self._name, problem)
+            self._said_s = now_s
+        self._problem = problem
 
     @abstractmethod
     def _work(self) -> None:

@@ -34,7 +34,8 @@ class RetrainingScheduler(PeriodicThread):
         while not self._done.wait(EVERY_S):
             try:
                 self.run_once()
+                self._went_well()
             except (BackendError, RedisError) as error:
-                logger.warning("retraining scheduler: %s", error)
+                self._failed(error)
             except Exception:  # a thread that dies in silence would start no training any more
                 logger.exception("retraining scheduler: unexpected")
