@@ -11,11 +11,11 @@ from backend.reports.agreement import EDITS, LabellingTime
 from backend.reports.formatting import lasting, number, percent
 from backend.reports.report import VersionReport
 from backend.reports.scores import RiskPoint, ScoreReport, wilson
-from wsol_core.evaluation.svg import Axes, path, svg
+from wsol_core.evaluation.svg import Axes, path, round_up, svg
 
 SERIES: dict[str, str] = dict(zip(EDITS, "abc", strict=True))
 WIDTH = 520
-MOST_TICKS = 12  # names below an axis
+MOST_TICKS = 10  # names below an axis
 Z_95 = NormalDist().inv_cdf(0.975)
 
 
@@ -46,7 +46,7 @@ def edits_plot(versions: Sequence[VersionReport]) -> str:
     """Objects that people edited, deleted and added, per task, on top of each other."""
     judged = [version for version in versions if version.agreement.tasks]
     edits = [{fate: value or 0.0 for fate, value in each.agreement.edits_per_task.items()} for each in judged]
-    most = _round_up(max((sum(each.values()) for each in edits), default=0.0))
+    most = round_up(max((sum(each.values()) for each in edits), default=0.0))
     axes = Axes(max(1, len(judged)), most)
     parts = [*axes.grid([most * part / 4 for part in range(5)], number), *_names(judged, axes)]
     wide = min(54.0, 0.6 * (axes.x(1) - axes.x(0)))
@@ -68,7 +68,7 @@ def time_plot(found: LabellingTime) -> str:
     """Median and quartiles of the labelling time, with and without a prediction."""
     groups = [("with a prediction", found.with_prediction, "a"), ("without", found.without, "b")]
     groups = [group for group in groups if group[1].tasks]
-    most = _round_up(max((times.high_s or 0.0 for _, times, _ in groups), default=0.0))
+    most = round_up(max((times.high_s or 0.0 for _, times, _ in groups), default=0.0))
     height, left = 28 + 62 * len(groups), 12
     scale = (WIDTH - 2 * left - 30) / most
     parts = []
@@ -182,14 +182,6 @@ def _risk_title(point: RiskPoint) -> str:
 
 def _count(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def _round_up(value: float) -> float:
-    """To a number whose quarters are short."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(power * step for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if power * step >= value * (1 - 1e-9))
 
 
 def _round_share_up(value: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from wsol_core.evaluation.svg import Axes
+from wsol_core.evaluation.svg import Axes, round_up
 
 COLOURS = "eabcdhfg"  # classes of page.css
 SMOOTHING = 0.8
@@ -28,14 +28,14 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> str:
     if not curves:
         return "<p>No losses were logged.</p>"
     smooth = {name: _smoothed(curve) for name, curve in curves.items()}
-    top = max(value for curve in smooth.values() for _, value in curve) or 1.0
+    top = round_up(max(value for curve in smooth.values() for _, value in curve))
     axes = Axes(max(1, len(logged) - 1), top, width=560, height=260, right=8, top=10, bottom=24)
     parts = axes.grid((0.0, top / 2, top), lambda value: f"{value:.2g}") + _stages(logged, axes)
     legend = []
     for index, (name, curve) in enumerate(smooth.items()):
         colour = COLOURS[index % len(COLOURS)]
         parts.append(f'<path class="line {colour}" d="M{axes.points(curve)}"/>')
-        legend.append(f'<i class="key {colour}"></i>{escape(name)}')
+        legend.append(f'<span class="entry"><i class="key {colour}"></i>{escape(name)}</span> ')
     return f'{axes.picture("training losses", parts)}<p class="muted">{"".join(legend)}</p>'
 
 

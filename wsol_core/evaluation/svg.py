@@ -5,6 +5,7 @@ Colours are the page's: grid lines have the class "grid", numbers beside the axe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -18,7 +19,7 @@ class Axes:
     y_most: float = 1.0
     width: int = 520
     height: int = 250
-    left: int = 44
+    left: int = 56
     right: int = 14
     top: int = 14
     bottom: int = 40
@@ -53,6 +54,14 @@ def svg(title: str, parts: Sequence[str], width: int, height: int) -> str:
     """The `<svg>` of all parts, which readers of a screen hear as `title`."""
     size = f'viewBox="0 0 {width} {height}"'
     return f'<svg class="plot" {size} role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+
+
+def round_up(value: float) -> float:
+    """The next number whose quarters are short, as the upper end of an axis."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(power * step for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if power * step >= value * (1 - 1e-9))
 
 
 def path(points: Sequence[tuple[float, float]]) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 from rq import Worker
+from rq.worker import WorkerStatus
 
 from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import BULK, PREDICT, TRAIN
@@ -51,6 +52,7 @@ def work(site: Site) -> None:
         worker = Worker(list(queues), connection=site.queue.connection, prepare_for_work=False, name=f"worker{number}")
         worker.hostname, worker.pid = "gpu-box.example", number
         worker.register_birth()
+        worker.set_state(WorkerStatus.IDLE)
 
 
 def label(site: Site, project: str = "7") -> None:

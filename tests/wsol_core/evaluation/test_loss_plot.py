@@ -22,13 +22,13 @@ def test_each_loss_term_has_a_curve_and_a_name_in_the_legend() -> None:
 
 def test_each_stage_begins_at_its_first_logged_step() -> None:
     plot = loss_curves(HISTORY)
-    assert re.findall(r'class="border" d="M([\d.]+) ', plot) == ["44.0", "552.0"]
+    assert re.findall(r'class="border" d="M([\d.]+) ', plot) == ["56.0", "552.0"]
     assert re.findall(r">(classify|localize)<", plot) == ["classify", "localize"]
 
 
 def test_curves_are_smoothed_and_fill_the_height() -> None:
     (curve,) = re.findall(r'class="line e" d="M([^"]*)"', loss_curves(HISTORY[:2]))
-    assert curve == "44.0 10.0L552.0 32.6"  # 2.0, then 0.8 * 2 + 0.2 * 1 = 1.8 of 2
+    assert curve == "56.0 10.0L552.0 32.6"  # 2.0, then 0.8 * 2 + 0.2 * 1 = 1.8 of 2
 
 
 def test_nothing_logged_is_said() -> None:
