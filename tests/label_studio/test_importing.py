@@ -125,7 +125,7 @@ def test_a_dry_run_says_what_an_import_would_do_and_writes_nothing(
     assert main(["import", str(folder), "--title", "rehearsed", "--dry-run"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"Nothing is written; project {done.project}, rehearsed, would be filled" in said
-    assert "2 new, 4 there already" in said and "gets labels for new classes" in said
+    assert "2 new, 4 there already" in said and "would get labels for new classes" in said
     assert len(place.person.tasks(int(done.project))) == 4
     config = place.person.call("GET", f"/api/projects/{done.project}/")["label_config"]
     assert LabelConfig.parse(str(config)).classes == ("crab", "fish & co")
