@@ -41,7 +41,7 @@ def show_version(context: JobContext, project_id: str, version: str, pictures: P
         found = list(predictor.localize(samples, lambda sample: [name for name in sample.labels if name in known]))
         threshold = context.score_threshold(project_id)
         shown = [
-            drawable(task_of(sample), sample.path, shown_of(each, threshold, BOX_COSTS))
+            drawable(task_of(sample), sample.path, shown_of(each, threshold, BOX_COSTS), sample.labels)
             for sample, each in zip(samples, found, strict=True)
             if isinstance(each, Localization)
         ]
@@ -54,7 +54,7 @@ def show_samples(
 ) -> None:
     """Show what a training finds in its samples now."""
     with _not_worth_a_failure(f"run {run_id}"):
-        shown = [drawable(task_of(sample), sample.path, each) for sample, each in found]
+        shown = [drawable(task_of(sample), sample.path, each, sample.labels) for sample, each in found]
         context.stores.galleries.add(project_id, run_id, shown, anew=True)
 
 
@@ -64,10 +64,10 @@ def show_least_certain(context: JobContext, project_id: str, version: str, pictu
         context.stores.galleries.add(project_id, version, pictures)
 
 
-def drawable(task: int, path: Path, found: Localization) -> Drawable:
-    """Return the task's picture with the objects that were found."""
+def drawable(task: int, path: Path, found: Localization, given: Sequence[str] = ()) -> Drawable:
+    """Return the task's picture with the objects that were found; without any, its classes are those `given`."""
     regions = found.regions
-    labels = tuple(dict.fromkeys(region.label for region in regions)) or (found.label,)
+    labels = tuple(dict.fromkeys(region.label for region in regions)) or tuple(given) or (found.label,)
     score = round(fmean(region.score for region in regions), 4) if regions else 0.0
     return Drawable(GalleryPicture(task, score, labels, len(regions)), partial(_jpeg, path, regions))
 

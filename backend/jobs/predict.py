@@ -87,7 +87,7 @@ def predict_tasks(
             _prediction(view.task, localization, view.config, version, threshold, labels),
             localization,
             labels,
-            _drawable(view.task, path, seen),
+            _drawable(view.task, path, seen, labels),
         )
         for view, path, seen, (localization, labels) in zip(views, found, shown, localized, strict=True)
     ]
@@ -131,10 +131,12 @@ def _together(parts: Sequence[Predicted]) -> Predicted:
     return Predicted({**parts[0].prediction, "result": results, "score": score}, None, (), least_certain)
 
 
-def _drawable(task: Mapping[str, Any], path: Path | ImageError, shown: Localization | None) -> Drawable | None:
+def _drawable(
+    task: Mapping[str, Any], path: Path | ImageError, shown: Localization | None, given: Sequence[str]
+) -> Drawable | None:
     if not isinstance(path, Path) or shown is None or not isinstance(task.get("id"), int):
         return None
-    return drawable(task["id"], path, shown)
+    return drawable(task["id"], path, shown, given)
 
 
 def _localize(

@@ -33,7 +33,7 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> str:
     parts = axes.grid((0.0, top / 2, top), lambda value: f"{value:.2g}") + _stages(logged, axes)
     legend = []
     for index, (name, curve) in enumerate(smooth.items()):
-        colour = COLOURS[index % len(COLOURS)]
+        colour = COLOURS[index % len(COLOURS)] + (" again" if index >= len(COLOURS) else "")
         parts.append(f'<path class="line {colour}" d="M{axes.points(curve)}"/>')
         legend.append(f'<span class="entry"><i class="key {colour}"></i>{escape(name)}</span> ')
     return f'{axes.picture("training losses", parts)}<p class="muted">{"".join(legend)}</p>'
@@ -45,9 +45,11 @@ def _stages(logged: Sequence[Mapping[str, Any]], axes: Axes) -> list[str]:
     for step, line in enumerate(logged):
         if line["stage"] != before:
             before, x = line["stage"], axes.x(step)
+            is_late = x > 0.85 * axes.width  # its name would be cut off at the right
+            beside = f'x="{x - 4:.1f}" text-anchor="end"' if is_late else f'x="{x + 4:.1f}"'
             parts.append(
                 f'<path class="border" d="M{x:.1f} {axes.top}V{axes.height - axes.bottom}"/>'
-                f'<text class="tick" x="{x + 4:.1f}" y="{axes.height - 8}">{escape(before)}</text>'
+                f'<text class="tick" {beside} y="{axes.height - 8}">{escape(before)}</text>'
             )
     return parts
 

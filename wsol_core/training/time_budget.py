@@ -141,11 +141,13 @@ class TimeBudget:
     def enough_minutes(self, margin: float, export_s: float, short: StageSteps) -> int:
         """Minutes that give every stage its default steps on this machine, `margin` times as long to be sure.
 
-        Where minutes were given, they are also as many times more as stage `short` lacks.
+        Where minutes were given, what the export left of them is also as many times more as stage `short` lacks.
         """
         seconds = margin * (sum(self.default_steps) * self.recent_step_s + export_s) / self._share
-        asked = 0.0 if self._minutes is None else self._minutes * short.default / max(1, short.steps)
-        return math.ceil(max(seconds / 60, asked))
+        if self._minutes is not None:
+            for_steps_s = max(0.0, 60 * self._minutes - export_s)
+            seconds = max(seconds, export_s + for_steps_s * short.default / max(1, short.steps))
+        return math.ceil(seconds / 60)
 
     def spare_steps(self, index: int, costs: Costs) -> int:
         """How many more steps stage `index` can have: its default, or what minutes leave beside the stages after it."""

@@ -26,6 +26,11 @@ def test_each_stage_begins_at_its_first_logged_step() -> None:
     assert re.findall(r">(classify|localize)<", plot) == ["classify", "localize"]
 
 
+def test_the_name_of_a_stage_that_begins_at_the_end_is_not_cut_off() -> None:
+    names = re.findall(r"<text ([^>]*)>(classify|localize)<", loss_curves(HISTORY))
+    assert [("end" in where, name) for where, name in names] == [(False, "classify"), (True, "localize")]
+
+
 def test_curves_are_smoothed_and_fill_the_height() -> None:
     (curve,) = re.findall(r'class="line e" d="M([^"]*)"', loss_curves(HISTORY[:2]))
     assert curve == "56.0 10.0L552.0 32.6"  # 2.0, then 0.8 * 2 + 0.2 * 1 = 1.8 of 2

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.wsol_core.training.training_doubles import CONFIG, FakeClock
+from wsol_core.training.enough_steps import StageSteps
 from wsol_core.training.schedule import WARM_SHARE, StageLength, StagePlan
 from wsol_core.training.time_budget import Costs, TimeBudget
 
@@ -96,3 +97,8 @@ def test_half_of_the_steps_minutes_or_epochs_is_what_a_warm_training_takes() -> 
     assert [plan.steps for plan in by_default.plan_ahead(None)] == [75, 125]
     short = TimeBudget(replace(CONFIG, epochs=1), stages, 10, lambda: 0.0, 0.0, share=WARM_SHARE)
     assert sum(plan.steps for plan in short.plan_ahead(None)) == 10
+
+
+def test_minutes_that_would_do_count_the_work_after_the_last_step_once() -> None:
+    short = StageSteps("separate", 2, 100)
+    assert make_budget(FakeClock()).enough_minutes(1.25, 480.0, short) == 108  # 2 minutes for 2 steps, and 8 afterwards
