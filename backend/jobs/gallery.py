@@ -69,7 +69,8 @@ def drawable(task: int, path: Path, found: Localization, given: Sequence[str] = 
     regions = found.regions
     labels = tuple(dict.fromkeys(region.label for region in regions)) or tuple(given) or (found.label,)
     score = round(fmean(region.score for region in regions), 4) if regions else 0.0
-    return Drawable(GalleryPicture(task, score, labels, len(regions)), partial(_jpeg, path, regions))
+    shown = GalleryPicture(task, score, labels, len(regions), found.left_out)
+    return Drawable(shown, partial(_jpeg, path, regions))
 
 
 def _jpeg(path: Path, regions: Sequence[Region]) -> bytes:

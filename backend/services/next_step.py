@@ -76,7 +76,11 @@ def _before_the_first(project: Standing) -> NextStep:
 
 def _with_predictions(project: Standing) -> NextStep:
     if project.faults:
-        return NextStep(f"{short_name(project.live)} is unreliable. {project.faults[0]} Then start another one.", START)
+        return NextStep(
+            f"{short_name(project.live)} is unreliable; what is said of it below has the reason, and what would help. "
+            "Then start another training.",
+            START,
+        )
     if project.corrected and not project.by_itself:
         corrected = f"{counted(project.corrected, 'task')} {'was' if project.corrected == 1 else 'were'} corrected"
         return NextStep(f"{corrected} since the last training. Start another one to learn from that.", START)

@@ -9,9 +9,10 @@ They are made anew by whoever predicts, so that nothing is lost where a file is.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from backend.errors import DamagedFileError
 from backend.storage.files import is_safe, locked, read_json, safe_name, write_json
@@ -23,12 +24,22 @@ INDEX = "index.json"
 
 @dataclass(frozen=True, slots=True)
 class GalleryPicture:
-    """A task whose picture is shown. `score` is how certain its objects are, in [0, 1]: 0 where none was found."""
+    """A task whose picture is shown. `score` is how certain its objects are, in [0, 1]: 0 where none is shown.
+
+    `left_out` counts further ones that were found, which would cost a person more than they save.
+    """
 
     task: int
     score: float
     labels: tuple[str, ...]
     objects: int
+    left_out: int = 0
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> GalleryPicture:
+        """Read what `asdict` gave; older ones know nothing of what is left out."""
+        counts = int(values["objects"]), int(values.get("left_out", 0))
+        return cls(int(values["task"]), float(values["score"]), tuple(values["labels"]), *counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +60,7 @@ class GalleryStore:
         """Return what is shown, the least certain first."""
         try:
             values = read_json(self._folder(project_id, name) / INDEX) or {}
-            return [
-                GalleryPicture(int(each["task"]), float(each["score"]), tuple(each["labels"]), int(each["objects"]))
-                for each in values.get("pictures", ())
-            ]
+            return [GalleryPicture.from_dict(each) for each in values.get("pictures", ())]
         except (DamagedFileError, LookupError, TypeError, ValueError):  # it is made anew with the next predictions
             return []
 

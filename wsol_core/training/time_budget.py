@@ -141,12 +141,14 @@ class TimeBudget:
     def enough_minutes(self, margin: float, export_s: float, short: StageSteps) -> int:
         """Minutes that give every stage its default steps on this machine, `margin` times as long to be sure.
 
-        Where minutes were given, what the export left of them is also as many times more as stage `short` lacks.
+        Where minutes were given, what the export left of them is also as many times more as stage `short` lacks, up to
+        twice as long: a few steps say little.
         """
         seconds = margin * (sum(self.default_steps) * self.recent_step_s + export_s) / self._share
         if self._minutes is not None:
             for_steps_s = max(0.0, 60 * self._minutes - export_s)
-            seconds = max(seconds, export_s + for_steps_s * short.default / max(1, short.steps))
+            in_proportion = export_s + for_steps_s * short.default / max(1, short.steps)
+            seconds = max(seconds, min(in_proportion, 2 * seconds))
         return math.ceil(seconds / 60)
 
     def spare_steps(self, index: int, costs: Costs) -> int:

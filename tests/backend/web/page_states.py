@@ -135,7 +135,7 @@ def drawing(task: int, score: float) -> Drawable:
         return data.getvalue()
 
     objects = task % 3
-    return Drawable(GalleryPicture(task, score if objects else 0.0, (CLASSES[task % 4],), objects), jpeg)
+    return Drawable(GalleryPicture(task, score if objects else 0.0, (CLASSES[task % 4],), objects, task // 6), jpeg)
 
 
 def run(site: Site, state: RunState, **changes: object) -> Run:

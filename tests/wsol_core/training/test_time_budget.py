@@ -100,5 +100,10 @@ def test_half_of_the_steps_minutes_or_epochs_is_what_a_warm_training_takes() -> 
 
 
 def test_minutes_that_would_do_count_the_work_after_the_last_step_once() -> None:
-    short = StageSteps("separate", 2, 100)
-    assert make_budget(FakeClock()).enough_minutes(1.25, 480.0, short) == 108  # 2 minutes for 2 steps, and 8 afterwards
+    clock = FakeClock()
+    budget = make_budget(clock)
+    step_of(budget, clock, 3.0)
+    assert (
+        budget.enough_minutes(1.25, 120.0, StageSteps("separate", 90, 100)) == 11
+    )  # 8 / 0.9 minutes, and 2 afterwards
+    assert budget.enough_minutes(1.25, 120.0, StageSteps("separate", 1, 100)) == 18  # twice 1.25 * (300 + 120) s
