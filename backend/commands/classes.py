@@ -41,7 +41,7 @@ def command(
         "learned by the live version": ", ".join(learned) or "none yet",
         "renamed": ", ".join(f"{old} to {new}" for old, new in renames.items()) or "none",
     }
-    write_result(f"Classes of project {number}", rows, f"boxstrap preannotate {number}" if rename else "")
+    write_result(f"Classes of project {number}", rows, f"boxstrap preannotate {number} --anew" if rename else "")
     warn_of(remarks)
 
 

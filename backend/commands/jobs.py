@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 LIST_EXAMPLES = examples("boxstrap jobs list", "boxstrap jobs list --project 7 --json")
 CANCEL_EXAMPLES = examples("boxstrap jobs cancel 7-20261121-131713-4a5b6c")
-PREANNOTATE_EXAMPLES = examples("boxstrap preannotate 7", "boxstrap preannotate 7 --as prediction")
+PREANNOTATE_EXAMPLES = examples(
+    "boxstrap preannotate 7", "boxstrap preannotate 7 --as prediction", "boxstrap preannotate 7 --anew"
+)
 SHOWN = 20
 
 app = typer.Typer(no_args_is_help=True, help="See the trainings and queues, and cancel a training.")
@@ -91,15 +93,18 @@ def preannotate(
             show_default="PREANNOTATE_AS",
         ),
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Once more where the version's are there: a threshold or a name changed.")
+    ] = False,
     dry_run: DryRunOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a worker write the live version's boxes and masks into Label Studio, for all open tasks of the project."""
     parts = _parts()
     if dry_run:
-        show_rehearsal(parts, project, parts.stores.models.current(project), as_json)
+        show_rehearsal(parts, project, parts.stores.models.current(project), as_json, anew)
         return
-    parts.services.training.preannotate(project, None if shown_as is None else shown_as == "draft")
+    parts.services.training.preannotate(project, None if shown_as is None else shown_as == "draft", anew)
     version = parts.stores.models.current(project)
     if as_json:
         write_json({"project": project, "version": version, "state": "queued"})

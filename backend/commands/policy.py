@@ -102,6 +102,8 @@ def policy(
     }
     # Label Studio is told at the end of a pre-annotation, which has little to do where all predictions are there.
     following = f"boxstrap preannotate {number}" if sampling else ""
+    if score_threshold is not None:
+        following = f"boxstrap preannotate {number} --anew, which applies the threshold to all tasks"
     if not named and not found["every"] and not found["cron"]:
         following = f"boxstrap policy {number} --every 20, and 20 corrections start a training"
     write_result(f"Policy of project {number}", rows, following)

@@ -16,7 +16,7 @@ NEXT_VERSION = "its next version"  # stands for the name of one that is still to
 NEW, REPLACED, KEPT, LEFT = "predicted for the first time", "replaced", "as they are", "left alone"
 
 
-def show_rehearsal(parts: Parts, project: str, version: str | None, as_json: bool) -> None:
+def show_rehearsal(parts: Parts, project: str, version: str | None, as_json: bool, anew: bool = False) -> None:
     """Count on stdout what a version's pre-annotation would do with the tasks of a project.
 
     Raises: NotFoundError where the project has no version. LabelStudioError where its tasks cannot be read.
@@ -33,7 +33,7 @@ def show_rehearsal(parts: Parts, project: str, version: str | None, as_json: boo
     client = LabelStudioClient(settings.label_studio_url, settings.label_studio_api_key)
     try:
         with spinner("Reading tasks"):
-            counts = rehearse(client, project, version)
+            counts = rehearse(client, project, version, anew)
     finally:
         client.close()
     if as_json:
@@ -46,7 +46,7 @@ def show_rehearsal(parts: Parts, project: str, version: str | None, as_json: boo
     write_result(f"Nothing is written; with {version} project {project} would get", facts)
 
 
-def rehearse(client: LabelStudioClient, project: str, version: str) -> dict[str, int]:
+def rehearse(client: LabelStudioClient, project: str, version: str, anew: bool = False) -> dict[str, int]:
     """Return how many tasks would get their first prediction, a new one, stay as they are, or be left to people."""
     from backend.labelstudio.label_config import LabelConfig
     from backend.labelstudio.prediction_replacement import plan_replacement
@@ -54,7 +54,7 @@ def rehearse(client: LabelStudioClient, project: str, version: str) -> dict[str,
     config = LabelConfig.parse(str(client.project(project).get("label_config", "")))
     counts = Counter(dict.fromkeys((NEW, REPLACED, KEPT, LEFT), 0))
     for task in client.tasks(project):
-        plan = plan_replacement(task, project, version, config)
+        plan = plan_replacement(task, project, version, config, anew)
         if plan is None:
             counts[LEFT] += 1
         elif plan.current is not None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backend.errors import DamagedFileError
@@ -58,7 +59,7 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     config = context.label_config(project_id, str(project.get("label_config", "")))
     page = client.task_page(project_id, chunk.after_id, CHUNK)
     drafts = context.settings.preannotate_as == "draft" if chunk.drafts is None else chunk.drafts
-    work = _Chunk(context, client, project_id, version, config)
+    work = _Chunk(context, client, project_id, version, config, chunk.anew)
     seen, done = work.write(page, chunk.after_id)
     if drafts:
         work.write_drafts(page[:seen], chunk.after_id)
@@ -70,10 +71,11 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     left_s = round((time.monotonic() - start_s) / max(1, seen) * (tasks - counts["seen"]), 1)
     progress = PreannotationProgress(version, **counts, ended=ended, tasks=tasks, seconds_left=left_s)
     context.queue.progress.report_preannotation(project_id, progress)
-    following = {**chunk.to_dict(), **counts, "after_id": page[seen - 1]["id"] if seen else chunk.after_id}
+    after_id = page[seen - 1]["id"] if seen else chunk.after_id
+    following = replace(chunk, seen=counts["seen"], done=counts["done"], after_id=after_id)
     if not ended:
-        return {**counts, "next": following}
-    context.stores.feedback.set_next_chunk(project_id, following)
+        return {**counts, "next": following.to_dict()}
+    context.stores.feedback.set_next_chunk(project_id, replace(following, anew=False).to_dict())
     logger.info(
         "project %s: %d of %d tasks have predictions of %s", project_id, counts["done"], counts["seen"], version
     )
@@ -95,15 +97,21 @@ class _Chunk:
     """One chunk of a project's tasks, to be predicted with one version."""
 
     def __init__(
-        self, context: JobContext, client: LabelStudioClient, project_id: str, version: str, config: LabelConfig
+        self,
+        context: JobContext,
+        client: LabelStudioClient,
+        project_id: str,
+        version: str,
+        config: LabelConfig,
+        anew: bool = False,
     ) -> None:
-        self._context, self._client, self._config = context, client, config
+        self._context, self._client, self._config, self._anew = context, client, config, anew
         self._project_id, self._version = project_id, version
         self._clustered = context.stores.policies.find(project_id).sampling == Sampling.UNCERTAINTY
 
     def write(self, page: Sequence[Json], after_id: int) -> tuple[int, int]:
         """Write the page's predictions; return how many tasks were seen, and how many got a new prediction."""
-        plans = [self._plan_replacement(task) for task in page]
+        plans = [self._plan_replacement(task, self._anew) for task in page]
         waiting = [task for task, plan in zip(page, plans, strict=True) if plan is not None and plan.current is None]
         predicted = self._predict(waiting)
         fresh = {task["id"] for task, plan in zip(page, plans, strict=True) if plan is not None and plan.over is None}
@@ -111,9 +119,9 @@ class _Chunk:
             self._project_id,
             [{"task": number, **prediction} for number, prediction in predicted.items() if number in fresh],
         )
-        imported = len(fresh & predicted.keys())
+        imported = fresh & predicted.keys()
         if not self._clustered and all(plan is None or plan.done or _has_no_older(plan) for plan in plans):
-            return len(page), imported
+            return len(page), len(imported)
         return self._replace([task["id"] for task in page], after_id, predicted, imported)
 
     def write_drafts(self, page: Sequence[Json], after_id: int) -> None:
@@ -134,14 +142,19 @@ class _Chunk:
                 self._client.change_draft(draft.over, draft.result)
 
     def _replace(
-        self, numbers: Sequence[int], after_id: int, predicted: Mapping[int, Json], done: int
+        self, numbers: Sequence[int], after_id: int, predicted: Mapping[int, Json], imported: Collection[int]
     ) -> tuple[int, int]:
-        """Replace the predictions that are there, as `write`; ends early if a person waits for this worker."""
+        """Replace the predictions that are there, as `write`; ends early if a person waits for this worker.
+
+        Args: imported: the tasks that got their prediction just now.
+        """
+        done = len(imported)
         # Read again: people have gone on while we predicted, and what was imported has numbers now. One after the
         # other, as Label Studio's counts of a project's data columns are not made for two changes at a time.
         now = {task["id"]: task for task in self._client.task_page(self._project_id, after_id, CHUNK)}
         for index, number in enumerate(numbers):
-            plan = self._plan_replacement(now[number]) if number in now else None
+            anew = self._anew and number not in imported
+            plan = self._plan_replacement(now[number], anew) if number in now else None
             if plan is None:
                 continue
             written = self._replace_prediction(now[number], plan, predicted.get(number))
@@ -181,8 +194,8 @@ class _Chunk:
         show_least_certain(self._context, self._project_id, self._version, pictures)
         return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
 
-    def _plan_replacement(self, task: Json) -> ReplacementPlan | None:
-        return plan_replacement(task, self._project_id, self._version, self._config)
+    def _plan_replacement(self, task: Json, anew: bool = False) -> ReplacementPlan | None:
+        return plan_replacement(task, self._project_id, self._version, self._config, anew)
 
 
 def class_doubt(predicted: Predicted, card: ModelCard) -> ClassDoubt | None:

@@ -101,12 +101,14 @@ def _log_left_out(project_id: str, version: str, left_out: Sequence[int]) -> Non
     if any(left_out):
         logger.info(
             "project %s: %d regions of %s in %d of %d pictures would cost people more time than they save, so they are "
-            "not shown. Corrections of a few such pictures help; `boxstrap policy %s --score-threshold 0` shows all.",
+            "not shown. Corrections of a few such pictures help. `boxstrap policy %s --score-threshold 0`, and then "
+            "`boxstrap preannotate %s --anew`, show all.",
             project_id,
             sum(left_out),
             version,
             sum(map(bool, left_out)),
             len(left_out),
+            project_id,
             project_id,
         )
 

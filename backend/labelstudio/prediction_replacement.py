@@ -38,18 +38,22 @@ class ReplacementPlan:
         return self.current is not None and not self.superfluous
 
 
-def plan_replacement(task: Json, project_id: str, version: str, config: LabelConfig) -> ReplacementPlan | None:
+def plan_replacement(
+    task: Json, project_id: str, version: str, config: LabelConfig, anew: bool = False
+) -> ReplacementPlan | None:
     """Return what a task's predictions need; None if people have worked on them: those stay.
 
     An older prediction is written over, not deleted: whoever has the task open names its number when they submit, and
     Label Studio refuses a number that is gone. One that an annotation names already keeps its content.
+
+    Args: anew: the version's own prediction is written over, too.
     """
     if is_touched(task, config):
         return None
     predictions = listed(task, "predictions")
     ours = sorted((each for each in predictions if is_version_of(each.get("model_version"), project_id)), key=_number)
     named = {annotation.get("parent_prediction") for annotation in listed(task, "annotations")}
-    current = next((each for each in ours if each.get("model_version") == version), None)
+    current = next((each for each in ours if each.get("model_version") == version and not anew), None)
     free = [_number(each) for each in ours if each.get("id") not in named]
     over = free[-1] if current is None and free else None
     kept = over if current is None else _number(current)

@@ -54,7 +54,7 @@ class PreannotationChunk:
     """The tasks above `after_id`, to be predicted with `version`; `seen` and `done` count those of the chunks before.
 
     `done` tasks got a new prediction. `drafts`: whether annotations that only name classes get it as a draft as well;
-    None leaves that to the settings.
+    None leaves that to the settings. `anew`: those of this version, too, are predicted once more.
     """
 
     project_id: str
@@ -63,6 +63,7 @@ class PreannotationChunk:
     seen: int = 0
     done: int = 0
     drafts: bool | None = None
+    anew: bool = False
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PreannotationChunk:
@@ -70,5 +71,5 @@ class PreannotationChunk:
         return cls(**values)
 
     def to_dict(self) -> Json:
-        """Return JSON values."""
-        return asdict(self)
+        """Return JSON values; `anew` only where it is asked for, since older versions do not know it."""
+        return {name: value for name, value in asdict(self).items() if name != "anew" or value}

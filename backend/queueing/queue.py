@@ -106,16 +106,18 @@ class JobQueue:
             raise BusyError(f"The prediction failed: {_last_line(result.exc_string)}")
         return list(result.return_value or ())
 
-    def begin_preannotation(self, project_id: str, version: str, drafts: bool | None = None) -> None:
+    def begin_preannotation(
+        self, project_id: str, version: str, drafts: bool | None = None, anew: bool = False
+    ) -> None:
         """Put the first chunk of a whole project's pre-annotation on the queue; each chunk puts the next one there.
 
-        Args: drafts: as of PreannotationChunk.
+        Args: drafts, anew: as of PreannotationChunk.
         """
-        self.preannotate(PreannotationChunk(project_id, version, drafts=drafts))
+        self.preannotate(PreannotationChunk(project_id, version, drafts=drafts, anew=anew))
 
     def preannotate(self, chunk: PreannotationChunk) -> None:
         """Put a chunk of a project's pre-annotation on the queue; nothing happens while it waits or runs."""
-        job_id = f"bulk-{chunk.project_id}-{chunk.version}-{chunk.after_id}"
+        job_id = f"bulk-{chunk.project_id}-{chunk.version}-{chunk.after_id}{'-anew' if chunk.anew else ''}"
         with redis_errors():
             known = self._job(job_id)
             if known is not None and known.get_status() not in (*NOT_STARTED, JobStatus.STARTED):

@@ -63,15 +63,17 @@ class TrainingService:
         """Return stage, epoch, loss, images/s and seconds left of a run being trained; None of all others."""
         return self._queue.progress.of_run(run.id) if run.state == RunState.RUNNING else None
 
-    def preannotate(self, project_id: str, drafts: bool | None = None) -> None:
+    def preannotate(self, project_id: str, drafts: bool | None = None, anew: bool = False) -> None:
         """Begin to write the live version's predictions into Label Studio.
 
-        Args: drafts: as drafts, too, where the token's user has submitted classes alone; None as the settings say.
+        Args:
+            drafts: As drafts, too, where the token's user has submitted classes alone; None as the settings say.
+            anew: Predict tasks that have a prediction of this version once more, since a threshold or a name changed.
         """
         version = self._stores.models.current(project_id)
         if version is None:
             raise NotFoundError(f"Project {project_id} has no version yet; start a training first.")
-        self._queue.begin_preannotation(project_id, version, drafts)
+        self._queue.begin_preannotation(project_id, version, drafts, anew)
 
     def _create(self, project_id: str, trigger: str) -> Run:
         run = self._stores.runs.create(project_id, self._config().to_dict(), trigger)

@@ -45,10 +45,10 @@ def train(project: str, all_services: TheServices) -> Json:
 
 @router.post("/projects/{project}/preannotate", status_code=202)
 def preannotate(project: str, all_services: TheServices) -> Json:
-    """Begins to write the live version's boxes and masks into Label Studio."""
+    """Begins to write the live version's boxes and masks into Label Studio, once more where they are there."""
     project_id = project_number(project)
     all_services.projects.require(project_id)
-    all_services.training.preannotate(project_id)
+    all_services.training.preannotate(project_id, anew=True)
     return {"version": all_services.projects.live(project_id)}
 
 

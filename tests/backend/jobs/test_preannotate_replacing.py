@@ -53,7 +53,7 @@ JobQueue.is_waited_for = lambda self: True
 """
 OLD, SHOWN = f"boxstrap-{PROJECT}-0000", [{"type": "rectanglelabels", "value": {"rectanglelabels": ["fish"]}}]
 
-Finish = Callable[[str], None]
+Finish = Callable[..., None]
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def version(trainings: Trainings, model: Path) -> str:
 def preannotated(trainings: Trainings, workers: Workers, version: str, janitor: None) -> Finish:
     """Pre-annotates the project, by a worker that runs some Python first."""
 
-    def finish(before: str = CHUNKS_OF_THREE) -> None:
+    def finish(before: str = CHUNKS_OF_THREE, anew: bool = False) -> None:
         trainings.forget_progress(f"bulk-{PROJECT}")
-        trainings.service.preannotate(PROJECT)
+        trainings.service.preannotate(PROJECT, anew=anew)
         worker = workers.start("predict", before)
         wait_for(trainings.preannotation_ended)
         workers.kill(worker)
@@ -91,6 +91,21 @@ def test_old_ones_are_written_over_and_those_of_others_stay(
     kept = [label_studio.task(task)["predictions"][0]["id"] for task in (1, 3, 4, 5, 6, 7)]
     assert kept == [number for task, number in enumerate(numbers, 1) if task != 2]  # whoever has them open can submit
     assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(version, 10)
+
+
+def test_a_versions_own_are_written_over_where_that_is_asked_for(
+    preannotated: Finish, trainings: Trainings, version: str, label_studio: FakeLabelStudio
+) -> None:
+    numbers = [label_studio.store(task, {"model_version": version, "result": SHOWN}) for task in range(1, 8)]
+    label_studio.task(2)["annotations"].append(drawn_box("fish"))
+    preannotated(CHUNKS_OF_THREE)
+    assert [label_studio.task(task)["predictions"][0]["result"] for task in range(1, 8)] == [SHOWN] * 7
+    preannotated(CHUNKS_OF_THREE, anew=True)
+    shown = [label_studio.task(task)["predictions"] for task in range(1, 8)]
+    assert [each["id"] for [each] in shown] == numbers
+    assert [each["result"] == SHOWN for [each] in shown] == [False, True, *[False] * 5]
+    following = trainings.stores.feedback.next_chunk(PROJECT)
+    assert following is not None and "anew" not in following  # tasks that come later have none yet
 
 
 def test_what_people_have_worked_on_keeps_its_old_one(

@@ -57,6 +57,11 @@ def test_where_the_version_is_there_only_the_others_go() -> None:
     assert done is not None and done.done
 
 
+def test_the_versions_own_is_written_over_where_it_is_made_anew() -> None:
+    predicted = task(prediction(3, NEW), prediction(2, OLD))
+    assert plan_replacement(predicted, "7", NEW, CONFIG, anew=True) == ReplacementPlan(None, 3, (2,))
+
+
 def test_one_version_is_not_taken_for_that_of_a_project_with_a_longer_number() -> None:
     assert needed(prediction(1, "boxstrap-77-0001")) == ReplacementPlan(None, None, ())
 
