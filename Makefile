@@ -62,7 +62,7 @@ lock:  ## write requirements.lock from pyproject.toml (UPGRADE=--upgrade: newest
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@test -x $(UV) || $(PY) -m pip install --quiet --disable-pip-version-check uv
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" --extra label-studio-ml --extra onnx --extra tensorboard --extra mlflow --extra timm --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
+		--custom-compile-command "make lock" --extra label-studio-ml --extra onnx --extra tensorboard --extra mlflow --extra timm --extra s3 --group dev $(UPGRADE) --output-file requirements.lock pyproject.toml
 
 sbom: install  ## write build/sbom.cdx.json, a bill of materials of requirements.lock
 	@mkdir -p build

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from backend.schedules import cron_expression, quiet_hours
 from wsol_core.errors import ConfigError
 from wsol_core.flat_toml import read_flat_toml
 from wsol_core.registry import BACKBONES, METHODS, TIMM, is_backbone
@@ -47,6 +48,18 @@ def _flag(name: str, text: str) -> bool:
 
 def _path(_name: str, text: str) -> Path:
     return Path(text).expanduser().absolute()
+
+
+class S3Url(str):
+    """An address such as s3://BUCKET/FOLDER."""
+
+
+def _model_store(name: str, text: str) -> Path | S3Url:
+    if not text.startswith("s3:"):
+        return _path(name, text)
+    if not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/[A-Za-z0-9_.-]+)*/?", text):
+        raise ConfigError(f"{name} is {text!r}; write s3://BUCKET, or s3://BUCKET/FOLDER.")
+    return S3Url(text.rstrip("/"))
 
 
 def _folder(name: str, text: str) -> Path:
@@ -110,32 +123,6 @@ def _backbone(name: str, text: str) -> str:
     return text
 
 
-def cron_expression(name: str, text: str) -> str:
-    """`text` if it is a cron expression of five fields that comes true some day, or ""; ConfigError names `name`."""
-    cron = " ".join(text.split())
-    if not cron:
-        return ""
-    from croniter import CroniterError, croniter  # only who has one needs it
-
-    # croniter also knows a field of seconds and random times.
-    if len(cron.split()) != 5 or re.search(r"\br\b", cron, re.IGNORECASE) or not croniter.is_valid(cron):
-        raise ConfigError(f"{name} is {text!r}; write a cron expression of five fields, such as '0 3 * * *'.")
-    try:
-        croniter(cron).get_next()
-    except CroniterError as error:
-        raise ConfigError(f"{name} is {text!r}, which no day ever is; write one such as '0 3 * * *'.") from error
-    return cron
-
-
-def quiet_hours(name: str, text: str) -> str:
-    """`text` if it is a span of the day such as 22:00-07:00, or ""; ConfigError names `name`."""
-    clock = "([01][0-9]|2[0-3]):[0-5][0-9]"
-    span = "".join(text.split())
-    if span and (not re.fullmatch(f"{clock}-{clock}", span, re.ASCII) or span[:5] == span[6:]):
-        raise ConfigError(f"{name} is {text!r}; write from when to when as HH:MM-HH:MM, such as 22:00-07:00.")
-    return span
-
-
 def _variable(
     names: str, parse: Parser, default: Any, meaning: str, *, secret: bool = False, shown: str | None = None
 ) -> Any:
@@ -179,7 +166,13 @@ class Settings:
         "folder for runs, projects, the picture cache and the embedded Redis",
         shown="~/.local/share/boxstrap",
     )
-    model_dir: Path | None = _variable("MODEL_DIR", _path, None, "folder of the model registry", shown="$HOME/models")
+    model_dir: Path | S3Url | None = _variable(
+        "MODEL_DIR",
+        _model_store,
+        None,
+        "folder of the model registry; or `s3://BUCKET/FOLDER`, what several machines share",
+        shown="$BOXSTRAP_HOME/models",
+    )
     redis_url: str | None = _variable(
         "REDIS_URL", _text, None, "Redis or Valkey of your own", secret=True, shown="embedded in `boxstrap up`"
     )
@@ -271,8 +264,15 @@ class Settings:
 
     @property
     def models(self) -> Path:
-        """The folder of the model registry."""
+        """The folder of the model registry; of its copies, where that is in a bucket."""
+        if isinstance(self.model_dir, S3Url):
+            return self.home / "shared" / re.sub("[^A-Za-z0-9.-]", "_", self.model_dir.removeprefix("s3://")) / "models"
         return self.model_dir or self.home / "models"
+
+    @property
+    def bucket(self) -> str | None:
+        """The address of what several machines share; None where they share a folder."""
+        return str(self.model_dir) if isinstance(self.model_dir, S3Url) else None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:

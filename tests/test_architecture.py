@@ -28,6 +28,7 @@ WSOL_CORE_FLOORS = (
     ("wsol_core.recipes",),
 )
 BACKEND_FLOORS = (
+    ("backend.schedules",),
     (
         "backend.errors",
         "backend.settings",

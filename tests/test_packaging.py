@@ -50,7 +50,7 @@ def test_a_plain_installation_brings_no_label_studio_ml(metadata: Message) -> No
         "flask",
         "attr",
     }
-    assert metadata.get_all("Provides-Extra") == ["label-studio-ml", "onnx", "tensorboard", "mlflow", "timm"]
+    assert metadata.get_all("Provides-Extra") == ["label-studio-ml", "onnx", "tensorboard", "mlflow", "timm", "s3"]
 
 
 def test_the_archive_has_the_pages_the_tests_and_the_changelog(archive: Path) -> None:

@@ -15,6 +15,8 @@ from backend.doctor.checks import Finding, failed, ok, warning
 from backend.queueing.connection import connect, socket_path, where
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
+from backend.storage.bucket import Bucket
+from wsol_core.errors import ConfigError, StorageError
 from wsol_core.registry import TIMM, backbone_info
 
 OLDEST_REDIS = 5
@@ -126,6 +128,11 @@ def weights(settings: Settings) -> Finding:
 
 def model_store(settings: Settings) -> Finding:
     """Versions can be written, and there is room for them."""
+    if settings.bucket:
+        try:
+            Bucket(settings.bucket).require_conditions()
+        except (StorageError, ConfigError) as error:
+            return failed(str(error), "Correct MODEL_DIR, or what the message names.")
     folder = settings.models
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     try:

@@ -31,7 +31,7 @@ from backend.images.disk_cache import DiskCache, check_picture
 from backend.images.references import is_in_storage, plain_reference
 from backend.images.url_guard import AllowedHosts, CheckedNetwork, LabelStudioSite, Resolver, parse_url, resolve
 from backend.settings import Settings
-from backend.storage.projects import ProjectStore
+from backend.storage.stores import open_stores
 from wsol_core.config import MAX_IMAGE_PIXELS
 
 MB, GB = 2**20, 2**30
@@ -101,7 +101,7 @@ class ImageStore:
             timeout_s=settings.image_timeout_s,
             private_hosts=settings.image_hosts,
         )
-        projects, room_bytes = ProjectStore(settings.home / "projects"), int(settings.image_cache_gb * GB)
+        projects, room_bytes = open_stores(settings).projects, int(settings.image_cache_gb * GB)
 
         def hostname_of(project_id: str) -> str:
             project = projects.find(project_id)

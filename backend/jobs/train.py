@@ -58,7 +58,7 @@ def train(run_id: str) -> str | Retry | None:
         if not alone:
             return wait_turn(TURN_S)
         try:
-            with _disk_errors():
+            with _disk_errors(), context.stores.runs.working_on(run_id):
                 return _train(context, run, worker_ends.is_asked)
         except Exception as error:
             # Whatever went wrong while the worker ends: the processes that load pictures are told to end, too.

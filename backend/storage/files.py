@@ -73,8 +73,11 @@ def read_text(path: Path) -> str | None:
 
 def read_json(path: Path) -> Json | None:
     """Return the JSON object in `path`; None if there is no such file. Raises: DamagedFileError."""
-    if (text := read_text(path)) is None:
-        return None
+    return None if (text := read_text(path)) is None else parse_json(path, text)
+
+
+def parse_json(path: Path, text: str) -> Json:
+    """Return the JSON object that `text`, the content of `path`, is. Raises: DamagedFileError."""
     try:
         values = json.loads(text, parse_constant=_no_number, parse_float=_finite)
         if "\\ud" in text.casefold():  # half of a surrogate pair, which nothing could send or write again
@@ -87,12 +90,16 @@ def read_json(path: Path) -> Json | None:
 
 
 def read_record(path: Path, parse: Callable[[Json], T]) -> T | None:
-    """Return what `parse` makes of the JSON object in `path`; None if there is no such file.
+    """Return what `parse` makes of the JSON object in `path`; None if there is none. Raises: DamagedFileError."""
+    return None if (text := read_text(path)) is None else parse_record(path, text, parse)
+
+
+def parse_record(path: Path, text: str, parse: Callable[[Json], T]) -> T:
+    """Return what `parse` makes of the JSON object that `text`, the content of `path`, is.
 
     Raises: DamagedFileError where `parse` cannot make anything of it, whatever it raises.
     """
-    if (values := read_json(path)) is None:
-        return None
+    values = parse_json(path, text)
     try:
         return parse(values)
     except (BackendError, WsolError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
@@ -156,7 +163,12 @@ def keep_private(folder: Path) -> None:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Replace `path` whole or not at all; a folder in its place is put aside."""
-    write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json_text(values))
+
+
+def json_text(values: Mapping[str, Any]) -> str:
+    """Return what a small file of `values` holds."""
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -82,13 +82,12 @@ class ModelRegistry:
             LiveVersionChangedError where another version than `over` is live and the run has not published yet.
         """
         project = self._project(project_id)
-        if missing := [name for name in NEEDED_FILES if not (model / name).is_file()]:
-            raise RegistryError(f"{model} cannot be published, it has no {missing[0]}; finish its training first.")
+        require_whole(model)
         with _disk_errors(project), locked(project / ".lock"):
             known, current = self.of_run(project_id, facts.run), self.current(project_id)
             if known is None and over not in (ANY, current):
                 raise LiveVersionChangedError(f"{current} has become live, not {over}; judge the model again.")
-            version = known or f"boxstrap-{project_id}-{self._next_number(project):04}"
+            version = known or self._next_name(project_id)
             if known is None:
                 facts = replace(facts, version=version, parent=current, created=time.time())
                 write_version(project, version, model, facts, manifest)
@@ -143,7 +142,10 @@ class ModelRegistry:
         return self.current(project_id) or f"boxstrap-{safe_name(project_id, 'project')}-{BEFORE_TRAINING}"
 
     def folder(self, project_id: str, version: str) -> Path:
-        """Return the version's folder. Raises: NotFoundError if there is no such version."""
+        """Return the version's folder, with all its files. Raises: NotFoundError if there is no such version."""
+        return self._folder(project_id, version)
+
+    def _folder(self, project_id: str, version: str) -> Path:
         folder = self._project(project_id) / safe_name(version, "version")
         if not (folder / FACTS).is_file():
             known = ", ".join(found.name for found in self.versions(project_id)) or "none"
@@ -155,7 +157,7 @@ class ModelRegistry:
 
         Raises: NotFoundError if there is no such version, DamagedFileError if that cannot be read.
         """
-        return read_record(self.folder(project_id, version) / FACTS, VersionFacts.from_dict) or VersionFacts()
+        return read_record(self._folder(project_id, version) / FACTS, VersionFacts.from_dict) or VersionFacts()
 
     def of_run(self, project_id: str, run: str | None) -> str | None:
         """Return the version that a run has published; None if it has not."""
@@ -184,8 +186,7 @@ class ModelRegistry:
         self.folder(project_id, version)  # before the lock makes a folder for a project that does not exist
         with locked(self._project(project_id) / ".lock"):
             folder = self.folder(project_id, version)  # it may have been deleted while we waited
-            if (reason := self._why_not_whole(folder)) is not None:
-                raise RegistryError(f"Version {version} cannot be live: {reason}. Restore {folder} from a backup.")
+            self._require_fit(folder)
             write_text(folder.parent / CURRENT, version)
 
     def delete(self, project_id: str, version: str) -> None:
@@ -193,10 +194,17 @@ class ModelRegistry:
         project = self.folder(project_id, version).parent  # before the lock, as in `activate`
         with locked(project / ".lock"):
             folder = self.folder(project_id, version)
-            if self.current(project_id) == version:
-                raise RegistryError(f"Version {version} is live; activate another one before deleting it.")
+            self._require_not_live(project_id, version)
             write_text(project / RETIRED, "\n".join([*_retired(project), version]))
             remove(project, folder.name)
+
+    def _require_fit(self, folder: Path) -> None:
+        if (reason := self._why_not_whole(folder)) is not None:
+            raise RegistryError(f"Version {folder.name} cannot be live: {reason}. Restore {folder} from a backup.")
+
+    def _require_not_live(self, project_id: str, version: str) -> None:
+        if self.current(project_id) == version:
+            raise RegistryError(f"Version {version} is live; activate another one before deleting it.")
 
     def _ensure_live(self, project_id: str, version: str, over: str | None) -> None:
         current = self.current(project_id)
@@ -219,7 +227,7 @@ class ModelRegistry:
         if not folder.is_dir():
             return "there is no such version"
         for name in (FACTS, *NEEDED_FILES):
-            if not (folder / name).is_file() or (folder / name).stat().st_size == 0:
+            if self._lacks(folder, name):
                 return f"{name} of it is missing or empty"
         if self._damage.read(folder / FACTS, VersionFacts.from_dict) is None:
             return f"its {FACTS} cannot be read"
@@ -227,6 +235,10 @@ class ModelRegistry:
         seen, reason = mark or (self._refused.get(folder), "its files cannot be loaded")
         is_same = seen is not None and seen == fingerprint(folder)
         return f"it cannot be loaded: {reason.rstrip('.')}" if is_same else None
+
+    def _lacks(self, folder: Path, name: str) -> bool:
+        path = folder / name
+        return not path.is_file() or path.stat().st_size == 0
 
     def require_room(self, project_id: str, needed_bytes: int = ROOM_BYTES) -> None:
         """Raise StorageError unless a version of the project could be published now."""
@@ -240,9 +252,11 @@ class ModelRegistry:
     def _project(self, project_id: str) -> Path:
         return self.root / safe_name(project_id, "project")
 
-    def _next_number(self, project: Path) -> int:
+    def _next_name(self, project_id: str) -> str:
+        project = self._project(project_id)
         known = [path.name for path in folders(project)]
-        return 1 + max((number_of(name) for name in [*known, *_retired(project)]), default=0)
+        number = 1 + max((number_of(name) for name in [*known, *_retired(project)]), default=0)
+        return f"boxstrap-{project_id}-{number:04}"
 
 
 def is_version_of(name: object, project_id: str) -> bool:
@@ -265,6 +279,12 @@ def _disk_errors(project: Path) -> Iterator[None]:
             f"The live version stays, and so does what was trained; {next_step(error)}.",
             is_full(error),
         ) from error
+
+
+def require_whole(model: Path) -> None:
+    """Raise RegistryError where a run's model lacks a file."""
+    if missing := [name for name in NEEDED_FILES if not (model / name).is_file()]:
+        raise RegistryError(f"{model} cannot be published, it has no {missing[0]}; finish its training first.")
 
 
 def _retired(project: Path) -> list[str]:

@@ -14,8 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import RequestError
-from backend.settings import GateMode, Settings, cron_expression, quiet_hours
-from backend.storage.files import Damage, Moment, checked, locked, read_record, safe_name, write_json
+from backend.schedules import cron_expression, quiet_hours
+from backend.settings import GateMode, Settings
+from backend.storage.files import (
+    Damage,
+    Moment,
+    checked,
+    json_text,
+    locked,
+    parse_record,
+    read_text,
+    safe_name,
+    write_json,
+    write_text,
+)
+from backend.storage.shared_folder import SharedFolder
 from wsol_core.errors import ConfigError
 
 
@@ -90,13 +103,18 @@ NOTHING_BY_ITSELF = Policy(gate=GateMode.MANUAL)
 class PolicyStore:
     """One small file a project below one folder, with what was chosen for it and nothing else."""
 
-    def __init__(self, root: Path, default: Policy, damage: Damage | None = None) -> None:
-        self.root, self._default, self._damage = root, default, damage or Damage()
+    def __init__(
+        self, root: Path, default: Policy, damage: Damage | None = None, shared: SharedFolder | None = None
+    ) -> None:
+        """Args: shared: what several machines share, whose copies are then below `root`."""
+        self.root, self._default, self._damage, self._shared = root, default, damage or Damage(), shared
 
     def find(self, project_id: str) -> Policy:
         """Return the project's policy; NOTHING_BY_ITSELF where its file is damaged, which is noted."""
         path = self._path(project_id)
-        return self._damage.tolerate(path, lambda: self._read(project_id)[0]) or NOTHING_BY_ITSELF
+        if self._shared is not None:
+            self._shared.pull(path.name)
+        return self._damage.tolerate(path, lambda: self._parse(path, read_text(path))[0]) or NOTHING_BY_ITSELF
 
     def change(self, project_id: str, **changes: Any) -> Policy:
         """Change and return the policy; nothing is changed where that raises.
@@ -104,8 +122,9 @@ class PolicyStore:
         Raises: RequestError if a value is not allowed, DamagedFileError if the file is damaged.
         """
         path = self._path(project_id)
-        with locked(self.root / ".lock"):
-            before, chosen = self._read(project_id)
+
+        def changed(text: str | None) -> str:
+            before, chosen = self._parse(path, text)
             try:
                 after = replace(before, **changes)
             except ConfigError as error:
@@ -113,7 +132,13 @@ class PolicyStore:
             kept = {**chosen, **{name: getattr(after, name) for name in changes}}
             if "cron" in changes:  # the times before now are no reason to start
                 kept["since"] = before.since if after.cron == before.cron else time.time()
-            write_json(path, kept)
+            return json_text(kept)
+
+        if self._shared is not None:
+            self._shared.change(path.name, changed)
+        else:
+            with locked(self.root / ".lock"):
+                write_text(path, changed(read_text(path)))
         return self.find(project_id)
 
     def note_default(self) -> None:
@@ -122,8 +147,8 @@ class PolicyStore:
         if cron and self._noted()[0] != cron:
             write_json(self.root / ".default.json", {"cron": cron, "since": time.time()})
 
-    def _read(self, project_id: str) -> tuple[Policy, dict[str, Any]]:
-        """Return the policy, and what was chosen for the project of it."""
+    def _parse(self, path: Path, text: str | None) -> tuple[Policy, dict[str, Any]]:
+        """Return the policy that a file's text says, None where there is none, and what was chosen of it."""
         known = {part.name for part in fields(Policy)}
 
         def parse(values: dict[str, Any]) -> tuple[Policy, dict[str, Any]]:
@@ -133,7 +158,7 @@ class PolicyStore:
                 default = replace(default, since=self._default_since())
             return checked(Policy, {**asdict(default), **chosen}), chosen
 
-        return read_record(self._path(project_id), parse) or parse({})
+        return parse({}) if text is None else parse_record(path, text, parse)
 
     def _default_since(self) -> float:
         cron, since = self._noted()

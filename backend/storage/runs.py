@@ -13,7 +13,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +23,8 @@ from typing import Any
 from backend.errors import NotFoundError
 from backend.storage.files import Damage, Moment, checked, is_safe, locked, read_record, safe_name, write_json
 from backend.storage.version_facts import GateDecision
+
+PICTURES, MODEL, MANIFEST = ("pictures", "masks"), "model", "manifest.jsonl"
 
 
 class RunState(StrEnum):
@@ -89,24 +92,15 @@ class RunStore:
 
     def read(self, run_id: str) -> Run:
         """Return the run. Raises: NotFoundError if there is none, DamagedFileError if its record cannot be read."""
-        run = read_record(self._record(run_id), lambda values: _run(run_id, values))
-        if run is None:
-            raise NotFoundError(f"There is no run {run_id!r}; `boxstrap jobs list` shows the runs there are.")
-        return run
+        return known_run(run_id, read_record(self._record(run_id), lambda values: run_of(run_id, values)))
 
     def find(self, run_id: str) -> Run | None:
         """Return the run; None if there is none, or none whose record can be read."""
-        return self._damage.read(self._record(run_id), lambda values: _run(run_id, values))
+        return self._damage.read(self._record(run_id), lambda values: run_of(run_id, values))
 
     def update(self, run_id: str, **changes: Any) -> Run:
         """Change and return the run; one that has ended stays as it ended."""
-        self.read(run_id)  # no folder for a run that never was
-        with locked(self.folder(run_id) / ".record-lock"):
-            run = self.read(run_id)
-            if not run.state.has_ended:
-                run = replace(run, **changes)
-                self._write(run)
-        return run
+        return self._change(run_id, lambda run: run if run.state.has_ended else replace(run, **changes))
 
     def of_project(self, project_id: str) -> list[Run]:
         """Return the project's runs, newest first."""
@@ -128,12 +122,25 @@ class RunStore:
 
     def clear(self, run_id: str, everything: bool = True) -> None:
         """Remove the pictures of an ended run, and with `everything` checkpoint and model; its record stays."""
-        for name in ("pictures", "masks", "model") if everything else ("pictures", "masks"):
+        for name in (*PICTURES, MODEL) if everything else PICTURES:
             shutil.rmtree(self.folder(run_id) / name, ignore_errors=True)
+
+    @contextmanager
+    def working_on(self, run_id: str) -> Iterator[None]:
+        """Have the run's files here while it is trained, and wherever it may go on once this machine is gone."""
+        yield
 
     def _read_all(self, names: Iterable[str]) -> list[Run]:
         runs = [run for name in names if (run := self.find(name)) is not None]
         return sorted(runs, key=lambda run: -run.created)
+
+    def _change(self, run_id: str, change: Callable[[Run], Run]) -> Run:
+        self.read(run_id)  # no folder for a run that never was
+        with locked(self.folder(run_id) / ".record-lock"):
+            before = self.read(run_id)
+            if (after := change(before)) != before:
+                self._write(after)
+        return after
 
     def _write(self, run: Run) -> None:
         write_json(self._record(run.id), asdict(run))
@@ -142,8 +149,16 @@ class RunStore:
         return self.folder(run_id) / "run.json"
 
 
-def _run(run_id: str, values: Mapping[str, Any]) -> Run:
+def run_of(run_id: str, values: Mapping[str, Any]) -> Run:
+    """Return what the record of a run holds. Raises: ValueError where that is another run's, or has no meaning."""
     run = Run.from_dict(values)
     if run.id != run_id:
         raise ValueError(f"it is run {run.id!r}'s")
+    return run
+
+
+def known_run(run_id: str, run: Run | None) -> Run:
+    """Return the run. Raises: NotFoundError where there is none."""
+    if run is None:
+        raise NotFoundError(f"There is no run {run_id!r}; `boxstrap jobs list` shows the runs there are.")
     return run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.settings import Settings
+from backend.storage.bucket import Bucket
 from backend.storage.connections import ConnectionStore
 from backend.storage.feedback import FeedbackStore
 from backend.storage.files import Damage
@@ -13,6 +14,9 @@ from backend.storage.models import ModelRegistry
 from backend.storage.policies import Policy, PolicyStore
 from backend.storage.projects import ProjectStore
 from backend.storage.runs import RunStore
+from backend.storage.shared_folder import SharedFolder
+from backend.storage.shared_models import SharedModelRegistry
+from backend.storage.shared_runs import SharedRunStore
 from wsol_core.errors import StorageError
 
 
@@ -46,14 +50,37 @@ class Stores:
 
 def open_stores(settings: Settings) -> Stores:
     """Open the stores; nothing is made on disk before something is kept."""
-    damage = Damage()
+    damage, home = Damage(), settings.home
+    models, runs, projects, policies = _shared(settings, damage) if settings.bucket else _own(settings, damage)
     return Stores(
-        ModelRegistry(settings.models, damage),
-        RunStore(settings.home / "runs", damage),
-        ProjectStore(settings.home / "projects", damage),
-        PolicyStore(settings.home / "policies", Policy.of(settings), damage),
-        FeedbackStore(settings.home / "feedback.sqlite", damage=damage),
-        ConnectionStore(settings.home / "connections", damage),
+        models,
+        runs,
+        projects,
+        policies,
+        FeedbackStore(home / "feedback.sqlite", damage=damage),
+        ConnectionStore(home / "connections", damage),
         damage,
-        GalleryStore(settings.home / "galleries"),
+        GalleryStore(home / "galleries"),
+    )
+
+
+def _own(settings: Settings, damage: Damage) -> tuple[ModelRegistry, RunStore, ProjectStore, PolicyStore]:
+    home = settings.home
+    return (
+        ModelRegistry(settings.models, damage),
+        RunStore(home / "runs", damage),
+        ProjectStore(home / "projects", damage),
+        PolicyStore(home / "policies", Policy.of(settings), damage),
+    )
+
+
+def _shared(settings: Settings, damage: Damage) -> tuple[ModelRegistry, RunStore, ProjectStore, PolicyStore]:
+    """Those of a bucket, with copies on this machine."""
+    bucket, local = Bucket(settings.bucket or ""), settings.models.parent
+    projects, policies = (SharedFolder(bucket, name, local / name) for name in ("projects", "policies"))
+    return (
+        SharedModelRegistry(bucket, local, damage),
+        SharedRunStore(bucket, local, damage),
+        ProjectStore(projects.local, damage, projects),
+        PolicyStore(policies.local, Policy.of(settings), damage, policies),
     )

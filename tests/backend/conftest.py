@@ -6,9 +6,11 @@ import shutil
 import signal
 import sys
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from backend.cli import main
@@ -20,6 +22,7 @@ from tests.backend.support.command_line import SMALL
 from tests.backend.support.fake_project import FakeLabelStudio
 from tests.backend.support.real_services import Nursery, RedisServer, Workers, queue_of
 from tests.backend.support.trainings import Trainings
+from tests.label_studio.servers import S3_PROGRAM, installed, s3, s3_variables
 from tests.local_http import answering
 
 
@@ -117,6 +120,23 @@ def workers(nursery: Nursery, environment: dict[str, str], tmp_path: Path, queue
     yield workers
     workers.end()
     sys.stderr.write(workers.log())
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real S3 endpoint without a bucket; its address."""
+    with s3(installed(S3_PROGRAM), tmp_path_factory.mktemp("s3") / "log") as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def s3_url(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty folder of a new bucket there, which this process has the keys of."""
+    for name, value in s3_variables(s3_endpoint).items():
+        monkeypatch.setenv(name, value)
+    name = f"bucket-{uuid.uuid4().hex}"
+    httpx.put(f"{s3_endpoint}/{name}", trust_env=False).raise_for_status()
+    return f"s3://{name}/boxstrap"
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from backend.cli import main
 from demo.label_studio_server import LabelStudioServer
 from tests.backend.support.real_services import Nursery
 from tests.label_studio.person import Person
-from tests.label_studio.servers import ROOT, boxstrap, label_studio, personal_token
+from tests.label_studio.servers import ROOT, S3_PROGRAM, boxstrap, installed, label_studio, personal_token
 from tests.local_http import web_server
 
 USER, PASSWORD = "label-studio", "a-passw0rd"
@@ -42,21 +42,12 @@ class Place:
 
 @pytest.fixture(scope="session")
 def label_studio_program() -> Path:
-    return _installed(Path(os.environ.get("BOXSTRAP_LABEL_STUDIO", ROOT / "build/label-studio/bin/label-studio")))
+    return installed(Path(os.environ.get("BOXSTRAP_LABEL_STUDIO", ROOT / "build/label-studio/bin/label-studio")))
 
 
 @pytest.fixture(scope="session")
 def s3_program() -> Path:
-    return _installed(ROOT / "build/moto/bin/moto_server")
-
-
-def _installed(program: Path) -> Path:
-    if not program.is_file():
-        sentence = f"There is no {program}; `make test` installs it there."
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return program
+    return installed(S3_PROGRAM)
 
 
 @pytest.fixture(scope="session")

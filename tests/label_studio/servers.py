@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from demo.label_studio_server import LabelStudioServer, Login
 from demo.local_servers import comes_up, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
+S3_PROGRAM = ROOT / "build/moto/bin/moto_server"
 LOGIN = Login("tester@example.com", "tester-Passw0rd", "0123456789abcdef0123456789abcdef01234567")
 
 
@@ -32,6 +34,16 @@ def eventually(check: Callable[[], Any], timeout_s: float, what: str, log: Path 
             end = log.read_text(errors="replace")[-3000:] if log else ""
             raise AssertionError(f"{what}: not within {timeout_s} s\n{end}")
         time.sleep(0.2)
+
+
+def installed(program: Path) -> Path:
+    """`program`; where it is not there the test is skipped, in CI it fails."""
+    if not program.is_file():
+        sentence = f"There is no {program}; `make test` installs it there."
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return program
 
 
 def label_studio_data(program: Path, template: Path) -> Path:
@@ -71,6 +83,16 @@ def s3(program: Path, log: Path) -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
+
+
+def s3_variables(endpoint: str) -> dict[str, str]:
+    """What a process needs to use it: an address, and keys that nobody looks at."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "someone",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
 
 
 def _serves(url: str) -> bool:

@@ -12,7 +12,7 @@ from rq.serializers import JSONSerializer
 from backend.doctor import machine
 from backend.doctor.checks import CheckList
 from backend.queueing.queue import BULK, TRAIN, JobQueue
-from backend.settings import Settings
+from backend.settings import S3Url, Settings
 from tests.backend.doctor.expectations import says
 
 
@@ -87,6 +87,13 @@ def test_a_model_store_needs_room(settings: Settings, monkeypatch: pytest.Monkey
         monkeypatch.setattr(machine.shutil, "disk_usage", lambda _path, free=free: type("Usage", (), {"free": free}))
         assert machine.model_store(settings).state == state
     assert not settings.models.exists()  # looking makes nothing
+
+
+@pytest.mark.slow
+def test_a_bucket_is_written_to(s3_url: str, tmp_path: Path) -> None:
+    assert machine.model_store(Settings(home=tmp_path, model_dir=S3Url(s3_url))).state == "ok"
+    finding = machine.model_store(Settings(home=tmp_path, model_dir=S3Url("s3://no-such-bucket")))
+    says(finding, "failed", "s3://no-such-bucket/.probe", "Correct MODEL_DIR")
 
 
 def test_a_model_store_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
