@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+MOST_CLASSES = 3  # that a sentence names
+
 
 def counted(number: int, noun: str, several: str = "") -> str:
     """1 picture, 1,234 pictures, 2 classes."""
@@ -26,3 +30,24 @@ def lasting(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def left_out_sentence(left_out: Mapping[str, int], empty: int) -> str:
+    """Say how many objects of each class nobody sees, in how many tasks that leaves none, and what helps; "" of none.
+
+    Example:
+        >>> left_out_sentence({"crab": 30, "fish": 7}, 12)
+        '37 objects (crab 30, fish 7) are not shown, since ... Corrections of pictures with crab help most.'
+    """
+    most = sorted((name for name in left_out if left_out[name]), key=lambda name: (-left_out[name], name))
+    if not most:
+        return ""
+    named = ", ".join(f"{name} {left_out[name]:,}" for name in most[:MOST_CLASSES])
+    named += ", ..." if len(most) > MOST_CLASSES else ""
+    total = sum(left_out.values())
+    them, are = ("it", "is") if total == 1 else ("them", "are")
+    bare = f"; {counted(empty, 'task')} {'shows' if empty == 1 else 'show'} none for that reason" if empty else ""
+    return (
+        f"{counted(total, 'object')} ({named}) {are} not shown, since correcting {them} would take longer than it saves"
+        f"{bare}. Corrections of pictures with {most[0]} help most."
+    )

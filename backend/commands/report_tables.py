@@ -50,6 +50,8 @@ def show_report(report: Report) -> None:
         )
     _show_time(report.time)
     _show_scores(report.scores)
+    if report.not_shown:
+        typer.echo(report.not_shown)
     if report.doubts:
         _show_doubts(report.doubts, report.doubts_found)
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import functools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from backend.errors import LabelStudioError
+from backend.errors import DamagedFileError, LabelStudioError
 from backend.images.image_store import ImageStore
 from backend.jobs.model_cache import ModelCache
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
 from backend.queueing.connection import connect
 from backend.queueing.queue import JobQueue
+from backend.reports.people_costs import people_costs
 from backend.settings import Settings
 from backend.storage.stores import Stores, open_stores
 from wsol_core.errors import CheckpointError
 from wsol_core.localization.model_folder import check_model
 from wsol_core.localization.predictor import Predictor
+from wsol_core.localization.worth import Costs
 
 logger = logging.getLogger(__name__)
 
 MB = 2**20
+TIMED_TASKS = 500  # the newest ones say what regions cost now: people get faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class JobContext:
     media: ImageStore
     models: ModelCache
     client: LabelStudioClient | None
+    known_costs: dict[tuple[str, str, Costs], Costs] = field(default_factory=dict)
 
     def label_config(self, project_id: str, xml: str) -> LabelConfig:
         """Return a project's labeling config, with the classes that its policy renames.
@@ -49,6 +53,23 @@ class JobContext:
         """Return from which score on regions are shown; None where nobody says, so that those are that save time."""
         chosen = self.stores.policies.find(project_id).score_threshold
         return self.settings.score_threshold if chosen is None else chosen
+
+    def costs(self, project_id: str, version: str, published: Costs) -> Costs:
+        """Return what a region costs the project's people, by their own times as soon as there are enough.
+
+        They are looked up once for a version, so that all of its predictions follow one rule.
+        """
+        key = project_id, version, published
+        if key not in self.known_costs:
+            own = None
+            try:
+                own = people_costs(self.stores.feedback.newest_reviewed(project_id, TIMED_TASKS), published)
+            except DamagedFileError as error:
+                logger.warning("project %s: published times are taken for people's own: %s", project_id, error)
+            if own is not None:
+                logger.info("project %s: what regions of %s cost people: %s", project_id, version, own)
+            self.known_costs[key] = own or published
+        return self.known_costs[key]
 
     def label_studio(self) -> LabelStudioClient:
         """Return the client. Raises: LabelStudioError if the settings lack something for it."""

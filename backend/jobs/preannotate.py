@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,7 @@ from backend.jobs.gallery import show_least_certain
 from backend.jobs.predict import Predicted, predict_tasks
 from backend.jobs.retrying import retried
 from backend.labelstudio.client import LabelStudioClient
+from backend.labelstudio.controls import CHOICE_KINDS
 from backend.labelstudio.drafts import is_ours, opens_with_annotation, plan_draft
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import ReplacementPlan, cluster_of, plan_replacement
@@ -27,12 +29,14 @@ from backend.queueing.progress import PreannotationProgress
 from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.models import is_version_of
 from backend.storage.policies import Sampling
+from backend.wording import left_out_sentence
 from wsol_core.localization.model_card import ModelCard
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 64  # tasks: seconds of work, so that a person's /predict never waits long behind one
 SURE = 0.8  # probability from which a class that nobody has given raises doubts about those that somebody has
+SHOW_ALL = "`boxstrap policy {0} --score-threshold 0`, and then `boxstrap preannotate {0} --anew`, show all."
 
 Json = dict[str, Any]
 
@@ -66,19 +70,22 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     ended = len(page) < CHUNK and seen == len(page)
     if ended:
         _update_project(context, client, project_id, version)
-    counts = {"seen": chunk.seen + seen, "done": chunk.done + done}
+    counts: Json = {"seen": chunk.seen + seen, "done": chunk.done + done}
+    hidden: Json = {"left_out": dict(work.left_out + Counter(chunk.left_out)), "empty": chunk.empty + work.empty}
     tasks = counts["seen"] if ended else max(counts["seen"], int(project.get("task_number") or 0))
     left_s = round((time.monotonic() - start_s) / max(1, seen) * (tasks - counts["seen"]), 1)
-    progress = PreannotationProgress(version, **counts, ended=ended, tasks=tasks, seconds_left=left_s)
+    progress = PreannotationProgress(version, **counts, ended=ended, tasks=tasks, seconds_left=left_s, **hidden)
     context.queue.progress.report_preannotation(project_id, progress)
     after_id = page[seen - 1]["id"] if seen else chunk.after_id
-    following = replace(chunk, seen=counts["seen"], done=counts["done"], after_id=after_id)
+    following = replace(chunk, **counts, **hidden, after_id=after_id)
     if not ended:
         return {**counts, "next": following.to_dict()}
     context.stores.feedback.set_next_chunk(project_id, replace(following, anew=False).to_dict())
     logger.info(
         "project %s: %d of %d tasks have predictions of %s", project_id, counts["done"], counts["seen"], version
     )
+    if sentence := left_out_sentence(progress.left_out, progress.empty):
+        logger.info("project %s: %s %s", project_id, sentence, SHOW_ALL.format(project_id))
     return {**counts, "next": None}
 
 
@@ -108,6 +115,9 @@ class _Chunk:
         self._context, self._client, self._config, self._anew = context, client, config, anew
         self._project_id, self._version = project_id, version
         self._clustered = context.stores.policies.find(project_id).sampling == Sampling.UNCERTAINTY
+        self.left_out: Counter[str] = Counter()  # objects of each class that are not shown
+        self.empty = 0  # tasks that show none for that reason
+        self._left_out: dict[int, tuple[str, ...]] = {}  # of predictions that may not have been written
 
     def write(self, page: Sequence[Json], after_id: int) -> tuple[int, int]:
         """Write the page's predictions; return how many tasks were seen, and how many got a new prediction."""
@@ -120,6 +130,8 @@ class _Chunk:
             [{"task": number, **prediction} for number, prediction in predicted.items() if number in fresh],
         )
         imported = fresh & predicted.keys()
+        for number in imported:
+            self._count(number, predicted[number])
         if not self._clustered and all(plan is None or plan.done or _has_no_older(plan) for plan in plans):
             return len(page), len(imported)
         return self._replace([task["id"] for task in page], after_id, predicted, imported)
@@ -158,7 +170,9 @@ class _Chunk:
             if plan is None:
                 continue
             written = self._replace_prediction(now[number], plan, predicted.get(number))
-            done += written and plan.current is None
+            if written and plan.current is None:
+                self._count(number, predicted[number])
+                done += 1
             if written and index + 1 < len(numbers) and self._context.queue.is_waited_for():
                 return index + 1, done
         return len(numbers), done
@@ -192,7 +206,14 @@ class _Chunk:
             logger.warning("project %s: doubts about classes are not kept: %s", self._project_id, error)
         pictures = [each.drawable for each in found if each.drawable is not None]
         show_least_certain(self._context, self._project_id, self._version, pictures)
+        self._left_out = {int(task["id"]): each.left_out for task, each in zip(tasks, found, strict=True)}
         return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
+
+    def _count(self, number: int, prediction: Json) -> None:
+        """Count what a prediction that was written leaves out."""
+        labels = self._left_out[number]
+        self.left_out.update(labels)
+        self.empty += bool(labels) and all(each["type"] in CHOICE_KINDS for each in prediction["result"])
 
     def _plan_replacement(self, task: Json, anew: bool = False) -> ReplacementPlan | None:
         return plan_replacement(task, self._project_id, self._version, self._config, anew)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -32,6 +33,7 @@ from wsol_core.errors import DataError
 from wsol_core.localization.hints import NO_HINTS, Hints
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.predictor import Predictor
+from wsol_core.localization.worth import Costs
 from wsol_core.records import Localization, Sample
 
 logger = logging.getLogger(__name__)
@@ -53,13 +55,15 @@ def predict(call: Mapping[str, Any]) -> list[Json]:
 @dataclass(frozen=True, slots=True)
 class Predicted:
     """A task's prediction, what it was made of (None where the picture cannot be used), and the picture's classes as
-    people have given them, in the model's words. `drawable` is the picture with the objects that are predicted.
+    people have given them, in the model's words. `drawable` is the picture with the objects that are predicted, and
+    `left_out` has the class of each object that is not shown, since it would cost people more time than it saves.
     """
 
     prediction: Json
     localization: Localization | None
     labels: tuple[str, ...]
     drawable: Drawable | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def predict_tasks(
@@ -80,37 +84,29 @@ def predict_tasks(
     views = all_views(tasks, config)
     found = fetch_views(context.media, views, project_id, files)
     localized = _localize(predictor, views, found)
-    threshold, costs = context.score_threshold(project_id), costs_of(config)
+    threshold, costs = context.score_threshold(project_id), context.costs(project_id, version, costs_of(config))
     shown = [each and shown_of(each, threshold, costs) for each, _ in localized]
     parts = [
         Predicted(
-            _prediction(view.task, localization, view.config, version, threshold, labels),
+            _prediction(view.task, localization, view.config, version, threshold, costs, labels),
             localization,
             labels,
             _drawable(view.task, path, seen, labels),
+            _left_out(localization, seen),
         )
         for view, path, seen, (localization, labels) in zip(views, found, shown, localized, strict=True)
     ]
-    _log_left_out(project_id, version, [each.left_out for each in shown if each is not None])
     starts = [number for number, view in enumerate(views) if view.index == 0]
     return [_together(parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
 
 
-def _log_left_out(project_id: str, version: str, left_out: Sequence[int]) -> None:
-    """Say how many regions of each picture nobody sees, and what would help."""
-    if any(left_out):
-        logger.info(
-            "project %s: %d regions of %s in %d of %d pictures would cost people more time than they save, so they are "
-            "not shown. Corrections of a few such pictures help. `boxstrap policy %s --score-threshold 0`, and then "
-            "`boxstrap preannotate %s --anew`, show all.",
-            project_id,
-            sum(left_out),
-            version,
-            sum(map(bool, left_out)),
-            len(left_out),
-            project_id,
-            project_id,
-        )
+def _left_out(found: Localization | None, shown: Localization | None) -> tuple[str, ...]:
+    """Return the class of each region that was found and is not shown."""
+    if found is None or shown is None:
+        return ()
+    return tuple(
+        (Counter(each.label for each in found.regions) - Counter(each.label for each in shown.regions)).elements()
+    )
 
 
 def _together(parts: Sequence[Predicted]) -> Predicted:
@@ -130,7 +126,8 @@ def _together(parts: Sequence[Predicted]) -> Predicted:
     score = round(fmean(each["score"] for each in shown), 4) if shown else 0.0
     pictures = [part.drawable for part in parts if part.drawable is not None]
     least_certain = min(pictures, key=lambda each: each.shown.score, default=None)
-    return Predicted({**parts[0].prediction, "result": results, "score": score}, None, (), least_certain)
+    left_out = tuple(label for part in parts for label in part.left_out)
+    return Predicted({**parts[0].prediction, "result": results, "score": score}, None, (), least_certain, left_out)
 
 
 def _drawable(
@@ -164,12 +161,15 @@ def _prediction(
     config: LabelConfig,
     version: str,
     threshold: float | None,
+    costs: Costs,
     labels: Sequence[str] = (),
 ) -> Json:
     """Return the checked prediction: Label Studio accepts what it cannot show, without an error."""
     if localization is None:
         return empty_prediction(version)
-    prediction = to_prediction(localization, config, version, score_threshold=threshold, chosen=tuple(labels))
+    prediction = to_prediction(
+        localization, config, version, score_threshold=threshold, costs=costs, chosen=tuple(labels)
+    )
     try:
         check_prediction(prediction, config)
     except BackendError as error:
@@ -207,7 +207,7 @@ def _predict_prompted(
         return empty_prediction(version)
     localization = Localization(str(task.get("id")), (width, height), {region.label: region.score}, (region,))
     regions_only = replace(config, controls=config.region_controls)
-    return _prediction(task, localization, regions_only, version, 0.0)
+    return _prediction(task, localization, regions_only, version, 0.0, costs_of(config))
 
 
 def _prompted(indices: Sequence[int], views: Sequence[TaskView], drawn: Mapping[str, Any]) -> int:

@@ -37,6 +37,7 @@ def to_prediction(
     version: str,
     *,
     score_threshold: float | None,
+    costs: Costs | None = None,
     chosen: Sequence[str] = (),
 ) -> Json:
     """What Label Studio shows of a localization: each region once for every control that takes it, and the choices.
@@ -46,12 +47,12 @@ def to_prediction(
     The prediction's score is the mean over the regions shown, or the surest choice's where there are none.
 
     Args: score_threshold: for controls that have none of their own; None: a region is shown where that saves time on
-        average. chosen: the classes a person has given the
+        average. costs: what a region costs people; None: as published. chosen: the classes a person has given the
         picture already; they are ticked whatever their scores.
     """
     results, scores = [], {}
     names = {id(region): new_object_id() for region in localization.regions}
-    costs = costs_of(config)
+    costs = costs or costs_of(config)
     for number, control in enumerate(config.filled_controls):
         for region in _regions_for(control, localization, score_threshold, costs):
             shape, label = _value(control, region, localization.size_wh), control.label_for(region.label)
@@ -87,7 +88,7 @@ def _named(control: Control, shape: Json, label: str | list[str]) -> list[tuple[
 
 
 def costs_of(config: LabelConfig) -> Costs:
-    """What a region costs people. What has a box and a mask is shown as both or as none, by the stricter rule."""
+    """What a region costs people, as published. Who gets boxes and masks sees both or none, by the stricter rule."""
     return BOX_COSTS if any(control.kind == RECTANGLE for control in config.filled_controls) else MASK_COSTS
 
 

@@ -53,8 +53,10 @@ class PredictionRequest:
 class PreannotationChunk:
     """The tasks above `after_id`, to be predicted with `version`; `seen` and `done` count those of the chunks before.
 
-    `done` tasks got a new prediction. `drafts`: whether annotations that only name classes get it as a draft as well;
-    None leaves that to the settings. `anew`: those of this version, too, are predicted once more.
+    `done` tasks got a new prediction; `left_out` objects of each class are not shown in them, since they would cost
+    people more time than they save, and `empty` tasks show nothing for that reason. `drafts`: whether annotations that
+    only name classes get it as a draft as well; None leaves that to the settings. `anew`: those of this version, too,
+    are predicted once more.
     """
 
     project_id: str
@@ -64,6 +66,8 @@ class PreannotationChunk:
     done: int = 0
     drafts: bool | None = None
     anew: bool = False
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    empty: int = 0
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PreannotationChunk:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import redis
@@ -22,6 +22,7 @@ class PreannotationProgress:
     """How far a version's predictions are written: tasks seen, those that got a new one, whether it has ended.
 
     `tasks` is how many the project has, 0 where nobody knows; `seconds_left` is at the speed of the last chunk.
+    `left_out` and `empty` are those of PreannotationChunk.
     """
 
     version: str
@@ -30,6 +31,8 @@ class PreannotationProgress:
     ended: bool = False
     tasks: int = 0
     seconds_left: float = 0.0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    empty: int = 0
 
 
 class ProgressStore:

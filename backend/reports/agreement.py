@@ -142,7 +142,7 @@ def _agreement(cases: Sequence[tuple[bool, Sequence[ObjectRow]]]) -> Agreement:
 def labelling_time(rows: Sequence[LedgerRow]) -> LabellingTime:
     """Compare tasks in which people judged a prediction with those in which they drew without one."""
     helped = _times([row.lead_time_s for row in rows if is_reviewed(row)])
-    unhelped = _times([row.lead_time_s for row in rows if _is_drawn(row)])
+    unhelped = _times([row.lead_time_s for row in rows if is_drawn(row)])
     if min(helped.tasks, unhelped.tasks) < LEAST_TIMES or helped.median_s is None or unhelped.median_s is None:
         return LabellingTime(
             helped,
@@ -162,7 +162,7 @@ def labelling_time(rows: Sequence[LedgerRow]) -> LabellingTime:
     )
 
 
-def _is_drawn(row: LedgerRow) -> bool:
+def is_drawn(row: LedgerRow) -> bool:
     """Return whether a person drew without a prediction; objects of a deleted one still say what became of them."""
     fates = {each.fate for each in row.objects}
     return row.outcome == Outcome.CORRECTED and version_of(row) is None and fates == {Fate.ADDED}

@@ -6,7 +6,7 @@ agreement.py and scores.py count.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ from backend.storage.projects import Project
 from backend.storage.runs import Run
 from backend.storage.stores import Stores
 from backend.storage.version_facts import VersionFacts
+from backend.wording import left_out_sentence
 
 TARGET_RISK = 0.2
 
@@ -88,6 +89,7 @@ class Report:
     doubts_found: int
     doubts: list[Doubt] = field(default_factory=list)
     cost: Cost = field(default_factory=lambda: Cost(0, 0.0, 0.0))
+    not_shown: str = ""  # objects of the live version, as a sentence
 
     @property
     def is_empty(self) -> bool:
@@ -101,7 +103,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ReportInput:
-    """All that a report is computed from. `runs` are the project's, `observed` as in Report."""
+    """All that a report is computed from. `runs` are the project's, `observed` as in Report.
+
+    `preannotated`: the chunk that the last pre-annotation ended with, as JSON values; None before one has.
+    """
 
     project: Project
     rows: Sequence[LedgerRow]
@@ -109,6 +114,7 @@ class ReportInput:
     live: str | None = None
     runs: Sequence[Run] = ()
     observed: float | None = None
+    preannotated: Mapping[str, Any] | None = None
 
 
 class ReportService:
@@ -137,6 +143,7 @@ class ReportService:
             stores.models.current(project_id),
             stores.runs.of_project(project_id),
             cursor.synced if cursor else None,
+            stores.feedback.next_chunk(project_id),
         )
         return build_report(material, time.time(), target_risk)
 
@@ -163,7 +170,15 @@ def build_report(material: ReportInput, made: float, target_risk: float = TARGET
         doubts_found=len(doubted),
         doubts=doubted[:MOST_DOUBTS],
         cost=_cost(material.runs),
+        not_shown=_not_shown(material),
     )
+
+
+def _not_shown(material: ReportInput) -> str:
+    chunk = material.preannotated
+    if chunk is None or chunk.get("version") != material.live:
+        return ""
+    return left_out_sentence(chunk.get("left_out", {}), chunk.get("empty", 0))
 
 
 def _versions(material: ReportInput) -> list[VersionReport]:

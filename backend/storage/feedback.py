@@ -78,6 +78,16 @@ class FeedbackStore:
         )
         return [row for values in found if (row := _row(*values)) is not None]
 
+    def newest_reviewed(self, project_id: str, most: int) -> list[LedgerRow]:
+        """Return the rows that changed last, at most so many, of those tasks that people accepted or corrected."""
+        found = self._all(
+            "SELECT row, changed FROM rows WHERE project = ? AND outcome IN ('accepted', 'corrected') "
+            "ORDER BY changed DESC LIMIT ?",
+            project_id,
+            most,
+        )
+        return [row for values in found if (row := _row(*values)) is not None]
+
     def forget(self, project_id: str, keep: Collection[int], above: int = 0, up_to: int | None = None) -> None:
         """Remove the rows of all tasks but those to `keep`.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backend.queueing.messages import PreannotationChunk
 from backend.queueing.queue import BULK
 from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, drawn_box
@@ -46,7 +47,10 @@ def test_every_task_gets_a_prediction_chunk_by_chunk(
     workers.start("predict", CHUNKS_OF_THREE)
     wait_for(trainings.preannotation_ended)
     assert label_studio.predictions(version) == Counter(range(1, 11))
-    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(version, 10)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(
+        version, 10, left_out={"fish": 5, "ladybird": 5}, empty=10
+    )
+    assert "10 objects (fish 5, ladybird 5) are not shown" in workers.log()
     assert all(task["predictions"][0]["result"] for task in label_studio.tasks)
 
 
@@ -78,7 +82,9 @@ def test_tasks_that_come_later_are_predicted_and_the_others_not_read_again(
     wait_for(lambda: label_studio.predictions(version) == Counter(range(1, 15)))
     assert label_studio.asked[f"/api/projects/{PROJECT}/import/predictions"] - before == 2  # chunks of three
     wait_for(lambda: not bulk_jobs(trainings.queue))
-    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(version, 14)
+    assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(
+        version, 14, left_out={"fish": 5, "ladybird": 9}, empty=14
+    )
 
 
 def test_what_people_have_drawn_or_skipped_is_left_alone(
@@ -159,6 +165,5 @@ def test_a_new_version_begins_it(
     workers.start("train")
     run = trainings.ends(trainings.start())
     (job,) = bulk_jobs(trainings.queue)
-    assert job.args == [
-        {"project_id": PROJECT, "version": run.version, "after_id": 0, "seen": 0, "done": 0, "drafts": None}
-    ]
+    assert run.version is not None
+    assert job.args == [PreannotationChunk(PROJECT, run.version).to_dict()]

@@ -121,3 +121,15 @@ def test_an_unknown_project_is_told_those_there_are(stores: Stores, tmp_path: Pa
         ReportService(stores).report("9")
     with pytest.raises(NotFoundError, match="connect it in Label Studio first"):
         ReportService(open_stores(Settings(home=tmp_path / "new"))).report("9")
+
+
+def test_objects_that_nobody_sees_are_said_of_the_live_version_alone(stores: Stores, tmp_path: Path) -> None:
+    live = publish(stores, tmp_path, 60)
+    assert report(stores).not_shown == ""
+    stores.feedback.set_next_chunk("7", {"version": live, "left_out": {"crab": 1}, "empty": 1})
+    assert report(stores).not_shown == (
+        "1 object (crab 1) is not shown, since correcting it would take longer than it saves; 1 task shows none for "
+        "that reason. Corrections of pictures with crab help most."
+    )
+    stores.feedback.set_next_chunk("7", {"version": "boxstrap-7-0000", "left_out": {"crab": 1}, "empty": 1})
+    assert report(stores).not_shown == ""

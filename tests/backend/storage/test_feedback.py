@@ -211,3 +211,13 @@ def test_a_process_that_is_killed_leaves_all_rows_of_a_page_or_none(store: Feedb
         process.communicate()
         rows = store.rows("7")
         assert len(rows) == 300 and len({each.digest for each in rows}) == 1
+
+
+def test_the_newest_reviewed_rows_are_those_that_changed_last(tmp_path: Path, clock: Clock) -> None:
+    store = FeedbackStore(tmp_path / "ledger", clock)
+    for number, outcome in enumerate((Outcome.ACCEPTED, Outcome.OPEN, Outcome.CORRECTED, Outcome.ACCEPTED), 1):
+        clock.now += 1
+        store.put("7", [LedgerRow(number, outcome, ("fish",), digest=str(number))])
+    assert [row.task for row in store.newest_reviewed("7", 2)] == [4, 3]
+    assert [row.task for row in store.newest_reviewed("7", 9)] == [4, 3, 1]
+    assert store.newest_reviewed("8", 9) == []

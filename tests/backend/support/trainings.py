@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import JobQueue
 from backend.services.training import TrainingService
@@ -70,6 +72,6 @@ def beginnings(workers: Workers, run_id: str) -> tuple[int, int]:
     return log.count(f"run {run_id}: starts"), log.count(f"run {run_id}: goes on")
 
 
-def all_predicted(version: str, tasks: int) -> PreannotationProgress:
+def all_predicted(version: str, tasks: int, **more: Any) -> PreannotationProgress:
     """What is known once each of so many tasks has a new prediction."""
-    return PreannotationProgress(version, tasks, tasks, ended=True, tasks=tasks)
+    return PreannotationProgress(version, tasks, tasks, ended=True, tasks=tasks, **more)

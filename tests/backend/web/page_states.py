@@ -225,7 +225,7 @@ def refused_version(site: Site, folder: Path) -> None:
     publish(site, folder, "c", decision(GateCriterion.HOLDOUT, second, False), live=False)
     publish(site, folder, "d", decision(GateCriterion.FAULTS, second, False), live=False, faults=(SHORT,))
     publish(site, folder, "e", decision(GateCriterion.LABELS, second, True, GateMode.SUGGEST), live=False)
-    ended = PreannotationProgress(second, 70, 41, ended=True, tasks=70)
+    ended = PreannotationProgress(second, 70, 41, ended=True, tasks=70, left_out={"crab": 30, "fish": 7}, empty=12)
     site.queue.progress.report_preannotation("7", ended)
 
 
