@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from backend.commands import (
+    accept,
     classes,
     convert,
     doctor,
@@ -22,6 +23,7 @@ from backend.commands import (
     import_folder,
     jobs,
     localize,
+    masks,
     models,
     policy,
     report,
@@ -108,6 +110,8 @@ app.command("serve", epilog=service.SERVE_EXAMPLES)(service.serve)
 app.command("worker", epilog=service.WORKER_EXAMPLES)(service.worker)
 app.command("doctor", epilog=doctor.EXAMPLES)(doctor.command)
 app.command("preannotate", epilog=jobs.PREANNOTATE_EXAMPLES)(jobs.preannotate)
+app.command("masks", epilog=masks.EXAMPLES)(masks.command)
+app.command("accept", epilog=accept.EXAMPLES)(accept.command)
 app.command("report", epilog=report.EXAMPLES)(report.command)
 app.command("policy", epilog=policy.POLICY_EXAMPLES)(policy.policy)
 app.command("classes", epilog=classes.EXAMPLES)(classes.command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
@@ -14,6 +14,7 @@ from backend.images.image_store import ImageStore
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import image_reference
 from backend.labelstudio.task_views import TaskView, views_of
+from backend.storage.sample_index import IndexedPicture
 
 logger = logging.getLogger(__name__)
 
@@ -45,20 +46,41 @@ def fetch_views(
     Args: files: index of a picture -> its file, where that is on disk already.
     """
 
-    def fetch(index: int) -> Path | ImageError:
+    def fetch(index: int) -> Path:
         view = views[index]
+        if index in files:
+            return media.checked(files[index])
+        return media.fetch(image_reference(view.task, view.config), project_id, view.task.get("id"))
+
+    return _fetch_all(project_id, [view.task.get("id") for view in views], fetch)
+
+
+def fetch_indexed(media: ImageStore, pictures: Sequence[IndexedPicture], project_id: str) -> list[Path | ImageError]:
+    """Return the file of each picture of the project's index, or why there is none, in their order."""
+
+    def fetch(index: int) -> Path:
+        picture = pictures[index]
+        if picture.problem:
+            raise ImageError(picture.problem)
+        return media.fetch(picture.reference, project_id, picture.task)
+
+    return _fetch_all(project_id, [picture.task for picture in pictures], fetch)
+
+
+def _fetch_all(project_id: str, tasks: Sequence[object], fetch: Callable[[int], Path]) -> list[Path | ImageError]:
+    """Return what `fetch` gives for each place in `tasks`, or the error that it raises, which is logged."""
+
+    def attempt(index: int) -> Path | ImageError:
         try:
-            if index in files:
-                return media.checked(files[index])
-            return media.fetch(image_reference(view.task, view.config), project_id, view.task.get("id"))
+            return fetch(index)
         except ImageError as error:
-            logger.warning("project %s, task %r: %s", project_id, view.task.get("id"), error)
+            logger.warning("project %s, task %r: %s", project_id, tasks[index], error)
             return error
 
-    if len(views) == 1:
-        return [fetch(0)]
+    if len(tasks) == 1:
+        return [attempt(0)]
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
-        return list(pool.map(fetch, range(len(views))))
+        return list(pool.map(attempt, range(len(tasks))))
 
 
 def raise_if_none_for_now(found: Sequence[Path | ImageError]) -> None:

@@ -1,4 +1,4 @@
-"""Read from Label Studio once what a run learns from, and freeze it: manifest, pictures, masks.
+"""Freeze what a run learns from: manifest, pictures, masks.
 
     {"task": 12, "labels": ["crab"], "regions": [{"label", "box_xyxy", "mask"}], "part": "train" | "holdout"}
 
@@ -7,7 +7,8 @@ labels is one in which people left nothing of what was predicted.
 
 A fifth of the corrected tasks, always the same, is the holdout: the gate's, never trained on. Every other task with a
 class is trained on, strongly where people drew or corrected regions. Triggers and reports take corrections from the
-ledger, by another rule: see "A correction becomes a better version" in docs/architecture.md.
+ledger, by another rule: see "A correction becomes a better version" in docs/architecture.md. read_samples.py reads what
+has changed in Label Studio since the last run.
 """
 
 from __future__ import annotations
@@ -16,24 +17,19 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from backend.errors import ImageError
 from backend.jobs.context import JobContext
-from backend.jobs.fetch_images import fetch_views, raise_if_none_for_now
-from backend.labelstudio.corrections import DrawnRegion, cleared_labels, drawn_regions, in_holdout
-from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.reviews import shows_nothing
-from backend.labelstudio.task_labels import given_labels
-from backend.labelstudio.task_views import all_views
+from backend.jobs.fetch_images import fetch_indexed, raise_if_none_for_now
+from backend.jobs.read_samples import OnCount, read_samples, tell_nobody
+from backend.labelstudio.corrections import DrawnRegion
+from backend.labelstudio.manifest_line import Part
 from backend.storage.runs import Run
+from backend.storage.sample_index import IndexedPicture, SampleIndex
 from backend.wording import counted
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
@@ -42,35 +38,10 @@ from wsol_core.records import CorrectedRegion, Sample
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 100  # tasks whose pictures are fetched together
 MOST_REASONS = 3  # why pictures cannot be read
 TASK = "task "  # what a sample's name begins with, before the task's number
 
 Json = dict[str, Any]
-OnRead = Callable[[int, int], None]
-
-
-class Part(StrEnum):
-    """What a task's picture is for: to be trained on, or to compare versions on."""
-
-    TRAIN = "train"
-    HOLDOUT = "holdout"
-
-
-@dataclass(frozen=True, slots=True)
-class ManifestLine:
-    """What a picture teaches. `regions` are as people drew them; the manifest has them in pixels of the picture."""
-
-    task: int
-    labels: tuple[str, ...]
-    regions: tuple[DrawnRegion, ...]
-    part: Part
-    view: int = 0
-
-    @property
-    def name(self) -> str:
-        """What its files are called."""
-        return _name(self.task, self.view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +61,19 @@ class Pictures:
         return tuple(sorted({label for sample in self.train for label in sample.labels}))
 
 
-def frozen_manifest(context: JobContext, run: Run, on_read: OnRead) -> Path:
-    """Return the run's manifest, read from Label Studio unless an earlier process of the run has.
+def frozen_manifest(
+    context: JobContext, run: Run, on_read: OnCount = tell_nobody, on_fetched: OnCount = tell_nobody
+) -> Path:
+    """Return the run's manifest, made unless an earlier process of the run has.
 
-    Args: on_read: told now and then how many tasks have been read, and how many there are; 0 where nobody knows.
+    Args: on_read, on_fetched: told now and then how many tasks have been read, then of how many the pictures are there,
+        and how many it will be; 0 where nobody knows.
     Raises: DataError where no picture can be learned from; UnreachableError and ImageNotNowError to be tried again.
     """
     path = context.stores.runs.folder(run.id) / "manifest.jsonl"
     if not path.is_file():
-        write_whole(path, _read_project(context, run, on_read))
+        index = read_samples(context, run.project_id, on_read)
+        write_whole(path, _Freezer(context, run, index).lines(on_fetched))
     return path
 
 
@@ -118,60 +93,72 @@ def task_of(sample: Sample) -> int:
     return int(sample.file.removeprefix(TASK).partition(".")[0])
 
 
-def manifest_line(task: Mapping[str, Any], config: LabelConfig, project_id: str, view: int = 0) -> ManifestLine | None:
-    """Return what a picture teaches; None if nobody gave it a class, nor said that it shows none.
-
-    A class whose predicted objects a person removed, without drawing others, is not taught: nothing of it is there. One
-    of which people corrected an object is finished: its regions are all that there is of it in the picture.
-    """
-    labels = _taught_labels(task, config)
-    if labels is None:
-        return None
-    regions = tuple(region for region in drawn_regions(task, config) if region.label in labels)
-    held = (bool(regions) or not labels) and in_holdout(project_id, int(task["id"]))
-    return ManifestLine(task["id"], labels, regions, Part.HOLDOUT if held else Part.TRAIN, view)
-
-
-def _taught_labels(task: Mapping[str, Any], config: LabelConfig) -> tuple[str, ...] | None:
-    """Return a picture's classes, () where people said that it shows none; None where nobody said anything."""
-    if shows_nothing(task, config):
-        return ()
-    cleared = cleared_labels(task, config)
-    return tuple(label for label in given_labels(task, config) if label not in cleared) or None
-
-
 def _name(task: int, view: int) -> str:
     return f"{task}.{view}" if view else str(task)
 
 
-def _read_project(context: JobContext, run: Run, on_read: OnRead) -> bytes:
-    client = context.label_studio()
-    project = client.project(run.project_id)
-    config = context.label_config(run.project_id, str(project.get("label_config", "")))
-    count = int(project.get("task_number") or 0)
-    folder = context.stores.runs.folder(run.id)
-    lines: list[Json] = []
-    unreadable: dict[int, ImageError] = {}
-    seen = labelled = 0
-    tasks = client.tasks(run.project_id)
-    while page := list(islice(tasks, AT_ONCE)):
-        found = [view for view in all_views(page, config) if _taught_labels(view.task, view.config) is not None]
-        paths = fetch_views(context.media, found, run.project_id)
+class _Freezer:
+    """Puts the pictures and masks of an index into a run's folder, and says what each teaches."""
+
+    def __init__(self, context: JobContext, run: Run, index: SampleIndex) -> None:
+        self._context, self._run, self._index = context, run, index
+        self._folder = context.stores.runs.folder(run.id)
+        (self._folder / "pictures").mkdir(exist_ok=True)
+        self._unreadable: dict[int, ImageError] = {}
+
+    def lines(self, on_fetched: OnCount) -> bytes:
+        """Return the manifest. Raises: DataError where no picture can be learned from."""
+        lines: list[Json] = []
+        labelled = tasks = 0
+        most = self._index.teaching()
+        for page in self._index.pages():
+            lines += self._freeze(page)
+            labelled, tasks = labelled + len(page), tasks + len({picture.task for picture in page})
+            on_fetched(tasks, most)
+        if not any(line["part"] == Part.TRAIN and line["labels"] for line in lines):
+            lack = _what_lacks(labelled, lines, self._unreadable)
+            raise DataError(f"Project {self._run.project_id} has {counted(self._index.count(), 'task')}, {lack}")
+        return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+
+    def _freeze(self, pictures: Sequence[IndexedPicture]) -> Iterator[Json]:
+        """Return the manifest's lines of those pictures that can be had."""
+        paths = fetch_indexed(self._context.media, pictures, self._run.project_id)
         raise_if_none_for_now(paths)
-        for view, path in zip(found, paths, strict=True):
-            # One after the other: the masks of a whole page would fill the memory.
+        sizes = {}
+        for picture, path in zip(pictures, paths, strict=True):
             if isinstance(path, ImageError):
-                unreadable[view.task["id"]] = path
-            elif line := manifest_line(view.task, view.config, run.project_id, view.index):
-                _link_or_copy(path, folder / "pictures" / line.name)
-                kept = {"task": line.task, "labels": line.labels, "regions": _save_regions(line, folder)}
-                lines.append({**kept, "part": line.part.value, **({"view": line.view} if line.view else {})})
-        seen, labelled = seen + len(page), labelled + len(found)
-        on_read(seen, count)
-    if not any(line["part"] == Part.TRAIN and line["labels"] for line in lines):
-        lack = _what_lacks(labelled, lines, unreadable)
-        raise DataError(f"Project {run.project_id} has {counted(seen, 'task')}, {lack}")
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+                self._unreadable[picture.task] = path
+                continue
+            kept = self._folder / "pictures" / _name(picture.task, picture.view)
+            _link_or_copy(path, kept)
+            size_wh = picture.size_wh
+            if picture.regions and size_wh is None and (size_wh := _size_of(kept, picture.task)) is not None:
+                sizes[picture.task, picture.view] = size_wh
+            regions = self._regions(picture, size_wh) if size_wh else []
+            line = {"task": picture.task, "labels": picture.labels, "regions": regions, "part": picture.part}
+            yield {**line, **({"view": picture.view} if picture.view else {})}
+        self._index.set_sizes(sizes)
+
+    def _regions(self, picture: IndexedPicture, size_wh: tuple[int, int]) -> list[Json]:
+        """Return what people drew on the picture, as the manifest has it; masks become files, one for each object."""
+        masks = self._index.masks(picture.task, picture.view)
+        kept = []
+        for number, region in enumerate(picture.regions):
+            name = None
+            if number in masks:
+                name = f"masks/{_name(picture.task, picture.view)}-{number}.png"
+                (self._folder / name).parent.mkdir(exist_ok=True)
+                (self._folder / name).write_bytes(masks[number])
+            box = DrawnRegion(region.label, region.box_xyxy, region.size_wh).box_in(size_wh)
+            kept.append({"label": region.label, "box_xyxy": box, "mask": name})
+        return kept
+
+
+def _size_of(path: Path, task: int) -> tuple[int, int] | None:
+    try:
+        return open_image_small(path, 32, f"task {task}")[1]
+    except DataError:  # training says so, once, and goes on without the picture
+        return None
 
 
 def _what_lacks(labelled: int, lines: Sequence[Json], unreadable: Mapping[int, ImageError]) -> str:
@@ -194,25 +181,6 @@ def _first(unreadable: Mapping[int, ImageError], reason: str) -> int:
     return next(task for task, error in unreadable.items() if str(error) == reason)
 
 
-def _save_regions(line: ManifestLine, folder: Path) -> list[Json]:
-    """Return what people drew on the picture, as the manifest has it; masks become files, one for each object."""
-    if not line.regions:
-        return []
-    try:
-        _, size_wh = open_image_small(folder / "pictures" / line.name, 32, f"task {line.task}")
-    except DataError:  # training says so, once, and goes on without the picture
-        return []
-    kept = []
-    for number, region in enumerate(line.regions):
-        name = None
-        if region.mask is not None:
-            name = f"masks/{line.name}-{number}.png"
-            (folder / name).parent.mkdir(exist_ok=True)
-            Image.fromarray(region.mask).save(folder / name)
-        kept.append({"label": region.label, "box_xyxy": region.box_in(size_wh), "mask": name})
-    return kept
-
-
 def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
     regions = tuple(
         CorrectedRegion(each["label"], tuple(each["box_xyxy"]), folder / each["mask"] if each["mask"] else None)
@@ -224,7 +192,6 @@ def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
 
 def _link_or_copy(picture: Path, kept: Path) -> None:
     """Give a picture of the cache, which evicts, a second name; that costs no space on the same disk."""
-    kept.parent.mkdir(parents=True, exist_ok=True)
     kept.unlink(missing_ok=True)
     try:
         kept.hardlink_to(picture)

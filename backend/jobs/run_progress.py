@@ -42,12 +42,19 @@ class RunProgress:
 
     def reading(self, seen: int, tasks: int) -> None:
         """`seen` of the project's `tasks` (0: nobody knows) have been read."""
-        now_s = time.monotonic()
         self._tasks = max(tasks, seen)
-        reading_left_s = (now_s - self._began_s) * (self._tasks - seen) / max(1, seen)
-        left_s = reading_left_s + self._expected_training_s() + self._afterwards_s()
         notice = f"{seen} of {self._tasks} tasks are read." if tasks else f"{seen} tasks are read."
-        self._report({"stage": "reading", "step": seen, "steps": self._tasks}, now_s - self._began_s, left_s, notice)
+        self._prepare(seen, self._tasks, notice)
+
+    def fetched(self, seen: int, pictures: int) -> None:
+        """The pictures of `seen` of the tasks with `pictures` to learn from are on this machine."""
+        self._prepare(seen, pictures, f"Pictures of {seen} of {pictures} tasks are there.")
+
+    def _prepare(self, done: int, most: int, notice: str) -> None:
+        now_s = time.monotonic()
+        preparing_left_s = (now_s - self._began_s) * max(0, most - done) / max(1, done)
+        left_s = preparing_left_s + self._expected_training_s() + self._afterwards_s()
+        self._report({"stage": "reading", "step": done, "steps": most}, now_s - self._began_s, left_s, notice)
 
     def compared_on(self, pictures: int) -> None:
         """The new version will be compared with the live one on so many pictures."""

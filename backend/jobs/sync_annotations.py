@@ -9,7 +9,6 @@ What is asked for first is what people wait for: predictions of tasks that came 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -78,8 +77,7 @@ def catch_up(
     except RequestError as error:
         logger.warning("project %s: corrections are not read: %s", project_id, error)
         return True
-    read_by = text + "".join(f"\n{old} -> {new}" for old, new in config.renames)
-    known_as = hashlib.blake2b(read_by.encode("utf-8", "replace"), digest_size=16).hexdigest()
+    known_as = config.digest
     while True:
         asked, cursor = context.queue.requested_syncs(project_id), ledger.cursor(project_id) or SyncCursor()
         scan = cursor.scan

@@ -81,7 +81,7 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
         context.stores.require_model_store(run.project_id)
         models.require_room(run.project_id)
         progress = RunProgress(context, run)
-        manifest = frozen_manifest(context, run, progress.reading)
+        manifest = frozen_manifest(context, run, progress.reading, progress.fetched)
         pictures = read_pictures(manifest)
         progress.compared_on(len(pictures.holdout))
         card = _fit(context, run, pictures, model, progress.hooks(worker_ends))

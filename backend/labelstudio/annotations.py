@@ -10,6 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+# A key of every result that we wrote into a draft or an annotation. The editor knows it not, so it is gone as soon as a
+# person has saved that, and what is left is theirs.
+MARK = "boxstrap"
+ACCEPTED = "accepted"  # its value in annotations that were accepted in bulk
+DRAWN = "drawn"  # its value in what a person drew, where it is repeated beside masks for it; see missing_masks.py
+WITH_MASKS = "-masks"  # the end of the version's name in predictions that repeat what a person drew
+
 Json = Mapping[str, Any]
 
 
@@ -17,6 +24,12 @@ def listed(source: Json, key: str) -> list[Json]:
     """Return the objects in a list of a task, annotation or prediction; whatever else is there is passed over."""
     values = source.get(key)
     return [each for each in values if isinstance(each, Mapping)] if isinstance(values, list) else []
+
+
+def is_accepted_in_bulk(annotation: Json) -> bool:
+    """Return whether the annotation is a copy of a prediction that no person has saved since; see acceptance.py."""
+    results = listed(annotation, "result")
+    return bool(results) and all(each.get(MARK) == ACCEPTED for each in results)
 
 
 def age_of(annotation: Json) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from backend.labelstudio.token_auth import REFRESH_PATH, TokenAuth
 
 PAGE = 100  # tasks a request: their annotations come along, masks included
 DATA_PAGE = 1000  # tasks a request of their data alone
+NUMBERS_PAGE = 10_000  # tasks a request of their ids alone
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
 FOR_NOW = (408, 425, 429, 500, 502, 503, 504)
 WAITS_S = (0.5, 1.0, 2.0)
@@ -102,12 +103,20 @@ class LabelStudioClient:
 
     def task_data(self, project_id: str) -> Iterator[Json]:
         """The data of all tasks, ordered by id, as it was imported."""
-        after_id = 0
+        tasks = self._all_tasks(project_id, "id,data", DATA_PAGE)
+        return (task["data"] for task in tasks if isinstance(task.get("data"), dict))
+
+    def task_numbers(self, project_id: str) -> Iterator[int]:
+        """The ids of all tasks, in their order."""
+        return (int(task["id"]) for task in self._all_tasks(project_id, "id", NUMBERS_PAGE))
+
+    def _all_tasks(self, project_id: str, include: str, page_size: int) -> Iterator[Json]:
+        """All tasks with some of their fields only, ordered by id."""
+        after_id, wanted = 0, {"fields": "task_only", "include": include}
         while True:
-            wanted = {"fields": "task_only", "include": "id,data", "resolve_uri": "false"}
-            tasks = self._tasks(project_id, ["tasks:id"], [_greater("id", "Number", after_id)], DATA_PAGE, **wanted)
-            yield from (task["data"] for task in tasks if isinstance(task.get("data"), dict))
-            if len(tasks) < DATA_PAGE:
+            tasks = self._tasks(project_id, ["tasks:id"], [_greater("id", "Number", after_id)], page_size, **wanted)
+            yield from tasks
+            if len(tasks) < page_size:
                 return
             after_id = max(int(task["id"]) for task in tasks)
 

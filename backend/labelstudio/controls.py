@@ -198,6 +198,7 @@ def _named_by(control: Control, source: Control | None) -> Control:
 def remarks_on(controls: Sequence[Control], root: ET.Element) -> Iterator[str]:
     """Return a sentence for each part of a config that is neither read nor filled, with what to do."""
     shown = {loose(name) for group in classes_of(controls) for name in group.names()}
+    known = not any(control.dynamic for control in controls)  # nobody knows yet which labels a task brings
     for control in controls:
         if control.source is not None and not control.source.name and control.is_region:
             yield (
@@ -206,7 +207,9 @@ def remarks_on(controls: Sequence[Control], root: ET.Element) -> Iterator[str]:
             )
         elif control.read_only:
             yield f"Regions of {control.name!r} are learned from, and not predicted; boxes and masks are."
-        elif control.kind in CHOICE_KINDS and control.fillable and shown.isdisjoint(map(loose, control.labels)):
+        elif (
+            control.kind in CHOICE_KINDS and known and control.fillable and shown.isdisjoint(map(loose, control.labels))
+        ):
             yield (
                 f"Labels of {control.name!r} are remarks and no classes, since no tag for regions has one of them; add "
                 "them there if they are classes."

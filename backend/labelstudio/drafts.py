@@ -11,13 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.labelstudio.annotations import listed, newest_first
+from backend.labelstudio.annotations import MARK, listed, newest_first
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.regions import UNTOUCHED
-
-# A key of every result of a draft that we wrote. The editor knows it not, so it is gone as soon as a person's change
-# has been saved, and what is left is theirs.
-MARK = "boxstrap"
 
 Json = Mapping[str, Any]
 

@@ -6,6 +6,7 @@ tags are read, filled, or named as not supported stands in docs/label-studio.md.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -69,6 +70,12 @@ class LabelConfig:
         first, *more = _read(xml, None, pairs)
         remarks = dict.fromkeys(remark for each in (first, *more) for remark in each.remarks)
         return replace(first, xml=xml, renames=pairs, varies=bool(more) or first.varies, remarks=tuple(remarks))
+
+    @property
+    def digest(self) -> str:
+        """Return what is different for configs, or renames, of which one may read tasks in another way."""
+        text = self.xml + "".join(f"\n{old} -> {new}" for old, new in self.renames)
+        return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
     def views(self, data: object) -> tuple[LabelConfig, ...]:
         """Return what the config means for a task with such data: a config for each of its pictures, at least one."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backend.labelstudio.annotations import age_of, listed
+from backend.labelstudio.annotations import DRAWN, MARK, WITH_MASKS, age_of, is_accepted_in_bulk, listed
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.region_shapes import MOST, same_value
 from backend.labelstudio.regions import CHANGED, UNTOUCHED, known_size, regions_of
@@ -51,6 +51,8 @@ class MatchedAnnotation:
         if final is None:
             return Fate.DELETED
         origin = final.get("origin")
+        if predicted is not None and predicted.get(MARK) == DRAWN:
+            return Fate.ADDED  # a person's own, which was repeated
         if predicted is not None:
             # Label Studio's "Create annotations from predictions" copies regions as they were stored, origin included.
             untouched = origin in (UNTOUCHED, predicted.get("origin")) and same_value(predicted, final)
@@ -61,10 +63,14 @@ class MatchedAnnotation:
 
 
 def review(task: Json, config: LabelConfig) -> LedgerRow | None:
-    """Return the task's ledger row; None if it has neither a label nor an annotation. Raises nothing on bad JSON."""
+    """Return the task's ledger row; None if it has neither a label nor an annotation. Raises nothing on bad JSON.
+
+    Annotations that were accepted in bulk say nothing of what people make of predictions.
+    """
+    annotations = [each for each in listed(task, "annotations") if not is_accepted_in_bulk(each)]
+    task = {**task, "annotations": annotations}
     absent = shows_nothing(task, config)
     labels = () if absent else given_labels(task, config)
-    annotations = listed(task, "annotations")
     if not labels and not annotations:
         return None
     views = config.views(task.get("data"))
@@ -75,11 +81,13 @@ def review(task: Json, config: LabelConfig) -> LedgerRow | None:
     annotation = found.annotation if found else newest or {}
     prediction = (found.prediction if found else None) or {}
     version = prediction.get("model_version")
+    if not isinstance(version, str) or version.endswith(WITH_MASKS):
+        version = None
     return LedgerRow(
         task=int(task["id"]),
         outcome=_outcome(objects, absent, skipped=bool(newest and newest.get("was_cancelled"))),
         labels=labels,
-        version=version if isinstance(version, str) else None,
+        version=version,
         score=_number(prediction.get("score")),
         objects=objects,
         lead_time_s=_number(annotation.get("lead_time")),

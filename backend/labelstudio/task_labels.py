@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from backend.errors import ImageError
-from backend.labelstudio.annotations import best_first, listed
+from backend.labelstudio.annotations import best_first, is_accepted_in_bulk, listed
 from backend.labelstudio.class_names import NameIndex, as_text
 from backend.labelstudio.controls import CHOICE_KINDS
 from backend.labelstudio.label_config import LabelConfig
@@ -111,6 +111,8 @@ def _sources(task: Mapping[str, object], config: LabelConfig) -> Iterator[list[s
 def _annotated(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     """The picture's classes in an annotation: ticked, or on a region that is not just the model's own, untouched."""
     names: list[str] = []
+    if is_accepted_in_bulk(annotation):
+        return names
     for result in listed(annotation, "result"):
         control, value = config.control_of(result), result.get("value")
         if control is not None and control.kind in CHOICE_KINDS and isinstance(value, Mapping):

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from backend.errors import DamagedFileError
 from backend.storage.files import Damage
 from backend.storage.ledger_rows import ClassDoubt, LedgerRow
+from backend.storage.sqlite_file import SqliteFile
 from backend.storage.sync_cursor import SyncCursor
 
-WAIT_S = 30.0  # for another process's transaction, which takes milliseconds
 LAYOUT = """
 CREATE TABLE IF NOT EXISTS rows (
     project TEXT, task INTEGER, digest TEXT, changed REAL, outcome TEXT, row TEXT, PRIMARY KEY (project, task)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS changes ON rows (project, changed, outcome);
 CREATE TABLE IF NOT EXISTS doubts (project TEXT, task INTEGER, doubt TEXT, PRIMARY KEY (project, task)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursors (project TEXT PRIMARY KEY, cursor TEXT) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS preannotated (project TEXT PRIMARY KEY, next TEXT) WITHOUT ROWID;
@@ -44,7 +42,8 @@ class FeedbackStore:
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time, damage: Damage | None = None) -> None:
         """Nothing is made on disk before something is kept."""
-        self.path, self._clock, self._damage = path, clock, damage or Damage()
+        self.path, self._clock = path, clock
+        self._file = SqliteFile(path, LAYOUT, "what people said is read from Label Studio again", damage)
 
     def put(self, project_id: str, rows: Iterable[LedgerRow]) -> int:
         """Put rows in place of those that their tasks have; return how many digests are new.
@@ -52,7 +51,7 @@ class FeedbackStore:
         Where the digest is the same, `changed` stays, and so does what is known of a prediction that is gone since.
         """
         new, now = 0, self._clock()
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for row in rows:
                 known = db.execute(
                     "SELECT digest, changed, row FROM rows WHERE project = ? AND task = ?", (project_id, row.task)
@@ -71,7 +70,7 @@ class FeedbackStore:
 
     def rows(self, project_id: str) -> list[LedgerRow]:
         """Return all rows, by task."""
-        found = self._all(
+        found = self._file.all(
             "SELECT row, changed, doubt FROM rows LEFT JOIN doubts USING (project, task) WHERE project = ? "
             "ORDER BY task",
             project_id,
@@ -94,7 +93,7 @@ class FeedbackStore:
         Args: above, up_to: only of tasks whose number is greater than the one and not greater than the other.
         """
         most = 2**63 - 1 if up_to is None else up_to
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for table in ("rows", "doubts"):
                 where = f"FROM {table} WHERE project = ? AND task > ? AND task <= ?"
                 found = db.execute(f"SELECT task {where}", (project_id, above, most)).fetchall()
@@ -103,7 +102,7 @@ class FeedbackStore:
 
     def set_doubt(self, project_id: str, task: int, doubt: ClassDoubt | None) -> None:
         """Keep the doubt about the task's classes, also if the task has no row yet; None removes it."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("DELETE FROM doubts WHERE project = ? AND task = ?", (project_id, task))
             if doubt is not None:
                 db.execute("INSERT INTO doubts VALUES (?, ?, ?)", (project_id, task, json.dumps(asdict(doubt))))
@@ -111,12 +110,12 @@ class FeedbackStore:
     def corrected_since(self, project_id: str, since: float) -> int:
         """Count the corrected tasks that have changed after `since`, seconds since 1970."""
         sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ? AND outcome = 'corrected'"
-        return int(next(iter(self._all(sql, project_id, since)), (0,))[0])
+        return int(next(iter(self._file.all(sql, project_id, since)), (0,))[0])
 
     def changed_since(self, project_id: str, since: float) -> int:
         """Count the tasks that have changed after `since`, seconds since 1970, whatever people made of them."""
         sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ?"
-        return int(next(iter(self._all(sql, project_id, since)), (0,))[0])
+        return int(next(iter(self._file.all(sql, project_id, since)), (0,))[0])
 
     def class_counts(self, project_id: str) -> dict[str, int]:
         """Return how many pictures people gave each class, the most frequent first."""
@@ -124,7 +123,7 @@ class FeedbackStore:
             "SELECT label.value, count(*) FROM rows, json_each(rows.row, '$.labels') AS label WHERE project = ? "
             "GROUP BY label.value ORDER BY count(*) DESC, label.value"
         )
-        return {str(label): int(count) for label, count in self._all(sql, project_id)}
+        return {str(label): int(count) for label, count in self._file.all(sql, project_id)}
 
     def outcome_counts(self, project_id: str) -> dict[str, int]:
         """Return how many tasks have each outcome."""
@@ -148,59 +147,27 @@ class FeedbackStore:
             "SELECT task, json_extract(row, '$.labels') FROM rows WHERE project = ? AND outcome = 'corrected' "
             "ORDER BY task"
         )
-        return {int(task): frozenset(json.loads(labels)) for task, labels in self._all(sql, project_id)}
+        return {int(task): frozenset(json.loads(labels)) for task, labels in self._file.all(sql, project_id)}
 
     def cursor(self, project_id: str) -> SyncCursor | None:
         """Return how far the project has been read; None before the first time, or where that cannot be understood."""
-        found = next(iter(self._all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)
+        found = next(iter(self._file.all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)
         return None if found is None else _parsed(found[0], SyncCursor.from_dict)
 
     def set_cursor(self, project_id: str, cursor: SyncCursor) -> None:
         """Keep how far the project has been read."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (project_id, json.dumps(cursor.to_dict())))
 
     def next_chunk(self, project_id: str) -> Json | None:
         """Return where pre-annotation goes on when tasks come; None before one has ended."""
-        found = next(iter(self._all("SELECT next FROM preannotated WHERE project = ?", project_id)), None)
+        found = next(iter(self._file.all("SELECT next FROM preannotated WHERE project = ?", project_id)), None)
         return None if found is None else dict(json.loads(found[0]))
 
     def set_next_chunk(self, project_id: str, chunk: Json) -> None:
         """Keep where pre-annotation goes on, as JSON values."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO preannotated VALUES (?, ?)", (project_id, json.dumps(chunk)))
-
-    def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        if not self.path.exists():
-            return []
-        with self._connection() as db:
-            return list(db.execute(sql, values))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connection() as db:
-            db.execute("BEGIN IMMEDIATE")
-            yield db
-            db.execute("COMMIT")  # what raises before is rolled back when the connection closes
-
-    @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own for each call: neither threads nor forks can share one."""
-        try:
-            if self.path.exists() and not self.path.is_file():  # SQLite would wait for a pipe
-                raise sqlite3.OperationalError("it is no file")
-            with closing(sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)) as db:
-                db.executescript(LAYOUT)
-                yield db
-        except sqlite3.Error as error:
-            notice = (
-                f"{self.path} cannot be used: {error}. Is the disk full? If the file is broken, remove it: what people "
-                "said is read from Label Studio again."
-            )
-            self._damage.note(self.path, notice)
-            raise DamagedFileError(notice) from error
-        self._damage.clear(self.path)
 
 
 def _row(row: object, changed: float | None = None, doubt: object = None) -> LedgerRow | None:

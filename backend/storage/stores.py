@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from backend.settings import Settings
 from backend.storage.bucket import Bucket
@@ -14,6 +16,7 @@ from backend.storage.models import ModelRegistry
 from backend.storage.policies import Policy, PolicyStore
 from backend.storage.projects import ProjectStore
 from backend.storage.runs import RunStore
+from backend.storage.sample_index import SampleIndex
 from backend.storage.shared_folder import SharedFolder
 from backend.storage.shared_models import SharedModelRegistry
 from backend.storage.shared_runs import SharedRunStore
@@ -24,7 +27,7 @@ from wsol_core.errors import StorageError
 class Stores:
     """The stores of versions, runs, projects, their policies, the ledger, the galleries, and what is to be connected.
 
-    `damage`: what of it cannot be read.
+    `damage`: what of it cannot be read. `samples`: a project's number -> what it teaches.
     """
 
     models: ModelRegistry
@@ -35,6 +38,7 @@ class Stores:
     connections: ConnectionStore
     damage: Damage
     galleries: GalleryStore
+    samples: Callable[[str], SampleIndex]
 
     def require_model_store(self, project_id: str) -> None:
         """Raise StorageError where the project has trained versions, and the model store nothing of it: it is away."""
@@ -61,6 +65,7 @@ def open_stores(settings: Settings) -> Stores:
         ConnectionStore(home / "connections", damage),
         damage,
         GalleryStore(home / "galleries"),
+        partial(SampleIndex, home / "samples"),
     )
 
 

@@ -236,7 +236,7 @@ def test_two_touching_objects_of_a_class_reach_the_training_as_two(
     person.choose(labelled, "fish")
 
     run = context.stores.runs.create(project, {})
-    pictures = read_pictures(frozen_manifest(context, run, lambda seen, tasks: None))
+    pictures = read_pictures(frozen_manifest(context, run))
     samples = {sample.file: sample for sample in (*pictures.train, *pictures.holdout)}
     for task, exact in ((edited, True), (drawn, False)):
         regions = sorted(samples[f"task {task['id']}"].regions, key=lambda region: region.box_xyxy)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from backend.cli import main
-from backend.labelstudio.drafts import MARK, is_ours
+from backend.labelstudio.annotations import MARK
+from backend.labelstudio.drafts import is_ours
 from backend.queueing.progress import PreannotationProgress
 from backend.services.training import TrainingService
 from backend.settings import Settings

@@ -139,22 +139,26 @@ def _read_class_folders(folder: Path, labelled: bool) -> tuple[list[Sample], lis
     folders = sorted(
         readable(path.name) for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
-    if labelled and filled and set(map(str.lower, filled)) <= _SPLITS:
-        skipped += _split_warning(folder, samples)
+    if labelled and filled and (len(filled) == 1 or set(map(str.lower, filled)) <= _SPLITS):
+        skipped += _nested_warning(folder, samples)
     if labelled and samples and (empty := [name for name in folders if name not in filled]):
         raise DataError(f"Class folder {folder / empty[0]} has no images; add some or remove the folder.")
     return samples, skipped
 
 
-def _split_warning(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
-    """Return a sentence where the class folders are splits by their names, and the classes lie below."""
-    splits = sorted({sample.labels[0] for sample in samples if sample.labels})
+def _nested_warning(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
+    """Return a sentence where the class folders are splits by their names, or only one, and the classes lie below."""
+    above = sorted({sample.labels[0] for sample in samples if sample.labels})
     below = sorted({parts[1] for sample in samples if len(parts := sample.file.split("/")) > 2})
-    if below:
+    instead = f"lie below; give {readable(str(folder / above[0]))} instead if they are."
+    names = ", ".join(below[:5])
+    if below and set(map(str.lower, above)) <= _SPLITS:
         yield (
-            f"The folders {', '.join(splits)} are taken for classes, and look like splits whose classes "
-            f"({', '.join(below[:5])}) lie below; give {readable(str(folder / splits[0]))} instead if they are."
+            f"The folders {', '.join(above)} are taken for classes, and look like splits whose classes ({names}) "
+            f"{instead}"
         )
+    elif len(below) > 1:
+        yield f"The folder {above[0]} is taken for the only class, and what look like classes ({names}) {instead}"
 
 
 def _read_annotations(folder: Path, split: str | None, labelled: bool) -> tuple[list[Sample], list[str]]:

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from backend.jobs.context import job_context
-from backend.jobs.manifest import ManifestLine, Part, frozen_manifest, manifest_line, read_pictures
+from backend.jobs.manifest import frozen_manifest, read_pictures
 from backend.labelstudio.brush_rle import encode_mask
 from backend.labelstudio.corrections import in_holdout
 from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.manifest_line import ManifestLine, Part, manifest_line
 from backend.settings import Settings
 from tests.backend.support.fake_project import CONFIG as XML
 from tests.backend.support.fake_project import PROJECT, FakeLabelStudio, choice, drawn_box
@@ -91,7 +92,7 @@ def test_each_page_of_a_task_is_a_picture(settings: Settings, label_studio: Fake
     pages["annotations"] = [{"id": 2, "updated_at": "2026-01-02T00:00:00Z", "result": boxes}]
     job_context.cache_clear()
     context = job_context()
-    pictures = read_pictures(frozen_manifest(context, context.stores.runs.create(PROJECT, {}), lambda seen, of: None))
+    pictures = read_pictures(frozen_manifest(context, context.stores.runs.create(PROJECT, {})))
     context.label_studio().close()
     job_context.cache_clear()
     found = {sample.file: len(sample.regions) for sample in pictures.train if sample.regions}
@@ -129,7 +130,7 @@ def test_touching_objects_of_a_class_have_a_mask_file_each(settings: Settings, l
     job_context.cache_clear()
     context = job_context()
     run = context.stores.runs.create(PROJECT, {})
-    pictures = read_pictures(frozen_manifest(context, run, lambda seen, tasks: None))
+    pictures = read_pictures(frozen_manifest(context, run))
     context.label_studio().close()
     job_context.cache_clear()
     [sample] = [each for each in pictures.train if each.regions]

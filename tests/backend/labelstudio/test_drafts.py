@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend.labelstudio.annotations import MARK
 from backend.labelstudio.brush_rle import encode_mask
-from backend.labelstudio.drafts import MARK, is_ours, plan_draft
+from backend.labelstudio.drafts import is_ours, plan_draft
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_replacement import is_touched
 from backend.labelstudio.region_shapes import same_value

@@ -263,6 +263,11 @@ def test_what_is_not_supported_is_named_with_what_to_do(tags: tuple[str, ...], w
     assert wanted in remark and (";" in remark)
 
 
+def test_nothing_is_said_of_choices_where_each_task_brings_the_labels_of_regions() -> None:
+    choices = '<Choices name="class" toName="image" value="$names"/>'
+    assert config(choices, '<BrushLabels name="mask" toName="image" value="$names"/>').remarks == ()
+
+
 def test_results_of_a_tag_that_was_renamed_since_are_those_of_the_only_one_of_its_kind() -> None:
     assert drawn(task(box(name="bbox")), config(BOXES)) == [("cat", (20, 10, 60, 30))]
     two = BOXES + BOXES.replace('"box"', '"other"')

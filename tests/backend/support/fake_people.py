@@ -60,12 +60,13 @@ class FakeProject:
         if self.down:
             handler.close_connection = True
         elif address.path == f"/api/projects/{self.number}/":
-            send(handler, 200, json.dumps({"id": self.number, "label_config": self.config}).encode())
+            project = {"id": self.number, "label_config": self.config, "task_number": len(self.tasks)}
+            send(handler, 200, json.dumps(project).encode())
         elif address.path == "/api/tasks/":
             query = parse_qs(address.query)
             found = page_of(self.tasks, query)
             self.asked.append(json.loads(query["query"][0]))
-            self.read.update(task["id"] for task in found if "fields" in query)
+            self.read.update(task["id"] for task in found if query.get("fields") == ["all"])
             send(handler, 200, json.dumps({"tasks": found}).encode())
         else:
             send(handler, 404, b'{"detail": "not here"}')

@@ -24,10 +24,11 @@ from rq.serializers import JSONSerializer
 from backend.images.image_store import ImageStore
 from backend.jobs import sync_annotations
 from backend.jobs.context import JobContext
-from backend.jobs.manifest import ManifestLine, manifest_line
 from backend.jobs.model_cache import ModelCache
+from backend.jobs.read_samples import read_samples
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.manifest_line import ManifestLine, manifest_line
 from backend.labelstudio.reviews import review
 from backend.queueing.queue import BULK
 from backend.storage.ledger_rows import LedgerRow
@@ -159,8 +160,20 @@ def work(site: Site) -> None:
             job.delete()
 
 
-def live(site: Site, project: FakeProject, history: Sequence[Act], deliver: Delivery, full: bool) -> None:
-    """The history, its events delivered in one way, and at last a look by the clock."""
+def taught(context: JobContext, project: FakeProject) -> list[tuple[Any, ...]]:
+    """What a training would learn now."""
+    index = read_samples(context, str(project.number))
+    return [
+        (each.task, each.labels, each.part, tuple((region.label, region.box_xyxy) for region in each.regions))
+        for page in index.pages()
+        for each in page
+    ]
+
+
+def live(
+    context: JobContext, site: Site, project: FakeProject, history: Sequence[Act], deliver: Delivery, full: bool
+) -> None:
+    """The history, its events delivered in one way, some trainings, and at last a look by the clock."""
     number = str(project.number)
     site.set_up(number)
     for act in history:
@@ -168,6 +181,7 @@ def live(site: Site, project: FakeProject, history: Sequence[Act], deliver: Deli
             assert site.post("/webhook", event).status_code == 200
         if act.worker:
             work(site)
+            taught(context, project)
     site.queue.sync_annotations(number, full=full)
     work(site)
 
@@ -182,12 +196,17 @@ def outcome(site: Site, context: JobContext, projects: dict[int, FakeProject]) -
     def outcome(history: Sequence[Act], deliver: Delivery, full: bool) -> tuple[list[LedgerRow], list[ManifestLine]]:
         project = FakeProject(next(NUMBERS), tasks=3)
         projects[project.number] = project
-        live(site, project, history, deliver, full)
+        live(context, site, project, history, deliver, full)
         rows, config = context.stores.feedback.rows(str(project.number)), LabelConfig.parse(project.config)
         assert all(row.changed and row.doubt is None for row in rows)
         rows = [replace(row, changed=None) for row in rows]
         assert rows == [found for task in project.tasks if (found := review(task, config))]
-        read = context.label_studio().tasks(str(project.number))
+        number, read = str(project.number), list(context.label_studio().tasks(str(project.number)))
+        lines = [line for task in read if (line := manifest_line(task, config, number))]
+        assert taught(context, project) == [
+            (each.task, each.labels, each.part, tuple((region.label, region.box_xyxy) for region in each.regions))
+            for each in lines
+        ]
         return rows, [line for task in read if (line := manifest_line(task, config, "7"))]
 
     return outcome

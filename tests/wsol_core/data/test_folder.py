@@ -67,6 +67,24 @@ def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
         read_folder(class_folders(tmp_path, cat=["c.jpg"], dog=[]))
 
 
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (["train/cat/1.jpg", "val/dog/1.jpg"], "look like splits whose classes (cat, dog) lie below"),
+        (["images/cat/1.jpg", "images/dog/1.jpg"], "what look like classes (cat, dog) lie below"),
+        (["train/1.jpg", "bus/1.jpg"], None),
+        (["images/2026/1.jpg"], None),
+    ],
+)
+def test_classes_that_lie_a_folder_deeper_are_named(tmp_path: Path, files: list[str], wanted: str | None) -> None:
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    skipped = read_folder(tmp_path).skipped
+    assert [wanted in sentence for sentence in skipped if wanted] == ([True] if wanted else [])
+    assert len(skipped) == bool(wanted)
+
+
 def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match="gone does not exist"):

@@ -1,0 +1,152 @@
+"""Read what a project teaches into its index: all of it once, and then what has changed since.
+
+Label Studio stamps a task whenever people make, change or delete an annotation of it. Of a deleted task no stamp is
+left, so where the number of tasks is not the one that is known, their numbers are read: a thousandth of the content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+from PIL import Image
+
+from backend.errors import ImageError
+from backend.jobs.context import JobContext
+from backend.labelstudio.client import PAGE, LabelStudioClient
+from backend.labelstudio.label_config import LabelConfig
+from backend.labelstudio.manifest_line import manifest_line
+from backend.labelstudio.task_labels import image_reference
+from backend.labelstudio.task_views import TaskView, views_of
+from backend.storage.sample_index import IndexCursor, IndexedPicture, IndexedRegion, IndexedTask, SampleIndex
+from wsol_core import __version__
+
+RULES = 1  # how tasks are read; a change of this has all of them read again
+OVERLAP = timedelta(minutes=10)  # a change is stamped before others can read it, a large one long before
+
+Json = dict[str, Any]
+OnCount = Callable[[int, int], None]
+
+
+def tell_nobody(done: int, most: int) -> None:
+    """Say to nobody how far it is: `done` of `most`."""
+
+
+def read_samples(context: JobContext, project_id: str, on_read: OnCount = tell_nobody) -> SampleIndex:
+    """Return the project's index, which says what Label Studio says now; a killed reading is resumed by the next.
+
+    Args: on_read: told after each page how many tasks have been read, and how many there are; 0 where nobody knows.
+    Raises: UnreachableError, to be tried again.
+    """
+    client, index = context.label_studio(), context.stores.samples(project_id)
+    project = client.project(project_id)
+    config = context.label_config(project_id, str(project.get("label_config", "")))
+    reader = _Reader(client, index, project_id, config, int(project.get("task_number") or 0), on_read)
+    rules = f"{RULES} {__version__} {config.digest}"
+    cursor = index.cursor()
+    if cursor is None or cursor.rules != rules:
+        index.clear()
+        cursor = IndexCursor(_newest_change(client, project_id), rules, 0)
+    if cursor.after_id != 0:
+        since, newest = cursor.updated_at, _newest_change(client, project_id)
+        if cursor.after_id is not None:
+            reader.read_all(cursor)
+        reader.read_changes(since)
+        cursor = replace(cursor, updated_at=newest)
+    else:
+        reader.read_all(cursor)
+    reader.compare_numbers()
+    index.set_cursor(replace(cursor, after_id=None))
+    return index
+
+
+class _Reader:
+    """Reads pages of one project's tasks into its index."""
+
+    def __init__(
+        self,
+        client: LabelStudioClient,
+        index: SampleIndex,
+        project_id: str,
+        config: LabelConfig,
+        tasks: int,
+        on_read: OnCount,
+    ) -> None:
+        """Args: tasks: how many the project has."""
+        self._client, self._index, self._project_id, self._config = client, index, project_id, config
+        self._tasks, self._on_read = tasks, on_read
+
+    def read_all(self, cursor: IndexCursor) -> None:
+        """Read all tasks above `cursor.after_id`, and keep after each page how far that is."""
+        after_id: int | None = cursor.after_id
+        while after_id is not None:
+            self._index.set_cursor(replace(cursor, after_id=after_id))
+            after_id = self._read_page(after_id)
+
+    def read_changes(self, updated_at: str) -> None:
+        """Read tasks that have changed since `updated_at`."""
+        after_id: int | None = 0
+        since = datetime.fromisoformat(updated_at) - OVERLAP if updated_at else None
+        while after_id is not None:
+            after_id = self._read_page(after_id, since)
+
+    def compare_numbers(self) -> None:
+        """Forget tasks that are gone, and read those that were missed."""
+        if self._tasks == self._index.count():
+            return
+        known, there = self._index.numbers(), set(self._client.task_numbers(self._project_id))
+        self._index.forget(known - there)
+        missed = there - known
+        while missed:
+            after_id = self._read_page(min(missed) - 1)
+            missed = {number for number in missed if after_id is not None and number > after_id}
+
+    def _read_page(self, after_id: int, since: datetime | None = None) -> int | None:
+        """Read one page; return the number of its last task, None where it is the last page."""
+        page = self._client.task_page(self._project_id, after_id, PAGE, since)
+        if page:
+            known = self._index.changed(int(page[0]["id"]), int(page[-1]["id"]))
+            new = [task for task in page if known.get(task["id"], "") != task.get("updated_at", "?")]
+            # One after the other: the masks of a whole page would fill the memory.
+            self._index.put([_indexed(task, self._config, self._project_id) for task in new])
+        self._on_read(self._index.count(), self._tasks)
+        return int(page[-1]["id"]) if len(page) == PAGE else None
+
+
+def _indexed(task: Json, config: LabelConfig, project_id: str) -> IndexedTask:
+    masks: dict[tuple[int, int], bytes] = {}
+    found = [_indexed_picture(view, project_id, masks) for view in views_of(task, config)]
+    pictures = [picture for picture in found if picture is not None]
+    return IndexedTask(int(task["id"]), str(task.get("updated_at", "")), pictures, masks)
+
+
+def _indexed_picture(view: TaskView, project_id: str, masks: dict[tuple[int, int], bytes]) -> IndexedPicture | None:
+    """Return what a picture teaches, None where that is nothing; its masks are put into `masks`."""
+    line = manifest_line(view.task, view.config, project_id, view.index)
+    if line is None:
+        return None
+    reference, problem = _reference(view)
+    regions = []
+    for number, region in enumerate(line.regions):
+        regions.append(IndexedRegion(region.label, region.box_xyxy, region.size_wh, region.mask is not None))
+        if region.mask is not None:
+            file = BytesIO()
+            Image.fromarray(region.mask).save(file, "PNG")
+            masks[line.view, number] = file.getvalue()
+    return IndexedPicture(line.task, line.view, reference, line.labels, line.part.value, tuple(regions), problem)
+
+
+def _reference(view: TaskView) -> tuple[str, str]:
+    """Return where a picture is, or "" and why nobody knows."""
+    try:
+        return image_reference(view.task, view.config), ""
+    except ImageError as error:
+        return "", str(error)
+
+
+def _newest_change(client: LabelStudioClient, project_id: str) -> str:
+    newest = client.newest_change(project_id)
+    return newest.isoformat() if newest else ""

@@ -1,0 +1,57 @@
+"""A SQLite file that several processes use: each call has a connection of its own, and one transaction at most."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from backend.errors import DamagedFileError
+from backend.storage.files import Damage
+
+WAIT_S = 30.0  # for another process's transaction, which takes milliseconds
+
+
+class SqliteFile:
+    """Tables at `path`, made when something is kept first.
+
+    Every method raises DamagedFileError where the file is broken or cannot be written.
+    """
+
+    def __init__(self, path: Path, layout: str, loss: str, damage: Damage | None = None) -> None:
+        """Args: layout: statements that make what is not there. loss: what becomes of its content if it is removed."""
+        self.path, self._layout, self._loss, self._damage = path, layout, loss, damage or Damage()
+
+    def all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return what a query finds; nothing where there is no file yet."""
+        if not self.path.exists():
+            return []
+        with self._connection() as db:
+            return list(db.execute(sql, values))
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that is kept whole where the block ends well, and otherwise not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._connection() as db:
+            db.execute("BEGIN IMMEDIATE")
+            yield db
+            db.execute("COMMIT")  # what raises before is rolled back when the connection closes
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for each call: neither threads nor forks can share one."""
+        try:
+            if self.path.exists() and not self.path.is_file():  # SQLite would wait for a pipe
+                raise sqlite3.OperationalError("it is no file")
+            with closing(sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)) as db:
+                db.executescript(self._layout)
+                yield db
+        except sqlite3.Error as error:
+            broken = f"If the file is broken, remove it: {self._loss}."
+            notice = f"{self.path} cannot be used: {error}. Is the disk full? {broken}"
+            self._damage.note(self.path, notice)
+            raise DamagedFileError(notice) from error
+        self._damage.clear(self.path)
