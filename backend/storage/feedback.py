@@ -127,7 +127,7 @@ class FeedbackStore:
 
     def outcome_counts(self, project_id: str) -> dict[str, int]:
         """Return how many tasks have each outcome."""
-        return dict(self._all("SELECT outcome, count(*) FROM rows WHERE project = ? GROUP BY outcome", project_id))
+        return dict(self._file.all("SELECT outcome, count(*) FROM rows WHERE project = ? GROUP BY outcome", project_id))
 
     def fate_counts(self, project_id: str) -> dict[tuple[str, str], int]:
         """Return how many objects each version's predictions have by what became of them: (version, fate) -> objects.
@@ -139,7 +139,7 @@ class FeedbackStore:
             "FROM rows, json_each(rows.row, '$.objects') AS object WHERE project = ? AND version IS NOT NULL "
             "GROUP BY version, fate"
         )
-        return {(version, fate): count for version, fate, count in self._all(sql, project_id)}
+        return {(version, fate): count for version, fate, count in self._file.all(sql, project_id)}
 
     def corrected_labels(self, project_id: str) -> dict[int, frozenset[str]]:
         """Return the classes of each corrected task."""
