@@ -150,15 +150,12 @@ def _nested_warning(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
     """Return a sentence where the class folders are splits by their names, or only one, and the classes lie below."""
     above = sorted({sample.labels[0] for sample in samples if sample.labels})
     below = sorted({parts[1] for sample in samples if len(parts := sample.file.split("/")) > 2})
-    instead = f"lie below; give {readable(str(folder / above[0]))} instead if they are."
-    names = ", ".join(below[:5])
-    if below and set(map(str.lower, above)) <= _SPLITS:
+    what = "look like splits whose classes" if set(map(str.lower, above)) <= _SPLITS else "hold what look like classes"
+    if below and (len(below) > 1 or what.startswith("look")):
         yield (
-            f"The folders {', '.join(above)} are taken for classes, and look like splits whose classes ({names}) "
-            f"{instead}"
+            f"The folders {', '.join(above)} are taken for classes, and {what} ({', '.join(below[:5])}); give "
+            f"{readable(str(folder / above[0]))} instead if they are."
         )
-    elif len(below) > 1:
-        yield f"The folder {above[0]} is taken for the only class, and what look like classes ({names}) {instead}"
 
 
 def _read_annotations(folder: Path, split: str | None, labelled: bool) -> tuple[list[Sample], list[str]]:

@@ -70,8 +70,8 @@ def test_an_empty_class_folder_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "wanted"),
     [
-        (["train/cat/1.jpg", "val/dog/1.jpg"], "look like splits whose classes (cat, dog) lie below"),
-        (["images/cat/1.jpg", "images/dog/1.jpg"], "what look like classes (cat, dog) lie below"),
+        (["train/cat/1.jpg", "val/dog/1.jpg"], "look like splits whose classes (cat, dog); give"),
+        (["images/cat/1.jpg", "images/dog/1.jpg"], "what look like classes (cat, dog); give"),
         (["train/1.jpg", "bus/1.jpg"], None),
         (["images/2026/1.jpg"], None),
     ],
