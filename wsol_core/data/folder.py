@@ -152,10 +152,8 @@ def _nested_warning(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
     below = sorted({parts[1] for sample in samples if len(parts := sample.file.split("/")) > 2})
     what = "look like splits whose classes" if set(map(str.lower, above)) <= _SPLITS else "hold what look like classes"
     if below and (len(below) > 1 or what.startswith("look")):
-        yield (
-            f"The folders {', '.join(above)} are taken for classes, and {what} ({', '.join(below[:5])}); give "
-            f"{readable(str(folder / above[0]))} instead if they are."
-        )
+        found = f"The folders {', '.join(above)} are taken for classes, and {what} ({', '.join(below[:5])})"
+        yield f"{found}; give {readable(str(folder / above[0]))} instead if they are."
 
 
 def _read_annotations(folder: Path, split: str | None, labelled: bool) -> tuple[list[Sample], list[str]]:
