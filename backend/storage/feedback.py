@@ -79,7 +79,7 @@ class FeedbackStore:
 
     def newest_reviewed(self, project_id: str, most: int) -> list[LedgerRow]:
         """Return the rows that changed last, at most so many, of those tasks that people accepted or corrected."""
-        found = self._all(
+        found = self._file.all(
             "SELECT row, changed FROM rows WHERE project = ? AND outcome IN ('accepted', 'corrected') "
             "ORDER BY changed DESC LIMIT ?",
             project_id,
