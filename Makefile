@@ -5,7 +5,7 @@ UV := .venv/bin/uv
 STAMP := .venv/.installed
 LABEL_STUDIO := build/label-studio/.installed
 S3 := build/moto/.installed
-PROCESSES := -n auto --maxprocesses 4  # one for each core; each needs about 2 GB
+PROCESSES := -n auto --maxprocesses 4  # tests/conftest.py says how many; each needs about 3 GB
 
 # Without bytecode each process that a test starts would compile all of torch again.
 unexport PYTHONDONTWRITEBYTECODE

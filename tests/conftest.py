@@ -1,6 +1,6 @@
 """What all tests share: one thread of arithmetic per process, and how processes divide the tests among them.
 
-`make test` runs as many processes as there are cores. A file's tests stay in one process, for what they share is made
+`make test` runs one process more than there are cores. A file's tests stay in one process, for what they share is made
 once there; the tests against a real Label Studio share a server, so they all stay in one.
 """
 
@@ -11,6 +11,8 @@ import os
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+
+from wsol_core.cores import usable_cores
 
 # Before anything loads torch, numpy or OpenCV: two processes with a thread per core each would wait for one another.
 # Processes that tests start inherit it.
@@ -27,6 +29,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (shared_by(item.nodeid) != LABEL_STUDIO, item.path not in slow))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, since tests wait for servers and workers a third of their time."""
+    return usable_cores() + 1
 
 
 @pytest.hookimpl(optionalhook=True)
