@@ -84,8 +84,8 @@ docs: install  ## the documentation as a site, build/site; a reference that lead
 # In an environment of their own: detectors of torchvision and Ultralytics train an epoch, others read.
 readers: install  ## let other programs read and train on exports of SOURCE
 	@test -x build/readers/bin/python || $(UV) venv --quiet --python $(PY) build/readers
-	@$(UV) pip install --quiet --python build/readers/bin/python ultralytics supervision pycocotools torchvision
-	for kind in coco yolo yolo-seg; do $(PY) -m backend export $(SOURCE) --format $$kind --out build/exports/$$kind --force; done
+	@$(UV) pip install --quiet --python build/readers/bin/python ultralytics supervision datumaro pycocotools torchvision
+	for kind in coco voc yolo yolo-seg; do $(PY) -m backend export $(SOURCE) --format $$kind --out build/exports/$$kind --force; done
 	build/readers/bin/python benchmarks/export_readers.py build/exports
 
 clean:  ## remove what was built, .venv included

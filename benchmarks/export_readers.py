@@ -1,7 +1,7 @@
 """`make readers SOURCE=...`: other programs load exports, and train one epoch on them.
 
-Runs in an environment of its own, with ultralytics, supervision, pycocotools and torchvision; nothing of Boxstrap is
-imported. The argument is a folder with exports in the folders coco, yolo and yolo-seg.
+Runs in an environment of its own, with ultralytics, supervision, datumaro, pycocotools and torchvision; nothing of
+Boxstrap is imported. The argument is a folder with exports in the folders coco, voc, yolo and yolo-seg.
 """
 
 from __future__ import annotations
@@ -79,11 +79,25 @@ def supervision_opens(yolo: Path, coco: Path) -> None:
     print(f"supervision: {len(one)} pictures, {counts[0]} objects, {one.classes}")
 
 
+def datumaro_reads(folder: Path) -> None:
+    """The same boxes in COCO, VOC and YOLO; CVAT imports with it."""
+    import datumaro  # type: ignore[import-not-found]
+
+    boxes = {}
+    for name in ("coco", "voc", "yolo"):
+        data = datumaro.Dataset.import_from(str(folder / name), name)
+        kinds = [each.type for item in data for each in item.annotations]
+        boxes[name] = kinds.count(datumaro.AnnotationType.bbox)
+    assert len(set(boxes.values())) == 1 and boxes["coco"], boxes
+    print(f"datumaro: {boxes} boxes")
+
+
 def main() -> None:
     """All of them; the first that cannot ends it."""
     folder = Path(sys.argv[1]).resolve()
     pycocotools_evaluates(folder / "coco")
     supervision_opens(folder / "yolo", folder / "coco")
+    datumaro_reads(folder)
     torchvision_trains(folder / "coco")
     ultralytics_trains(folder / "yolo", "yolo11n.yaml", "detect")
     ultralytics_trains(folder / "yolo-seg", "yolo11n-seg.yaml", "segment")

@@ -47,12 +47,15 @@ class VocFormat:
         write_whole(self._folder / "Annotations" / f"{stem}.xml", ET.tostring(root, encoding="utf-8") + b"\n")
 
     def finish(self) -> None:
-        """Writes the lists of the splits, and the classes."""
+        """Writes the lists of the splits, the classes, and `labelmap.txt` with their colours, which CVAT asks for."""
         for kind, splits in (("Main", self._splits), ("Segmentation", self._segmented)):
             for split, stems in splits.items():
                 path = self._folder / "ImageSets" / kind / f"{split}.txt"
                 write_whole(path, "".join(f"{stem}\n" for stem in stems).encode())
+        names = ["background", *self._classes]
         write_whole(self._folder / "labels.txt", "".join(f"{name}\n" for name in self._classes).encode())
+        rows = [f"{name}:{','.join(map(str, colour))}::\n" for name, colour in zip(names, _palette(), strict=False)]
+        write_whole(self._folder / "labelmap.txt", "".join(["# label:color_rgb:parts:actions\n", *rows]).encode())
 
     def _write_masks(self, image: ExportedImage, stem: str) -> None:
         width, height = image.size_wh

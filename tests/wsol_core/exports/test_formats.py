@@ -106,6 +106,8 @@ def test_voc_has_boxes_from_one_and_masks_by_object_and_class(tmp_path: Path) ->
     assert not (out / "SegmentationObject" / "b.png").exists()
     assert (out / "ImageSets/Main/train.txt").read_text() == "a\nc\n"
     assert (out / "ImageSets/Segmentation/train.txt").read_text() == "a\n"
+    declared = (out / "labelmap.txt").read_text().splitlines()[1:]
+    assert declared == ["background:0,0,0::", f"{CLASSES[0]}:128,0,0::", f"{CLASSES[1]}:0,128,0::"]
 
 
 def test_tables_have_a_row_an_object_and_a_row_an_image(tmp_path: Path) -> None:
