@@ -42,6 +42,7 @@ CHUNK_TIMEOUT_S = 900
 MOST_DEATHS = 3
 LOCK_S = 20.0
 KEPT_S = 86400  # what has ended is shown for a day
+JOB_STATES = ("queued", "started", "scheduled", "failed")
 NOT_STARTED = (JobStatus.QUEUED, JobStatus.SCHEDULED, JobStatus.DEFERRED, JobStatus.CREATED)
 
 Json = dict[str, Any]
@@ -214,16 +215,17 @@ class JobQueue:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Queue -> state -> jobs."""
-        with redis_errors():
-            return {
-                name: {
-                    "queued": queue.count,
-                    "started": queue.started_job_registry.get_job_count(cleanup=False),
-                    "scheduled": queue.scheduled_job_registry.get_job_count(cleanup=False),
-                    "failed": queue.failed_job_registry.get_job_count(cleanup=False),
-                }
-                for name, queue in self._queues.items()
-            }
+        with redis_errors(), self.connection.pipeline(transaction=False) as pipeline:  # one answer to wait for
+            for queue in self._queues.values():
+                pipeline.llen(queue.key)
+                for registry in (
+                    queue.started_job_registry,
+                    queue.scheduled_job_registry,
+                    queue.failed_job_registry,
+                ):
+                    pipeline.zcard(registry.key)
+            found = iter(pipeline.execute())
+        return {name: {state: next(found) for state in JOB_STATES} for name in self._queues}
 
     @contextmanager
     def lock(self, name: str, seconds: float = LOCK_S, blocking: bool = True) -> Iterator[bool]:

@@ -29,8 +29,8 @@ from rq.registry import ScheduledJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.timeouts import BaseDeathPenalty
 from rq.utils import as_text
-from rq.worker import BaseWorker
 
+from backend.queueing.expected_failures import TerseWorker
 from backend.queueing.moved_functions import MOVED
 
 logger = logging.getLogger(__name__)
@@ -154,7 +154,7 @@ class DueJobs:
                     pipeline.execute()
 
 
-class PatientWorker(BaseWorker):
+class PatientWorker(TerseWorker):
     """A worker whose death is noticed within seconds, and that waits for a Redis that is away.
 
     RQ's own ends without Redis, and is missed within minutes.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -16,13 +16,14 @@ from rq.registry import StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
+from backend.errors import BackendError
 from backend.queueing import rq_adapter
 from backend.queueing.queue import BULK, TRAIN, JobQueue
 from backend.queueing.rq_adapter import DueJobs, ForkingWorker, InlineWorker, PatientWorker, QueuedJob, open_queue
 from tests.test_architecture import imports_of, sources
 
 KNOWN = ("2.", "3.")
-DOCUMENTED = {"rq", "rq.command", "rq.exceptions", "rq.job", "rq.results", "rq.serializers", "rq.worker"}
+DOCUMENTED = {"rq", "rq.command", "rq.exceptions", "rq.job", "rq.results", "rq.serializers", "rq.timeouts", "rq.worker"}
 seen: list[str] = []
 
 
@@ -40,6 +41,16 @@ def note_failure(job: Job, *_: object) -> None:
 def fail() -> None:
     """A job that cannot succeed."""
     raise ValueError("no")
+
+
+def refuse() -> None:
+    """A job that fails as jobs may."""
+    raise BackendError("no")
+
+
+def take_too_long() -> None:
+    """A job that does not end in time."""
+    time.sleep(5)
 
 
 HERE = note.__module__
@@ -189,6 +200,17 @@ def test_a_fork_begins_with_our_hook(bulk: Queue, monkeypatch: pytest.MonkeyPatc
     bulk.enqueue(f"{HERE}.note", "x")
     worker.work(burst=True)
     assert int(bulk.connection.get("forked") or 0) == worker.pid
+
+
+@pytest.mark.parametrize(("job", "traces"), [(fail, 1), (refuse, 0), (take_too_long, 0)])
+def test_only_what_nobody_expects_leaves_a_traceback(
+    job: Callable[[], None], traces: int, worker: PatientWorker, bulk: Queue, caplog: pytest.LogCaptureFixture
+) -> None:
+    failing = bulk.enqueue(f"{HERE}.{job.__name__}", job_timeout=1)
+    worker.work(burst=True, logging_level="WARNING")
+    assert failing.get_status() == JobStatus.FAILED
+    assert caplog.text.count("Traceback") == traces
+    assert traces or caplog.text.count(f"job {failing.id} failed: ") == 1
 
 
 def test_an_abandoned_job_goes_back_after_its_callback(bulk: Queue) -> None:
