@@ -51,8 +51,8 @@ class ProjectReader:
 
     `unreviewed` and `skipped` say afterwards what is not in the export.
 
-    unreviewed: how many tasks nobody has reviewed, without a prediction to take. skipped: a sentence for each picture
-    that cannot be used.
+    unreviewed: how many tasks nobody has reviewed, without a predicted object to take. skipped: a sentence for each
+    picture that cannot be used.
     """
 
     client: LabelStudioClient

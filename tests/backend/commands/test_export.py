@@ -110,7 +110,7 @@ def test_a_project_leaves_with_sources_and_pictures(
     assert main(["export", "7", "--format", "csv", "--out", str(tmp_path / "out"), "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["objects"] == {"human": 1, "accepted": 3, "predicted": 2}
-    assert facts["notes"] == ["Tasks that nobody has reviewed, without a prediction, are left out: 1."]
+    assert facts["notes"] == ["Tasks that nobody has reviewed, without a predicted object, are left out: 1."]
     # Label Studio said 200 x 100; the picture has 4 x 3 pixels, and that is what counts.
     row = (tmp_path / "out/objects.csv").read_text().splitlines()[1].split(",")
     assert row[3] == "crab" and [float(value) for value in row[4:8]] == pytest.approx([0.6, 0.3, 1.4, 1.2])

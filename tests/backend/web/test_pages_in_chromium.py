@@ -88,14 +88,16 @@ def test_a_page_says_that_boxstrap_is_away_and_keeps_what_it_showed(
     site: Site, browser: Browser, tmp_path: Path
 ) -> None:
     STATES["refused version"](site, tmp_path)
-    page = browser.new_page()
-    page.goto(f"{site.client.base_url}/projects/7")
-    page.route("**/api/**", lambda route: route.abort())
-    page.wait_for_selector("#message:not([hidden])")
-    assert "does not answer" in page.inner_text("#message")
-    assert "boxstrap-7-0002" in page.inner_text("main")
-    page.screenshot(path=SHOTS / "away.png")
-    page.close()
+    for look, (width, scheme) in LOOKS.items():
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        page.goto(f"{site.client.base_url}/projects/7")
+        page.route("**/api/**", lambda route: route.abort())
+        page.wait_for_selector("#message:not([hidden])")
+        assert "does not answer" in page.inner_text("#message")
+        assert "boxstrap-7-0002" in page.inner_text("main")
+        page.screenshot(path=SHOTS / f"away, {look}.png".replace(" ", "-"))
+        assert not findings(page), look
+        page.close()
 
 
 def test_a_policy_is_changed_on_the_page_and_a_wrong_value_is_refused_with_the_reason(
