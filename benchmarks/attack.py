@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import base64
 import io
-import multiprocessing
 import os
 import random
 import resource
@@ -27,8 +26,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from multiprocessing.sharedctypes import Synchronized
-from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import httpx
@@ -39,6 +36,7 @@ from backend.processes.redis_server import server_command
 from backend.settings import Settings
 from backend.storage.stores import open_stores
 from backend.storage.version_facts import VersionFacts
+from benchmarks.bystander import Bystander
 from benchmarks.serving import CONFIG, PROJECT, memory_mib, process
 from demo.local_servers import comes_up, free_port
 from tests.backend.web.malformed import malformed
@@ -50,36 +48,6 @@ from wsol_core.training.fit import fit
 DESCRIPTORS = 128
 MOST_WAIT_S, MOST_SERVE_MIB, MOST_WORKER_MIB = 2.0, 300, 2048
 JSON = {"Content-Type": "application/json"}
-
-
-class Bystander:
-    """Asks for something harmless all the time, and keeps how long it waited.
-
-    In a process of its own: in a thread it would wait for whatever the attacker does with the interpreter, too.
-    """
-
-    def __init__(self, url: str) -> None:
-        apart = multiprocessing.get_context("spawn")
-        self._done, self._longest_s, self._refused = apart.Event(), apart.Value("d", 0.0), apart.Value("i", 0)
-        self._process = apart.Process(target=ask, args=(url, self._done, self._longest_s, self._refused), daemon=True)
-        self._process.start()
-
-    def end(self) -> tuple[float, int]:
-        """The longest wait in seconds, and how many requests were refused."""
-        self._done.set()
-        self._process.join(70)
-        return self._longest_s.value, self._refused.value
-
-
-def ask(url: str, done: Event, longest_s: Synchronized[float], refused: Synchronized[int]) -> None:
-    """Until `done` is set."""
-    while not done.wait(0.1):
-        begin_s = time.monotonic()
-        try:
-            refused.value += httpx.get(f"{url}/api/status", timeout=60, trust_env=False).status_code != 200
-        except httpx.HTTPError:
-            refused.value += 1
-        longest_s.value = max(longest_s.value, time.monotonic() - begin_s)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ Credentials and endpoint are botocore's own settings: AWS_ACCESS_KEY_ID, AWS_SEC
 
 from __future__ import annotations
 
+import functools
 import os
 import uuid
 from collections.abc import Iterator
@@ -164,6 +165,12 @@ class Bucket:
                 f"{self.url}/{name} cannot be {what}: {reason.rstrip('.')}. Is the store up, and are MODEL_DIR, "
                 "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY right?"
             ) from error
+
+
+@functools.cache
+def open_bucket(url: str) -> Bucket:
+    """Return the one bucket of that address in this process: its client takes a while to make."""
+    return Bucket(url)
 
 
 class UnchangedError(Exception):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.storage.bucket import Bucket, Content, UnchangedError
-from backend.storage.files import write_text
+from backend.storage.files import is_safe, write_text
 from wsol_core.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class SharedFolder:
     def _copy_all(self, wanted: Callable[[str], bool]) -> list[str]:
         begin = f"{self._name}/"
         tags = {name.removeprefix(begin): tag for name, tag in self.bucket.tags(begin).items()}
-        tags = {name: tag for name, tag in tags.items() if wanted(name)}
+        tags = {name: tag for name, tag in tags.items() if wanted(name) and all(map(is_safe, name.split("/")))}
         for name, tag in tags.items():
             if self._tag_here(name) != tag:
                 self._fetch(name)

@@ -152,16 +152,22 @@ class _Carrier:
             write_text(self._mark(tar), self._bucket.send(Path(file.name), _object(self._run_id, tar)))
 
     def _unpack(self, tar: str, tag: str) -> None:
-        for name in FILES[tar]:  # what this machine had when another one went on
-            path = self._folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        self._remove(tar)  # what this machine had when another one went on
         self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".fetch-") as file:
             if not self._bucket.fetch(_object(self._run_id, tar), Path(file.name)):
                 return
-            with tarfile.open(file.name) as packed:
-                packed.extractall(self._folder, filter="data")
+            try:
+                with tarfile.open(file.name) as packed:
+                    packed.extractall(self._folder, filter="data")
+            except tarfile.TarError as error:  # made anew, which costs time alone
+                logger.warning("run %s: %s in the bucket is torn, and is left out: %s", self._run_id, tar, error)
+                self._remove(tar)
         write_text(self._mark(tar), tag)
+
+    def _remove(self, tar: str) -> None:
+        for path in (self._folder / name for name in FILES[tar]):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
     def _mark(self, tar: str) -> Path:
         """The file that names the content of the bucket that is here."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from backend.settings import Settings
-from backend.storage.bucket import Bucket
+from backend.storage.bucket import open_bucket
 from backend.storage.connections import ConnectionStore
 from backend.storage.feedback import FeedbackStore
 from backend.storage.files import Damage
@@ -81,7 +81,7 @@ def _own(settings: Settings, damage: Damage) -> tuple[ModelRegistry, RunStore, P
 
 def _shared(settings: Settings, damage: Damage) -> tuple[ModelRegistry, RunStore, ProjectStore, PolicyStore]:
     """Those of a bucket, with copies on this machine."""
-    bucket, local = Bucket(settings.bucket or ""), settings.models.parent
+    bucket, local = open_bucket(settings.bucket or ""), settings.models.parent
     projects, policies = (SharedFolder(bucket, name, local / name) for name in ("projects", "policies"))
     return (
         SharedModelRegistry(bucket, local, damage),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,12 @@ def test_a_store_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(StorageError, match="s3://bucket/a cannot be written"):
         Bucket("s3://bucket").write("a", b"", over=None)
+
+
+def test_the_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    with pytest.raises(ConfigError, match=r"s3://bucket needs the package s3fs, .* pip install 'boxstrap\[s3\]'"):
+        Bucket("s3://bucket").read("a")
 
 
 @pytest.mark.parametrize("text", ["s3:/bucket", "s3://", "s3://UP", "s3://bucket/a b"])

@@ -24,8 +24,13 @@ def _nothing_counts_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def machines(s3_url: str, tmp_path: Path) -> tuple[SharedModelRegistry, SharedModelRegistry]:
-    one, other = (SharedModelRegistry(Bucket(s3_url), tmp_path / name) for name in ("one", "other"))
+def bucket(s3_url: str) -> Bucket:
+    return Bucket(s3_url)
+
+
+@pytest.fixture
+def machines(bucket: Bucket, tmp_path: Path) -> tuple[SharedModelRegistry, SharedModelRegistry]:
+    one, other = (SharedModelRegistry(bucket, tmp_path / name) for name in ("one", "other"))
     return one, other
 
 
@@ -62,7 +67,7 @@ def test_what_one_machine_publishes_the_other_one_has(
 
 
 def test_a_choice_counts_everywhere_and_a_deleted_name_is_not_given_again(
-    machines: tuple[SharedModelRegistry, SharedModelRegistry], tmp_path: Path
+    machines: tuple[SharedModelRegistry, SharedModelRegistry], bucket: Bucket, tmp_path: Path
 ) -> None:
     one, other = machines
     for run in "ab":
@@ -78,7 +83,7 @@ def test_a_choice_counts_everywhere_and_a_deleted_name_is_not_given_again(
     with pytest.raises(NotFoundError):
         one.folder(PROJECT, SECOND)
     assert published(one, tmp_path / "c", "c") == "boxstrap-7-0003"
-    assert len(one._bucket.tags("blobs/")) == 6  # three files a version
+    assert len(bucket.tags("blobs/")) == 6  # three files a version
 
 
 def test_what_was_judged_against_another_live_version_is_not_published(
@@ -94,21 +99,21 @@ def test_what_was_judged_against_another_live_version_is_not_published(
     assert one.current(PROJECT) == SECOND  # somebody has chosen that meanwhile
 
 
-def test_machines_that_publish_at_once_get_names_of_their_own(s3_url: str, tmp_path: Path) -> None:
+def test_machines_that_publish_at_once_get_names_of_their_own(bucket: Bucket, tmp_path: Path) -> None:
     def publish(number: int) -> str:
-        machine = SharedModelRegistry(Bucket(s3_url), tmp_path / f"machine-{number}")
+        machine = SharedModelRegistry(bucket, tmp_path / f"machine-{number}")
         return published(machine, tmp_path / f"model-{number}", str(number))
 
     with ThreadPoolExecutor(4) as pool:
         names = list(pool.map(publish, range(4)))
     assert sorted(names) == [f"boxstrap-7-{number:04}" for number in range(1, 5)]
-    late = SharedModelRegistry(Bucket(s3_url), tmp_path / "late")
+    late = SharedModelRegistry(bucket, tmp_path / "late")
     assert {version.facts.run for version in late.versions(PROJECT)} == set("0123")
     assert late.current(PROJECT) in names
 
 
 def test_a_copy_that_was_damaged_here_is_fetched_again(
-    machines: tuple[SharedModelRegistry, SharedModelRegistry], tmp_path: Path
+    machines: tuple[SharedModelRegistry, SharedModelRegistry], bucket: Bucket, tmp_path: Path
 ) -> None:
     one, other = machines
     published(one, tmp_path / "a", "a")
@@ -119,8 +124,8 @@ def test_a_copy_that_was_damaged_here_is_fetched_again(
     assert other.current(PROJECT) == FIRST
     assert (other.folder(PROJECT, FIRST) / "model.safetensors").read_bytes() == whole
     (tmp_path / "torn").write_text("torn")
-    for name in other._bucket.tags("blobs/"):
-        other._bucket.send(tmp_path / "torn", name)
+    for name in bucket.tags("blobs/"):
+        bucket.send(tmp_path / "torn", name)
     weights.unlink()
     with pytest.raises(StorageError, match=r"model\.safetensors of boxstrap-7-0001, is missing or damaged; restore it"):
         other.folder(PROJECT, FIRST)
@@ -128,6 +133,7 @@ def test_a_copy_that_was_damaged_here_is_fetched_again(
 
 def test_reading_goes_on_while_the_bucket_is_away_and_writing_does_not(
     machines: tuple[SharedModelRegistry, SharedModelRegistry],
+    bucket: Bucket,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -136,7 +142,7 @@ def test_reading_goes_on_while_the_bucket_is_away_and_writing_does_not(
     published(one, tmp_path / "a", "a")
     one.folder(PROJECT, FIRST)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-    cut = SharedModelRegistry(Bucket(one._bucket.url), tmp_path / "one")
+    cut = SharedModelRegistry(Bucket(bucket.url), tmp_path / "one")
     assert cut.current(PROJECT) == FIRST
     assert (cut.folder(PROJECT, FIRST) / "model.json").is_file()
     assert caplog.text.count("Meanwhile what this machine knows counts.") == 1
@@ -144,13 +150,21 @@ def test_reading_goes_on_while_the_bucket_is_away_and_writing_does_not(
         published(cut, tmp_path / "b", "b")
 
 
-def test_changes_at_the_same_time_are_all_made(s3_url: str, tmp_path: Path) -> None:
+def test_names_that_lead_elsewhere_are_not_copied(bucket: Bucket, tmp_path: Path) -> None:
+    for name in ("names/a", "names/../b", "names/c//d", "names/.e"):
+        bucket.write(name, b"1", over=None)
+    folder = SharedFolder(bucket, "names", tmp_path / "home" / "names")
+    folder.pull_all(lambda name: True)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == ["home/names/a"]
+
+
+def test_changes_at_the_same_time_are_all_made(bucket: Bucket, tmp_path: Path) -> None:
     def add(number: int) -> None:
-        folder = SharedFolder(Bucket(s3_url), "names", tmp_path / str(number))
+        folder = SharedFolder(bucket, "names", tmp_path / str(number))
         folder.change("all", lambda text: "\n".join([*(text or "").split(), str(number)]))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(add, range(8)))
-    folder = SharedFolder(Bucket(s3_url), "names", tmp_path / "late")
+    folder = SharedFolder(bucket, "names", tmp_path / "late")
     folder.pull("all")
     assert sorted((tmp_path / "late" / "all").read_text().split()) == sorted("01234567")

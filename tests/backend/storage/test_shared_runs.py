@@ -23,8 +23,13 @@ def _nothing_counts_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def machines(s3_url: str, tmp_path: Path) -> tuple[SharedRunStore, SharedRunStore]:
-    one, other = (SharedRunStore(Bucket(s3_url), tmp_path / name) for name in ("one", "other"))
+def bucket(s3_url: str) -> Bucket:
+    return Bucket(s3_url)
+
+
+@pytest.fixture
+def machines(bucket: Bucket, tmp_path: Path) -> tuple[SharedRunStore, SharedRunStore]:
+    one, other = (SharedRunStore(bucket, tmp_path / name) for name in ("one", "other"))
     return one, other
 
 
@@ -42,20 +47,22 @@ def test_a_run_is_known_on_every_machine_and_ends_once(machines: tuple[SharedRun
         one.update("other", reason="")
 
 
-def test_changes_by_several_machines_are_all_made(s3_url: str, tmp_path: Path) -> None:
-    run = SharedRunStore(Bucket(s3_url), tmp_path / "0").create(PROJECT, {})
+def test_changes_by_several_machines_are_all_made(bucket: Bucket, tmp_path: Path) -> None:
+    run = SharedRunStore(bucket, tmp_path / "0").create(PROJECT, {})
 
     def change(number: int) -> None:
         changes = {"reason": "a"} if number % 2 else {"pictures": 3}
-        SharedRunStore(Bucket(s3_url), tmp_path / str(number)).update(run.id, **changes)
+        SharedRunStore(bucket, tmp_path / str(number)).update(run.id, **changes)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(change, range(4)))
-    found = SharedRunStore(Bucket(s3_url), tmp_path / "late").read(run.id)
+    found = SharedRunStore(bucket, tmp_path / "late").read(run.id)
     assert (found.reason, found.pictures) == ("a", 3)
 
 
-def test_the_files_of_a_run_go_where_it_goes_on(machines: tuple[SharedRunStore, SharedRunStore]) -> None:
+def test_the_files_of_a_run_go_where_it_goes_on(
+    machines: tuple[SharedRunStore, SharedRunStore], bucket: Bucket
+) -> None:
     one, other = machines
     run = one.create(PROJECT, {}).id
     with one.working_on(run):
@@ -72,8 +79,22 @@ def test_the_files_of_a_run_go_where_it_goes_on(machines: tuple[SharedRunStore, 
     with other.working_on(run):
         assert set(read(other.folder(run))) == {*files, "model/model.json"} - {"model/checkpoint.pt"}
         other.update(run, state=RunState.SUCCEEDED)
-    assert one._bucket.tags("run-files/") == {}
+    assert bucket.tags("run-files/") == {}
     assert one.read(run).state == RunState.SUCCEEDED
+
+
+def test_torn_files_are_left_out_and_made_anew(
+    machines: tuple[SharedRunStore, SharedRunStore], bucket: Bucket, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = machines
+    run = one.create(PROJECT, {}).id
+    with one.working_on(run):
+        write(one.folder(run), {"manifest.jsonl": b"{}", "pictures/1": b"1", "model/checkpoint.pt": os.urandom(5000)})
+    (tmp_path / "torn").write_bytes(b"torn" * 1000)
+    bucket.send(tmp_path / "torn", f"run-files/{run}/model.tar")
+    with other.working_on(run):
+        assert set(read(other.folder(run))) == {"manifest.jsonl", "pictures/1"}
+    assert "model.tar in the bucket is torn, and is left out" in caplog.text
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
