@@ -133,9 +133,7 @@ def _of_project(source: str, options: Options) -> tuple[Exported, list[str]]:
         client.close()
     notes = list(reader.skipped)
     if reader.unreviewed:
-        notes.append(
-            f"Tasks that nobody has reviewed, without a predicted object, are left out: {reader.unreviewed}."
-        )
+        notes.append(f"Tasks that nobody has reviewed, without a predicted object, are left out: {reader.unreviewed}.")
     return done, notes
 
 
