@@ -25,7 +25,7 @@ from backend.storage.sample_index import IndexCursor, IndexedPicture, IndexedReg
 from wsol_core import __version__
 
 RULES = 1  # how tasks are read; a change of this has all of them read again
-OVERLAP = timedelta(minutes=10)  # a change is stamped before others can read it, a large one long before
+OVERLAP = timedelta(minutes=1)  # a change is stamped before others can read it, a large one long before
 
 Json = dict[str, Any]
 OnCount = Callable[[int, int], None]

@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from wsol_core.data.images import RgbPixels
 from wsol_core.localization.regions import region_of_mask
 from wsol_core.localization.window import Window
+from wsol_core.ops.geodesic import nearest_seeds
 from wsol_core.ops.masks import bounds, window_of
 from wsol_core.records import BoolMask, Region
 
 PointXy = tuple[float, float]
 RADIUS = 0.01  # of a click's disc, as a share of the longer side of what it is drawn on
 SMOOTH = 0.03  # of the mask's longer side: finer texture is no border between objects
-OBJECT, BESIDE = 2, 3  # markers of the watershed; 1 is what the mask left out
+SPLIT_SIDE_PX = 64  # of a mask's longer side, where it is split between objects
+# Of touching drawn animals, split by a click on one: IoU with the other .74 (by a watershed of edges .53), of the same
+# in plain colours .84 (.85). 1 gives .74 and .82, 3 gives .73 and .84.
+EDGE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,38 +88,42 @@ NO_HINTS = Hints()
 
 
 def _split_off(pixels: RgbPixels, mask: BoolMask, said: NDArray[np.int8], outside: tuple[PointXy, ...]) -> BoolMask:
-    """Return the mask without what belongs to the clicks beside the object, by the watershed of the image's edges.
+    """Return the mask without what is nearer to the clicks beside the object than to those on it.
 
-    Each pixel of the mask goes to the seed that floods it first (Meyer, 1992; OpenCV's): the clicks on the object, or
-    where there are none the mask's inmost place away from the others; and the clicks beside it.
+    Where there are none on it, the mask's inmost place away from the others stands for it. Near is what a way inside of
+    the mask leads to that crosses few edges, as the image's texture has them (see ops/geodesic.py).
     """
     window = window_of(bounds(mask))
     inner, hints = mask[window], said[window]
     if not (inner & (hints < 0)).any():
         return mask
-    # The frame of an image is nobody's in OpenCV's watershed, so it gets one; what is not in the mask gets colours
-    # that differ from those in it by more than any two in it do, so that floods cross its border last.
-    smooth = cv2.medianBlur(np.ascontiguousarray(pixels[window]), 2 * round(SMOOTH * max(inner.shape) / 2) + 1)
-    image = cv2.copyMakeBorder(smooth // 2 + 128, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-    padded = cv2.copyMakeBorder(inner.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0).astype(bool)
-    marks = cv2.copyMakeBorder(hints, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    image[~padded] = 0
-    markers = np.where(padded, 0, 1).astype(np.int32)
-    markers[padded & (marks < 0)] = BESIDE
-    if (marks > 0).any():
-        markers[marks > 0] = OBJECT
-    else:
+    h, w = inner.shape
+    scale = min(1.0, SPLIT_SIDE_PX / max(h, w))
+    size_wh = (max(1, round(w * scale)), max(1, round(h * scale)))
+    smooth = cv2.medianBlur(np.ascontiguousarray(pixels[window]), 2 * round(SMOOTH * max(h, w) / 2) + 1)
+    colours = cv2.cvtColor(cv2.resize(smooth, size_wh, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+    small = cv2.resize(inner.view(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST).astype(bool)
+    rows, columns = np.nonzero(hints)
+    seeds = np.zeros(small.shape, np.int8)
+    places = (
+        (part * scale).astype(int).clip(max=side - 1) for part, side in ((rows, size_wh[1]), (columns, size_wh[0]))
+    )
+    seeds[tuple(places)] = hints[rows, columns]
+    if not (seeds > 0).any() and (small & (seeds == 0)).any():
         top, left = window[0].start, window[1].start
-        markers[_inmost(padded, [(x - left + 1, y - top + 1) for x, y in outside])] = OBJECT
-    cv2.watershed(np.ascontiguousarray(image), markers)
+        beside = [((x - left) * scale, (y - top) * scale) for x, y in outside]
+        seeds[_inmost(small & (seeds == 0), beside)] = 1
+    nearest = nearest_seeds(small, seeds, colours.astype(np.float32), EDGE)
+    taken = cv2.resize((nearest < 0).view(np.uint8), (w, h), interpolation=cv2.INTER_NEAREST).astype(bool)
     kept = mask.copy()
-    kept[window] = (inner & (markers[1:-1, 1:-1] != BESIDE)) | (hints > 0)
+    kept[window] = (inner & ~taken) | (hints > 0)
     return kept
 
 
 def _inmost(mask: BoolMask, away_from: list[PointXy]) -> tuple[int, int]:
     """Return the row and column that is deep in the mask and far from some points."""
-    depth = cv2.distanceTransform(mask.view(np.uint8), cv2.DIST_L2, 3)
+    framed = np.pad(mask, 1).view(np.uint8)  # what is beyond the array's border is none of the mask
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1]
     rows, columns = np.ogrid[: mask.shape[0], : mask.shape[1]]
     for x, y in away_from:
         depth = depth * np.hypot(columns - x, rows - y)

@@ -35,6 +35,16 @@ def test_a_click_beside_the_object_takes_away_its_neighbour(tmp_path: Path) -> N
     assert left.box_xyxy[2] <= 95
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_it_does_so_where_the_objects_are_full_of_texture_too(seed: int) -> None:
+    both = inside(LEFT) | inside(RIGHT)
+    blocks = np.random.default_rng(seed).integers(60, 250, (30, 50, 3), dtype=np.uint8)
+    image = np.where(both[..., None], blocks.repeat(4, axis=0).repeat(4, axis=1), 10).astype(np.uint8)
+    region = Region("light", (30, 30, 150, 80), 0.5, (), both)
+    left = Hints(outside=((120, 55),)).applied_to(region, image)
+    assert left is not None and iou(left.mask, inside(LEFT)) > 0.85
+
+
 @pytest.mark.parametrize("prompt", [BoxPrompt((20, 20, 160, 90)), PointPrompt(60, 55)])
 def test_clicks_on_and_beside_it_refine_a_box_and_a_click_alike(
     tmp_path: Path, prompt: BoxPrompt | PointPrompt
