@@ -115,22 +115,14 @@ def _show_rehearsal(service: ImportService, would: Imported, url: str, as_json: 
         write_json({**asdict(would), "dry_run": True, "backend": url, "connected": connected})
         return
     warn_of(would.skipped)
-    config = (
-        "would be made"
-        if would.new
-        else "would get labels for new classes"
-        if would.config_changed
-        else "stays as it is"
-    )
+    config = "would get labels for new classes" if would.config_changed else "stays as it is"
+    what = f"project {would.project}, {would.title}, would be filled"
+    if would.new:
+        config, what = "would be made", f"a project called {would.title} would be made"
     rows = {
         "tasks": f"{would.added} new, {would.known} there already",
         "classes": ", ".join(would.classes),
         "labeling config": config,
         "Boxstrap": f"{url}, {'connected already' if connected else 'would be connected'}",
     }
-    what = (
-        f"a project called {would.title} would be made"
-        if would.new
-        else f"project {would.project}, {would.title}, would be filled"
-    )
     write_result(f"Nothing is written; {what}", rows)
