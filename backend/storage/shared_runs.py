@@ -111,6 +111,7 @@ class _Carrier:
 
     def fetch(self) -> None:
         """Have the newest files here. Raises: StorageError."""
+        self._folder.mkdir(parents=True, exist_ok=True)
         for name, tag in self._bucket.tags(_object(self._run_id, "")).items():
             tar = name.rpartition("/")[2]
             if tar in FILES and _text(self._mark(tar)) != tag:
@@ -153,7 +154,6 @@ class _Carrier:
 
     def _unpack(self, tar: str, tag: str) -> None:
         self._remove(tar)  # what this machine had when another one went on
-        self._folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".fetch-") as file:
             if not self._bucket.fetch(_object(self._run_id, tar), Path(file.name)):
                 return

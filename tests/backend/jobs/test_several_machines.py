@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.backend.support.embedded_redis import short_home
 from tests.backend.support.fake_project import CONFIG, PROJECT
 from tests.backend.support.real_services import Nursery, Workers, queue_of, wait_for
 from tests.backend.support.tls_redis import PASSWORD, tls_redis
-from tests.backend.support.trainings import MEDIUM, Trainings, beginnings
+from tests.backend.support.trainings import Trainings, beginnings
 from tests.label_studio.servers import s3_variables
 
 pytestmark = pytest.mark.slow
@@ -24,7 +25,7 @@ EVERY_EPOCH = """
 from wsol_core.training import checkpoint
 from backend.storage import shared_runs
 checkpoint.CHECKPOINT_SHARE = 0  # saving takes longer than these epochs
-shared_runs.EVERY_S = 0.1
+shared_runs.EVERY_S = 0.5
 """
 TASK = {"id": 1, "data": {"image": f"/data/upload/{PROJECT}/0.jpg"}, "annotations": []}
 
@@ -62,8 +63,8 @@ def test_a_training_survives_the_death_of_its_machine_and_is_predicted_with_on_a
     )
     try:
         worker = second.start("train", before=EVERY_EPOCH)
-        run_id = trainings.start(MEDIUM)
-        before = trainings.reaches_epoch(run_id, 4)
+        run_id = trainings.start(epochs=10)
+        before = trainings.reaches_epoch(run_id, 2)
         wait_for(lambda: f"run-files/{run_id}/model.tar" in stores.runs._bucket.tags("run-files/"))  # type: ignore[attr-defined]
         second.kill(worker)
         shutil.rmtree(machines[0])
@@ -82,8 +83,9 @@ def test_a_training_survives_the_death_of_its_machine_and_is_predicted_with_on_a
             workers.kill(predicting)
         assert not any(name.startswith("run-files/") for name in stores.runs._bucket.tags(""))  # type: ignore[attr-defined]
     finally:
-        second.end()
-        third.end()
+        for machine in (second, third):
+            machine.end()
+            sys.stderr.write(machine.log())
     assert PASSWORD not in where(settings)
 
 

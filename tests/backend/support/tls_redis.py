@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from backend.processes.redis_server import server_command
@@ -45,7 +45,8 @@ def _relay(context: ssl.SSLContext, target: Path) -> Iterator[int]:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_unix_connection(str(target))
-        await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
 
     async def serve() -> None:
         done, loop = asyncio.Event(), asyncio.get_running_loop()
