@@ -20,6 +20,7 @@ from backend.services.training import TrainingService
 from backend.services.verdicts import RIGHT, figures, is_suggested
 from backend.storage.models import Version
 from backend.storage.runs import Run
+from backend.wording import left_out_sentence
 
 Json = dict[str, Any]
 
@@ -124,7 +125,7 @@ def _show_version(version: Version, live: str | None) -> Json:
 
 def _show_preannotation(projects: ProjectService, project_id: str) -> Json | None:
     found = projects.preannotation(project_id)
-    return None if found is None else asdict(found)
+    return None if found is None else {**asdict(found), "not_shown": left_out_sentence(found.left_out, found.empty)}
 
 
 def _with_share(progress: Json | None) -> Json | None:

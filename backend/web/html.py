@@ -35,11 +35,11 @@ def page(template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
 @functools.cache
 def _environment() -> Environment:
     from backend.templating import template_environment  # Jinja: only who looks at a page needs it
-    from backend.wording import counted, lasting, left_out_sentence, percent
+    from backend.wording import counted, lasting, percent
     from wsol_core.evaluation.page import MARK
 
     environment = template_environment(TEMPLATES)
-    environment.globals |= {"mark": MARK, "most_versions": MOST_VERSIONS, "left_out_sentence": left_out_sentence}
+    environment.globals |= {"mark": MARK, "most_versions": MOST_VERSIONS}
     environment.filters |= {
         "counted": counted,
         "moment": moment,

@@ -62,8 +62,9 @@ function showPreannotation(project) {
   const place = document.querySelector(`[data-project="${CSS.escape(project.id)}"] [data-preannotation]`);
   const bulk = project.preannotation;
   if (!place || !bulk) return;
-  const text = document.createElement("p");
-  text.className = "muted";
+  const [text, notShown] = [document.createElement("p"), document.createElement("p")];
+  text.className = notShown.className = "muted";
+  notShown.textContent = bulk.not_shown;
   const left = bulk.seconds_left ? `, about ${duration(bulk.seconds_left)} left` : "";
   text.textContent = bulk.ended
     ? `${bulk.done} of ${bulk.seen} tasks got new predictions.`
@@ -72,7 +73,7 @@ function showPreannotation(project) {
   bar.max = 1;
   bar.setAttribute("aria-label", "Predictions written");
   if (bulk.tasks) bar.value = Math.min(bulk.seen / bulk.tasks, 0.99);
-  place.replaceChildren(...(bulk.ended ? [text] : [bar, text]));
+  place.replaceChildren(...(bulk.ended ? [] : [bar]), text, ...(bulk.not_shown ? [notShown] : []));
 }
 
 function showStatus(status) {

@@ -91,6 +91,8 @@ def test_a_page_says_that_boxstrap_is_away_and_keeps_what_it_showed(
     for look, (width, scheme) in LOOKS.items():
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
         page.goto(f"{site.client.base_url}/projects/7")
+        page.wait_for_timeout(300)  # for the script's first look, which writes some sentences anew
+        assert "are not shown, since" in page.inner_text("main")
         page.route("**/api/**", lambda route: route.abort())
         page.wait_for_selector("#message:not([hidden])")
         assert "does not answer" in page.inner_text("#message")
