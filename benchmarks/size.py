@@ -61,7 +61,7 @@ def main() -> None:
         print(json.dumps(measure(*arguments.step)), flush=True)
         return
     print(f"{machine()}, tiny backbone, Label Studio on SQLite beside it", flush=True)
-    print("| tasks | what | s | peak MiB |\n|---|---|---|---|", flush=True)
+    print("| tasks | what | s | our CPU s | peak MiB |\n|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory(prefix="bx") as folder, ExitStack() as running:
         home = Path(folder)
         draw_folder(home / "drawn", classes=4, images=PICTURES, seed=0)
@@ -97,14 +97,14 @@ def measure_project(label_studio: DemoProject, environment: dict[str, str], home
     for start in range(0, count, BATCH):
         numbers = range(start, min(start + BATCH, count))
         label_studio.import_tasks(project, [task(web, home, files[i % len(files)], i) for i in numbers])
-    show(count, "(Label Studio imports the tasks)", time.monotonic() - begin, None)
+    show(count, "(Label Studio imports the tasks)", time.monotonic() - begin)
     open_stores(Settings(home=home)).models.publish(str(project), home / "model", VersionFacts(run="size"))
 
     def step(what: str, name: str) -> None:
         command = [sys.executable, "-m", "benchmarks.size", "--step", name, str(project)]
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        show(count, what, found["seconds"], found["mib"])
+        show(count, what, **found)
 
     # Else all that was imported in the last minute would be read again, as if it were new.
     time.sleep(OVERLAP.total_seconds())
@@ -145,17 +145,23 @@ def box(name: object, x: float) -> Json:
     return {**where, "original_width": 320, "original_height": 240, "image_rotation": 0, "value": value}
 
 
-def show(count: int, what: str, seconds: float, mib: float | None) -> None:
-    print(f"| {count:,} | {what} | {seconds:.1f} | {'' if mib is None else f'{mib:.0f}'} |", flush=True)
+def show(count: int, what: str, seconds: float, cpu: float | None = None, mib: float | None = None) -> None:
+    """Args: seconds: that went by; cpu: of ours, Label Studio's left out. mib: our peak."""
+    figures = (f"{seconds:.1f}", "" if cpu is None else f"{cpu:.1f}", "" if mib is None else f"{mib:.0f}")
+    print(f"| {count:,} | {what} | {' | '.join(figures)} |", flush=True)
 
 
 def measure(what: str, project: str) -> Json:
     """One row, in this process."""
-    context = job_context()
+    context, imports_s = job_context(), time.process_time()
     begin = time.monotonic()
     seconds = {"ledger": read_ledger, "train": begin_training, "later": predict_later}[what](context, project, begin)
     status = Path("/proc/self/status").read_text(encoding="ascii")  # getrusage's peak is the parent's, too
-    return {"seconds": seconds, "mib": int(status.partition("VmHWM:")[2].split()[0]) / 1024}
+    return {
+        "seconds": seconds,
+        "cpu": time.process_time() - imports_s,
+        "mib": int(status.partition("VmHWM:")[2].split()[0]) / 1024,
+    }
 
 
 def read_ledger(context: JobContext, project: str, begin: float) -> float:
@@ -168,7 +174,7 @@ def predict_later(context: JobContext, project: str, begin: float) -> float:
     """Seconds until the tasks that came after the index was read have predictions."""
     version = context.stores.models.current(project)
     assert version is not None
-    last = max(context.stores.samples(project).numbers())
+    last = context.stores.samples(project).last()
     done = preannotate(PreannotationChunk(project, version, after_id=last, drafts=False).to_dict())
     assert isinstance(done, dict) and done["done"] == CORRECTED
     return time.monotonic() - begin

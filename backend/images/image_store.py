@@ -9,7 +9,7 @@ import base64
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol, Self
@@ -117,8 +117,7 @@ class ImageStore:
         if the picture cannot be used, ImageNotNowError if it cannot be had for now, after three attempts.
         """
         reference = plain_reference(reference, self._hostname_of(project_id))
-        base_url = self._label_studio.base_url if self._label_studio else ""
-        key = hashlib.sha256(f"{base_url}\n{reference}".encode(errors="surrogatepass")).hexdigest()
+        key = self._key(reference)
         if found := self._cache.find(project_id, key):
             return found
         try:
@@ -127,6 +126,15 @@ class ImageStore:
             raise ImageNotNowError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
         except (ImageError, LabelStudioError) as error:
             raise ImageError(f"Picture {shown(reference)}: {str(error).rstrip('.')}.") from error
+
+    def cached(self, references: Sequence[str], project_id: str) -> list[Path | None]:
+        """The files of those pictures that are in the cache, as `fetch` gives them; None of all others."""
+        hostname = self._hostname_of(project_id)
+        return [self._cache.find(project_id, self._key(plain_reference(each, hostname))) for each in references]
+
+    def _key(self, reference: str) -> str:
+        base_url = self._label_studio.base_url if self._label_studio else ""
+        return hashlib.sha256(f"{base_url}\n{reference}".encode(errors="surrogatepass")).hexdigest()
 
     def keep(self, reference: str, project_id: str) -> Path:
         """The file of a data: URI's content, in the cache; nothing of it is decoded. `checked` has to see it first."""

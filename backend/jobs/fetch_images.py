@@ -58,13 +58,18 @@ def fetch_views(
 def fetch_indexed(media: ImageStore, pictures: Sequence[IndexedPicture], project_id: str) -> list[Path | ImageError]:
     """Return the file of each picture of the project's index, or why there is none, in their order."""
 
+    cached = media.cached([picture.reference for picture in pictures], project_id)
+    missing = [picture for picture, path in zip(pictures, cached, strict=True) if path is None]
+
     def fetch(index: int) -> Path:
-        picture = pictures[index]
+        picture = missing[index]
         if picture.problem:
             raise ImageError(picture.problem)
         return media.fetch(picture.reference, project_id, picture.task)
 
-    return _fetch_all(project_id, [picture.task for picture in pictures], fetch)
+    # Most are in the cache, where a project was trained on before; threads would only cost time.
+    fetched = iter(_fetch_all(project_id, [picture.task for picture in missing], fetch))
+    return [next(fetched) if path is None else path for path in cached]
 
 
 def _fetch_all(project_id: str, tasks: Sequence[object], fetch: Callable[[int], Path]) -> list[Path | ImageError]:
@@ -77,8 +82,8 @@ def _fetch_all(project_id: str, tasks: Sequence[object], fetch: Callable[[int], 
             logger.warning("project %s, task %r: %s", project_id, tasks[index], error)
             return error
 
-    if len(tasks) == 1:
-        return [attempt(0)]
+    if len(tasks) < 2:
+        return [attempt(index) for index in range(len(tasks))]
     with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="fetch") as pool:
         return list(pool.map(attempt, range(len(tasks))))
 

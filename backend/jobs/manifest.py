@@ -141,7 +141,8 @@ class _Freezer:
 
     def _regions(self, picture: IndexedPicture, size_wh: tuple[int, int]) -> list[Json]:
         """Return what people drew on the picture, as the manifest has it; masks become files, one for each object."""
-        masks = self._index.masks(picture.task, picture.view)
+        drawn = any(region.has_mask for region in picture.regions)
+        masks = self._index.masks(picture.task, picture.view) if drawn else {}
         kept = []
         for number, region in enumerate(picture.regions):
             name = None
@@ -192,8 +193,11 @@ def _sample(folder: Path, line: Mapping[str, Any]) -> Sample:
 
 def _link_or_copy(picture: Path, kept: Path) -> None:
     """Give a picture of the cache, which evicts, a second name; that costs no space on the same disk."""
-    kept.unlink(missing_ok=True)
     try:
-        kept.hardlink_to(picture)
+        try:
+            kept.hardlink_to(picture)
+        except FileExistsError:  # of a process that was killed
+            kept.unlink()
+            kept.hardlink_to(picture)
     except OSError:  # another disk, or one without links
         shutil.copyfile(picture, kept)

@@ -1,7 +1,7 @@
 """Read what a project teaches into its index: all of it once, and then what has changed since.
 
 Label Studio stamps a task whenever people make, change or delete an annotation of it. Of a deleted task no stamp is
-left, so where the number of tasks is not the one that is known, their numbers are read: a thousandth of the content.
+left, so where the number of tasks is not the one that is known, those are searched by counting ever smaller parts.
 """
 
 from __future__ import annotations
@@ -95,23 +95,35 @@ class _Reader:
 
     def compare_numbers(self) -> None:
         """Forget tasks that are gone, and read those that were missed."""
-        if self._tasks == self._index.count():
+        if self._tasks != self._index.count():
+            self._compare(0, max(self._index.last(), self._client.last_task(self._project_id)))
+
+    def _compare(self, above: int, up_to: int) -> None:
+        """Do so for tasks whose number is above the one and not above the other, where their count differs."""
+        known, there = self._index.count(above, up_to), self._client.count_tasks(self._project_id, above, up_to)
+        if known == there:
             return
-        known, there = self._index.numbers(), set(self._client.task_numbers(self._project_id))
-        self._index.forget(known - there)
-        missed = there - known
-        while missed:
-            after_id = self._read_page(min(missed) - 1)
-            missed = {number for number in missed if after_id is not None and number > after_id}
+        if max(known, there) <= PAGE:
+            page = [task for task in self._client.task_page(self._project_id, above) if int(task["id"]) <= up_to]
+            self._put(page)
+            self._index.forget(self._index.changed(above + 1, up_to).keys() - {int(task["id"]) for task in page})
+            return
+        middle = (above + up_to) // 2
+        self._compare(above, middle)
+        self._compare(middle, up_to)
+
+    def _put(self, page: list[Json]) -> None:
+        if not page:
+            return
+        known = self._index.changed(int(page[0]["id"]), int(page[-1]["id"]))
+        new = [task for task in page if known.get(task["id"], "") != task.get("updated_at", "?")]
+        # One after the other: the masks of a whole page would fill the memory.
+        self._index.put([_indexed(task, self._config, self._project_id) for task in new])
 
     def _read_page(self, after_id: int, since: datetime | None = None) -> int | None:
         """Read one page; return the number of its last task, None where it is the last page."""
         page = self._client.task_page(self._project_id, after_id, PAGE, since)
-        if page:
-            known = self._index.changed(int(page[0]["id"]), int(page[-1]["id"]))
-            new = [task for task in page if known.get(task["id"], "") != task.get("updated_at", "?")]
-            # One after the other: the masks of a whole page would fill the memory.
-            self._index.put([_indexed(task, self._config, self._project_id) for task in new])
+        self._put(page)
         self._on_read(self._index.count(), self._tasks)
         return int(page[-1]["id"]) if len(page) == PAGE else None
 

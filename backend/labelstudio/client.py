@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 import httpx
 
 from backend.errors import UNTRUSTED, LabelStudioError, UnreachableError, is_untrusted_certificate
+from backend.labelstudio.answers import detail_of, list_in, rows_of
 from backend.labelstudio.token_auth import REFRESH_PATH, TokenAuth
 
 PAGE = 100  # tasks a request: their annotations come along, masks included
 DATA_PAGE = 1000  # tasks a request of their data alone
-NUMBERS_PAGE = 10_000  # tasks a request of their ids alone
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
 FOR_NOW = (408, 425, 429, 500, 502, 503, 504)
 WAITS_S = (0.5, 1.0, 2.0)
@@ -90,9 +90,10 @@ class LabelStudioClient:
         Args: changed_after: only tasks that were changed later than that, by Label Studio's clock. People's annotations
             change a task when they are made, changed or deleted, one or many at a time; new predictions do not.
         """
-        items: list[Json] = [_greater("id", "Number", after_id)]
+        items = [_id_above(after_id)]
         if changed_after is not None:
-            items.append(_greater("updated_at", "Datetime", changed_after.astimezone(UTC).strftime(_DATETIME)))
+            since = changed_after.astimezone(UTC).strftime(_DATETIME)
+            items.append(_filter("updated_at", "Datetime", "greater", since))
         found = self._tasks(project_id, ["tasks:id"], items, page_size, fields="all")
         return sorted(found, key=lambda task: int(task["id"]))
 
@@ -103,31 +104,36 @@ class LabelStudioClient:
 
     def task_data(self, project_id: str) -> Iterator[Json]:
         """The data of all tasks, ordered by id, as it was imported."""
-        tasks = self._all_tasks(project_id, "id,data", DATA_PAGE)
-        return (task["data"] for task in tasks if isinstance(task.get("data"), dict))
-
-    def task_numbers(self, project_id: str) -> Iterator[int]:
-        """The ids of all tasks, in their order."""
-        return (int(task["id"]) for task in self._all_tasks(project_id, "id", NUMBERS_PAGE))
-
-    def _all_tasks(self, project_id: str, include: str, page_size: int) -> Iterator[Json]:
-        """All tasks with some of their fields only, ordered by id."""
-        after_id, wanted = 0, {"fields": "task_only", "include": include}
+        after_id = 0
         while True:
-            tasks = self._tasks(project_id, ["tasks:id"], [_greater("id", "Number", after_id)], page_size, **wanted)
-            yield from tasks
-            if len(tasks) < page_size:
+            wanted = {"fields": "task_only", "include": "id,data", "resolve_uri": "false"}
+            tasks = self._tasks(project_id, ["tasks:id"], [_id_above(after_id)], DATA_PAGE, **wanted)
+            yield from (task["data"] for task in tasks if isinstance(task.get("data"), dict))
+            if len(tasks) < DATA_PAGE:
                 return
             after_id = max(int(task["id"]) for task in tasks)
+
+    def last_task(self, project_id: str) -> int:
+        """The largest id of a task; 0 where there is none."""
+        tasks = self._tasks(project_id, ["-tasks:id"], [], 1)
+        return int(tasks[0]["id"]) if tasks else 0
+
+    def count_tasks(self, project_id: str, above_id: int, up_to_id: int) -> int:
+        """How many tasks have ids above the one and not above the other."""
+        filters = [_id_above(above_id), _filter("id", "Number", "less_or_equal", up_to_id)]
+        return int(self._query(project_id, ["tasks:id"], filters, 1).get("total") or 0)
 
     def _tasks(
         self, project_id: str, ordering: list[str], filters: list[Json], page_size: int, **more: str
     ) -> list[Json]:
+        return list_in(self._query(project_id, ordering, filters, page_size, **more), "tasks")
+
+    def _query(self, project_id: str, ordering: list[str], filters: list[Json], page_size: int, **more: str) -> Json:
         query = {"filters": {"conjunction": "and", "items": filters}, "ordering": ordering}
         # Unresolved, so that the addresses are those of the storages; see images/references.py for the others.
         as_stored = {"resolve_uri": "false"}
         params = {"project": project_id, "page_size": page_size, "query": json.dumps(query), **as_stored, **more}
-        return _list(self._object("GET", "api/tasks/", params=params), "tasks")
+        return self._object("GET", "api/tasks/", params=params)
 
     def import_predictions(self, project_id: str, predictions: Sequence[Mapping[str, Any]]) -> None:
         """Stores predictions, each with `task`, `result`, `score` and `model_version`.
@@ -184,11 +190,11 @@ class LabelStudioClient:
 
     def backends(self, project_id: str) -> list[Json]:
         """The project's ML backends; asking makes Label Studio call their /health and /setup."""
-        return _rows(self._json("GET", "api/ml", params={"project": project_id}))
+        return rows_of(self._json("GET", "api/ml", params={"project": project_id}))
 
     def webhooks(self, project_id: str) -> list[Json]:
         """The project's webhooks."""
-        return _rows(self._json("GET", "api/webhooks/", params={"project": project_id}))
+        return rows_of(self._json("GET", "api/webhooks/", params={"project": project_id}))
 
     def update_webhook(self, webhook_id: int, **changes: Any) -> Json:
         """The webhook with `changes`, its headers for example."""
@@ -254,12 +260,12 @@ class LabelStudioClient:
             return UnreachableError(f"{place} answered {status}; Label Studio may be starting or overloaded.")
         if status == 401:
             return LabelStudioError(
-                f"{place} answered 401: {_detail(response.text)} Set LABEL_STUDIO_API_KEY to an access token from "
+                f"{place} answered 401: {detail_of(response.text)} Set LABEL_STUDIO_API_KEY to an access token from "
                 "Account & Settings; legacy tokens have to be switched on there first."
             )
         if status in (403, 404):
             return LabelStudioError(f"{place} answered {status}; does the token's user see this project?")
-        return LabelStudioError(f"{place} answered {status}: {_detail(response.text)}")
+        return LabelStudioError(f"{place} answered {status}: {detail_of(response.text)}")
 
 
 def status_of(error: LabelStudioError) -> int | None:
@@ -273,28 +279,10 @@ def redirected(response: httpx.Response, path: str) -> str:
     return target.partition("?")[0].rstrip("/").removesuffix(path.partition("?")[0].strip("/")).rstrip("/")
 
 
-def _greater(column: str, kind: str, value: object) -> Json:
+def _filter(column: str, kind: str, operator: str, value: object) -> Json:
     """A filter of the data manager."""
-    return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind, "value": value}
+    return {"filter": f"filter:tasks:{column}", "operator": operator, "type": kind, "value": value}
 
 
-def _detail(text: str) -> str:
-    """What Label Studio says is wrong, in one short line."""
-    try:
-        body = json.loads(text)
-    except ValueError:
-        return text[:200]
-    if isinstance(body, dict):
-        body = body.get("validation_errors") or body.get("detail", body)
-    return str(body)[:300]
-
-
-def _list(values: Json, key: str) -> list[Json]:
-    found = values.get(key)
-    if not isinstance(found, list):
-        raise LabelStudioError(f"Label Studio's answer has no list {key!r}; its version may be too old or too new.")
-    return found
-
-
-def _rows(values: Any) -> list[Json]:
-    return values if isinstance(values, list) else _list(values, "results")
+def _id_above(task_id: int) -> Json:
+    return _filter("id", "Number", "greater", task_id)

@@ -117,13 +117,14 @@ class SampleIndex:
             for table in ("tasks", "masks", "cursor"):
                 db.execute(f"DELETE FROM {table}")
 
-    def numbers(self) -> set[int]:
-        """Return the numbers of all tasks that have been read, whether they teach anything or not."""
-        return {number for (number,) in self._file.all("SELECT task FROM tasks")}
+    def count(self, above: int = 0, up_to: int = 2**63 - 1) -> int:
+        """Return how many tasks have been read, of those whose number is above the one and not above the other."""
+        sql = "SELECT count(*) FROM tasks WHERE task > ? AND task <= ?"
+        return int(next(iter(self._file.all(sql, above, up_to)), (0,))[0])
 
-    def count(self) -> int:
-        """Return how many tasks have been read."""
-        return int(next(iter(self._file.all("SELECT count(*) FROM tasks")), (0,))[0])
+    def last(self) -> int:
+        """Return the largest number of a task; 0 where there is none."""
+        return int(next(iter(self._file.all("SELECT coalesce(max(task), 0) FROM tasks")), (0,))[0])
 
     def teaching(self) -> int:
         """Return how many tasks teach something."""

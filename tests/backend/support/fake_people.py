@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.backend.support.fake_project import FakeLabelStudio, page_of
+from tests.backend.support.fake_project import FakeLabelStudio, found_by, page_of
 from tests.local_http import send
 
 Json = dict[str, Any]
@@ -67,7 +67,7 @@ class FakeProject:
             found = page_of(self.tasks, query)
             self.asked.append(json.loads(query["query"][0]))
             self.read.update(task["id"] for task in found if query.get("fields") == ["all"])
-            send(handler, 200, json.dumps({"tasks": found}).encode())
+            send(handler, 200, json.dumps({"tasks": found, "total": len(found_by(self.tasks, query))}).encode())
         else:
             send(handler, 404, b'{"detail": "not here"}')
 

@@ -80,7 +80,7 @@ class FakeLabelStudio:
         """What the API answers; None of what is not here."""
         if path == f"/api/projects/{PROJECT}/":
             self.project |= json.loads(body or b"{}")
-            return {**self.project, "label_config": self.config}
+            return {"task_number": len(self.tasks), **self.project, "label_config": self.config}
         if path == f"/api/projects/{PROJECT}/model-versions":
             return Counter(each["model_version"] for each in self._stored())
         if path == f"/api/projects/{PROJECT}/import/predictions":
@@ -89,7 +89,7 @@ class FakeLabelStudio:
                 self.store(prediction["task"], prediction)
             return {"created": len(predictions)}
         if path == "/api/tasks/":
-            return {"tasks": page_of(self.tasks, query)}
+            return {"tasks": page_of(self.tasks, query), "total": len(found_by(self.tasks, query))}
         if path == "/api/ml":
             return [{"title": "Boxstrap", "model_version": f"boxstrap-{PROJECT}-untrained"}]
         return None
@@ -110,15 +110,24 @@ class FakeLabelStudio:
         return [prediction for task in self.tasks for prediction in task["predictions"]]
 
 
+def found_by(tasks: list[Json], query: dict[str, list[str]]) -> list[Json]:
+    """What the data manager finds by the filters of a query."""
+    for each in json.loads(query["query"][0])["filters"]["items"]:
+        assert (each["operator"], each["type"]) in {
+            ("greater", "Number"),
+            ("less_or_equal", "Number"),
+            ("greater", "Datetime"),
+        }
+        column, above = each["filter"].removeprefix("filter:tasks:"), each["operator"] == "greater"
+        tasks = [task for task in tasks if (task.get(column, EPOCH) > each["value"]) == above]
+    return tasks
+
+
 def page_of(tasks: list[Json], query: dict[str, list[str]]) -> list[Json]:
-    """What the data manager makes of a query with filters "greater" and one column to order by."""
-    asked = json.loads(query["query"][0])
-    for each in asked["filters"]["items"]:
-        assert (each["operator"], each["type"]) in {("greater", "Number"), ("greater", "Datetime")}
-        column = each["filter"].removeprefix("filter:tasks:")
-        tasks = [task for task in tasks if task.get(column, EPOCH) > each["value"]]
-    [order] = asked["ordering"]
+    """What it answers to a query with one column to order by."""
+    [order] = json.loads(query["query"][0])["ordering"]
     column = order.lstrip("-").removeprefix("tasks:")
+    tasks = found_by(tasks, query)
     ordered = sorted(tasks, key=lambda task: task.get(column, EPOCH), reverse=order.startswith("-"))
     return [{"updated_at": EPOCH, **task} for task in ordered[: int(query["page_size"][0])]]
 
