@@ -84,6 +84,9 @@ def test_every_way_to_change_an_annotation_shows_among_the_changed_tasks(
     assert [found.outcome for task in copied if (found := review(task, PARSED))] == ["accepted"]
     assert changed_by(lambda: in_bulk("delete_tasks_annotations", third, fourth)) == [third, fourth]
     assert client.task_page(project, second, changed_after=client.newest_change(project)) == []
+    person.call("DELETE", f"/api/tasks/{second}/")  # no task is changed by that, so they are counted
+    counts = [client.count_tasks(project, above, up_to) for above, up_to in ((0, fourth), (first, third), (0, 10**9))]
+    assert counts == [3, 1, 3] and client.last_task(project) == fourth
 
 
 def test_a_correction_is_in_the_ledger_soon(place: Place, client: LabelStudioClient) -> None:
