@@ -37,7 +37,7 @@ from backend.settings import Settings
 from backend.storage.stores import open_stores
 from backend.storage.version_facts import VersionFacts
 from benchmarks.bystander import Bystander
-from benchmarks.serving import CONFIG, PROJECT, memory_mib, process
+from benchmarks.serving import CONFIG, PROJECT, process
 from demo.local_servers import comes_up, free_port
 from tests.backend.web.malformed import malformed
 from wsol_core.config import TrainConfig
@@ -256,9 +256,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _family_mib(pid: int) -> int:
-    """The largest resident memory among a process and those that it has forked."""
+    """The most resident memory that a process, or one that it has forked, has ever had."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(max(memory_mib(member) for member in (pid, *map(int, children))))
+    return max(_highest_mib(member) for member in (pid, *map(int, children)))
+
+
+def _highest_mib(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def _status(ask: Callable[[], httpx.Response]) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
 from types import MappingProxyType
@@ -34,7 +33,7 @@ from wsol_core.localization.hints import NO_HINTS, Hints
 from wsol_core.localization.interactive import BoxPrompt, PointPrompt, localize_prompted
 from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.worth import Costs
-from wsol_core.records import Localization, Sample
+from wsol_core.records import Localization, Sample, Unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ def predict(call: Mapping[str, Any]) -> list[Json]:
     config = context.label_config(request.project_id, request.label_config)
     if request.context is not None:
         return [_predict_prompted(context, request, task, config, request.context) for task in request.tasks]
-    found = predict_tasks(context, request.project_id, request.version, request.tasks, config, request.files)
+    found = predict_each(context, request.project_id, request.version, request.tasks, config, request.files)
     return [each.prediction for each in found]
 
 
@@ -74,7 +73,19 @@ def predict_tasks(
     config: LabelConfig,
     files: Mapping[int, Path] = MappingProxyType({}),
 ) -> list[Predicted]:
-    """Return one prediction for each task; an empty one, and a logged reason, if the picture cannot be used.
+    """As `predict_each`, with all masks of all pictures in memory in the end."""
+    return list(predict_each(context, project_id, version, tasks, config, files))
+
+
+def predict_each(
+    context: JobContext,
+    project_id: str,
+    version: str,
+    tasks: Sequence[Mapping[str, Any]],
+    config: LabelConfig,
+    files: Mapping[int, Path] = MappingProxyType({}),
+) -> Iterator[Predicted]:
+    """Yield one prediction for each task; an empty one, and a logged reason, if the picture cannot be used.
 
     Where the version's files are damaged, the one that is live instead predicts, and is named.
     """
@@ -83,21 +94,18 @@ def predict_tasks(
         warn_once(project_id, unknown_sentence(project_id, version, unknown))
     views = all_views(tasks, config)
     found = fetch_views(context.media, views, project_id, files)
-    localized = _localize(predictor, views, found)
     threshold, costs = context.score_threshold(project_id), context.costs(project_id, version, costs_of(config))
-    shown = [each and shown_of(each, threshold, costs) for each, _ in localized]
-    parts = [
-        Predicted(
-            _prediction(view.task, localization, view.config, version, threshold, costs, labels),
-            localization,
-            labels,
-            _drawable(view.task, path, seen, labels),
-            _left_out(localization, seen),
-        )
-        for view, path, seen, (localization, labels) in zip(views, found, shown, localized, strict=True)
-    ]
-    starts = [number for number, view in enumerate(views) if view.index == 0]
-    return [_together(parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
+    parts: list[Predicted] = []  # of one task
+    for view, path, (localization, labels) in zip(views, found, _localize(predictor, views, found), strict=True):
+        if view.index == 0 and parts:
+            yield _together(parts)
+            parts = []
+        seen = localization and shown_of(localization, threshold, costs)
+        prediction = _prediction(view.task, localization, view.config, version, threshold, costs, labels)
+        picture = _drawable(view.task, path, seen, labels)
+        parts.append(Predicted(prediction, localization, labels, picture, _left_out(localization, seen)))
+    if parts:
+        yield _together(parts)
 
 
 def _left_out(found: Localization | None, shown: Localization | None) -> tuple[str, ...]:
@@ -140,19 +148,17 @@ def _drawable(
 
 def _localize(
     predictor: Predictor, views: Sequence[TaskView], found: Sequence[Path | ImageError]
-) -> list[tuple[Localization | None, tuple[str, ...]]]:
-    """Return what was found in each picture, and the classes that people gave it."""
+) -> Iterator[tuple[Localization | None, tuple[str, ...]]]:
+    """Yield what was found in each picture, and the classes that people gave it."""
     labels = [image_labels(view.task, view.config, predictor.card.classes) for view in views]
     readable = [index for index, path in enumerate(found) if isinstance(path, Path)]
     samples = [Sample(str(index), Path(str(found[index])), labels[index]) for index in readable]
-    results: list[tuple[Localization | None, tuple[str, ...]]] = [(None, given) for given in labels]
     localized = predictor.localize(samples, lambda sample: sample.labels or None)
-    for index, result in zip(readable, localized, strict=True):
-        if isinstance(result, Localization):
-            results[index] = (result, labels[index])
-        else:
-            logger.warning("task %r: %s", views[index].task.get("id"), result.reason)
-    return results
+    for view, path, given in zip(views, found, labels, strict=True):
+        result = next(localized) if isinstance(path, Path) else None
+        if isinstance(result, Unreadable):
+            logger.warning("task %r: %s", view.task.get("id"), result.reason)
+        yield (result if isinstance(result, Localization) else None), given
 
 
 def _prediction(

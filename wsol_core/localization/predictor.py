@@ -28,7 +28,7 @@ from wsol_core.localization.instances import ObjectFields, find_objects, object_
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import load_model
 from wsol_core.localization.refinement import final_map
-from wsol_core.localization.regions import extract_regions
+from wsol_core.localization.regions import enlarged, extract_regions, findable_size
 from wsol_core.methods.base import WsolMethod
 from wsol_core.records import Localization, Region, Sample, Unreadable
 
@@ -268,15 +268,20 @@ class Predictor:
 
     def uncalibrated_regions(self, image: ImageMaps) -> list[Region]:
         """The same, with scores that rank them but are no probabilities yet."""
+        size_wh = findable_size(image.size_wh)
+        found = self._regions(image, size_wh)
+        return found if size_wh == image.size_wh else [enlarged(region, image.size_wh) for region in found]
+
+    def _regions(self, image: ImageMaps, size_wh: tuple[int, int]) -> list[Region]:
         if image.fields is not None:
             asked = {self._index_of[label]: score_map for label, score_map in image.maps.items()}
             presence = {index: image.presence(self.card.classes[index]) for index in asked}
             found = find_objects(image.fields, list(asked), list(asked.values()))
-            return object_regions(found, image.size_wh, self.card.classes, presence)
+            return object_regions(found, size_wh, self.card.classes, presence)
         regions: list[Region] = []
         for label, score_map in image.maps.items():
             threshold = self.card.threshold_of(label)
-            regions += extract_regions(score_map, image.size_wh, label, threshold, image.presence(label))
+            regions += extract_regions(score_map, size_wh, label, threshold, image.presence(label))
         return regions
 
 

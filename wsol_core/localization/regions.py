@@ -5,7 +5,8 @@ Arrays in, Regions out; torch-free. See predictor.py for which map and which thr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from wsol_core.records import BoolMask, FloatMap, Region
 MIN_AREA = 0.005  # of the image
 MIN_SHARE = 0.05  # of the largest region's area
 MAX_REGIONS = 20
+MOST_PIXELS = 16_000_000  # that regions are found in: each takes several arrays, and maps are far smaller
 POLYGON_TOLERANCE = 0.005  # of the outline's length
 _SURE = 1e-3  # raw scores stay finite, within +-7
 
@@ -66,6 +68,25 @@ def extract_regions(
         score = certainty((_mean(full[window], part.inside) - outside) * presence)
         regions.append(Region(label, (x, y, x + w, y + h), score, _polygon(part), whole))
     return sorted(regions, key=lambda region: -region.score)
+
+
+def findable_size(size_wh: tuple[int, int]) -> tuple[int, int]:
+    """The size in which regions of an image are found: its own, or a whole fraction of it where that is huge."""
+    fraction = max(1, math.ceil(math.sqrt(size_wh[0] * size_wh[1] / MOST_PIXELS)))
+    return (size_wh[0] // fraction, size_wh[1] // fraction) if min(size_wh) >= fraction else size_wh
+
+
+def enlarged(region: Region, size_wh: tuple[int, int]) -> Region:
+    """A region of an image as one of the same image in a larger size."""
+    height, width = region.mask.shape
+    across, down = size_wh[0] / width, size_wh[1] / height
+    x0, y0, x1, y1 = map(int, region.box_xyxy)
+    left, top, right, bottom = math.floor(x0 * across), math.floor(y0 * down), round(x1 * across), round(y1 * down)
+    part = np.ascontiguousarray(region.mask[y0:y1, x0:x1]).view(np.uint8)
+    whole: BoolMask = np.zeros(size_wh[::-1], np.bool_)  # of which the system gives what is written alone
+    whole[top:bottom, left:right] = resize(part, (right - left, bottom - top), cv2.INTER_NEAREST).view(np.bool_)
+    polygon = tuple((x * across, y * down) for x, y in region.polygon)
+    return replace(region, box_xyxy=(left, top, right, bottom), polygon=polygon, mask=whole)
 
 
 def region_of_mask(mask: BoolMask, label: str, score: float) -> Region:

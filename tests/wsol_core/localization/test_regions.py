@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wsol_core.localization.regions import extract_regions
+from wsol_core.localization.regions import MOST_PIXELS, enlarged, extract_regions, findable_size
 from wsol_core.records import FloatMap, Region
 
 
@@ -111,3 +112,40 @@ def test_the_score_is_contrast_times_presence() -> None:
 def test_the_score_of_one_region_is_not_held_against_another() -> None:
     score_map = map_of((0, 0, 8, 8)) + map_of((10, 10, 18, 18), value=0.6)
     assert [region.score for region in cut(score_map)] == pytest.approx([0.999, 0.6], abs=1e-5)
+
+
+def test_regions_of_a_huge_image_are_found_in_a_part_of_its_size() -> None:
+    assert findable_size((4000, 4000)) == (4000, 4000)
+    assert findable_size((9900, 9900)) == (3300, 3300)
+    assert findable_size((1, 100_000_000)) == (1, 100_000_000)
+    score_map = np.zeros((56, 56), np.float32)
+    score_map[10:30, 5:50] = 1
+    score_map[40:50, 5:15] = 0.9
+    whole = extract_regions(score_map, (600, 400), "cat", 0.5, 1.0)
+    larger = [enlarged(region, (600, 400)) for region in extract_regions(score_map, (200, 133), "cat", 0.5, 1.0)]
+    for one, other in zip(whole, larger, strict=True):
+        assert other.mask.shape == (400, 600)
+        assert (one.mask & other.mask).sum() / (one.mask | other.mask).sum() > 0.95
+        assert np.allclose(one.box_xyxy, other.box_xyxy, atol=4)
+        assert other.score == pytest.approx(one.score, abs=0.02)
+        assert np.asarray(other.polygon).max(axis=0) == pytest.approx(np.asarray(one.polygon).max(axis=0), abs=6)
+
+
+def test_the_masks_of_a_huge_image_take_the_memory_of_their_objects_alone() -> None:
+    size_wh = (9900, 9900)
+    spots = np.zeros((224, 224), np.float32)
+    spots[10:200:20, 10:200:20] = 1
+    before_kib = highest_kib(forget=True)
+    small_wh = findable_size(size_wh)
+    found = extract_regions(spots, small_wh, "cat", 0.5, 1.0, min_area=0)
+    regions = [enlarged(region, size_wh) for region in found]
+    assert len(regions) == 20 and small_wh[0] * small_wh[1] <= MOST_PIXELS
+    assert highest_kib() - before_kib < 300 * 1024
+
+
+def highest_kib(forget: bool = False) -> int:
+    """The most memory of this process, in KiB; from now on, if what was before is to be forgotten."""
+    if forget:
+        Path("/proc/self/clear_refs").write_text("5")
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
