@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 from backend.errors import QueueError
 from backend.processes.guardian import Guardian
+from backend.processes.malloc import give_back_large_blocks, limit_malloc_arenas
 from backend.processes.parent_death import die_with_parent
 from backend.queueing.connection import connect, where
 from backend.queueing.queue import BULK, JOBS, PREDICT, TRAIN, JobQueue
@@ -49,6 +50,9 @@ def run_worker(queues: Sequence[str], settings: Settings) -> None:
     Raises: QueueError where Redis cannot be reached at the start; later it is waited for.
     """
     keep_private(settings.home)
+    if TRAIN not in queues:
+        limit_malloc_arenas()
+        give_back_large_blocks()
     require_redis(settings)
     load_jobs(queues)
     worker = make_worker(queues, settings)

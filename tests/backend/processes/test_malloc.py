@@ -67,3 +67,29 @@ def test_freed_memory_is_taken_again_without_asking_the_system() -> None:
         for call in ("keep_freed_memory()", "")
     )
     assert kept < 1000 < returned
+
+
+RETURNING = """
+from pathlib import Path
+from backend.processes.malloc import give_back_large_blocks
+{call}
+anonymous_mib = lambda: int(Path("/proc/self/status").read_text().partition("RssAnon:")[2].split()[0]) // 1024
+before = anonymous_mib()
+large = bytearray(b"x") * (24 << 20)
+del large  # which raises glibc's own limit
+blocks, between = [], []
+for _ in range(16):
+    blocks.append(bytearray(b"x") * (16 << 20))
+    between.append(bytearray(b"x") * (16 << 10))
+del blocks
+print(anonymous_mib() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's settings")
+def test_large_blocks_go_back_whatever_lies_between_them() -> None:
+    kept, given_back = (
+        int(subprocess.check_output([sys.executable, "-c", RETURNING.format(call=call)], cwd=ROOT))
+        for call in ("", "give_back_large_blocks()")
+    )
+    assert given_back < 20 < 200 < kept
