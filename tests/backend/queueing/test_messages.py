@@ -31,4 +31,4 @@ def test_a_request_without_files_and_context_is_read() -> None:
 
 def test_a_chunk_has_one_json() -> None:
     values = {"project_id": "7", "version": "boxstrap-7-0001", "after_id": 64, "seen": 64, "done": 60}
-    assert PreannotationChunk.from_dict(values).to_dict() == {**values, "drafts": None}
+    assert PreannotationChunk.from_dict(values).to_dict() == {**values, "drafts": None, "left_out": {}, "empty": 0}
