@@ -57,11 +57,16 @@ def command(
 
 
 def run(recipe: str, data: Path, out: Path, changes: Mapping[str, Any], resume: bool, as_json: bool) -> Reproduction:
-    """Train and measure, showing progress; a first Ctrl-C ends it at the next step with a checkpoint."""
+    """Train and measure, showing progress; a first Ctrl-C ends it at the next step or image."""
     from wsol_core.recipes.recipe import read_recipe
     from wsol_core.recipes.reproduce import reproduce
 
     stop = StopRequest(STOPPING)
+
+    def stop_where_asked(*_: int) -> None:
+        if stop.is_asked():
+            raise TrainingCancelled("The measuring was stopped; the model is trained.")
+
     with stop.listening(), showing(as_json, silent=False) as shown:
         try:
             return reproduce(
@@ -72,6 +77,7 @@ def run(recipe: str, data: Path, out: Path, changes: Mapping[str, Any], resume: 
                 weights_dir=Settings.from_env().weights_dir,
                 hooks=TrainingHooks(shown, stop.is_asked),
                 resume=resume,
+                on_measured=stop_where_asked,
             )
         except TrainingCancelled:
             raise Interrupted(f"Stopped; add --resume to go on in {out}.", stop.exit_code) from None

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
+from backend.signals import StopRequest
 from tests.backend.support.command_line import SMALL, error_of
 from tests.wsol_core.datasets.miniature_trees import cub_tree
 from wsol_core.localization.model_folder import read_card
@@ -26,7 +27,7 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_reproduce_shows_what_came_out_beside_what_was_published_and_each_deviation(
-    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = cub_tree(tmp_path / "CUB_200_2011")
     assert main(["reproduce", str(recipe), str(source), "--out", str(tmp_path / "out"), *RUN]) == 0
@@ -38,6 +39,9 @@ def test_reproduce_shows_what_came_out_beside_what_was_published_and_each_deviat
     assert found[1] == "95.41" and float(found[3]) == pytest.approx(float(found[2]) - 95.41, abs=0.01)
     assert "The data has 4 training images, not 5994." in said
     again = ["reproduce", str(recipe), str(source), "--out", str(tmp_path / "out"), *RUN, "--resume", "--json"]
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(StopRequest, "is_asked", lambda _: True)  # Ctrl-C while it measures
+        assert "add --resume" in error_of(capsys, *again, code=130)
     assert main(again) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["metrics"]["gt_known_loc"] == pytest.approx(float(found[2]) / 100, abs=1e-4)
