@@ -212,7 +212,7 @@ def outcome(site: Site, context: JobContext, projects: dict[int, FakeProject]) -
     return outcome
 
 
-LONG = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+LONG = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.slow
