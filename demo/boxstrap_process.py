@@ -18,10 +18,12 @@ from backend.labelstudio.project_client import ProjectClient
 from backend.services.importing import ImportService
 from backend.settings import Settings
 from backend.storage.stores import open_stores
+from backend.wording import percent
 from demo.local_servers import comes_up, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 MINUTES = 6  # of training
+LINE_S = 30.0  # between two lines of progress
 READY_S = 120.0
 
 
@@ -85,7 +87,8 @@ class Boxstrap:
         return str(names[0]) if names else None
 
     def watch_training(self, project_id: int, console: Console) -> str:
-        """Shows the run's progress until it ends; the version it published."""
+        """Shows the run's progress until it ends, where there is no terminal by a line now and then; its version."""
+        said = time.monotonic()
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[facts]}"))
         with Progress(*columns, console=console) as bars:
             bar = bars.add_task("Training", total=1.0, facts="waiting for the worker")
@@ -98,6 +101,9 @@ class Boxstrap:
                     raise RuntimeError(f"The training {run['state']}: {run['reason']} (log: {self.log})")
                 if progress := run.get("progress"):
                     bars.update(bar, completed=progress["share"], facts=_facts(progress))
+                    if not console.is_terminal and time.monotonic() - said > LINE_S:
+                        said = time.monotonic()
+                        console.print(f"Training, {percent(progress['share'])}: {_facts(progress)}", soft_wrap=True)
                 if not self.runs():
                     raise RuntimeError(f"Boxstrap ended; its log is {self.log}.")
                 time.sleep(1)
