@@ -30,7 +30,6 @@ from wsol_core.synthetic.dataset import draw_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES, IMAGES = 4, 400
-TOUCHING = 0.25  # share of the pictures with several objects, some of them touching, often of several classes
 PREDICTED_S = 600  # for the predictions of all tasks, after the training
 Result = TypeVar("Result")
 console = Console(stderr=True, highlight=False)
@@ -125,13 +124,14 @@ def _show(tasks: list[dict[str, Any]], data: DataFolder, version: str, home: Pat
     for name, value in measure(found).items():
         console.print(f"  {name} [bold]{value:.3f}[/bold]")
     console.print(f"Some of them: {sheet}", soft_wrap=True)
+    console.print("Every box is shown here; your projects are spared those that would cost more time than they save.")
 
 
 def _drawn(folder: Path) -> Path:
     if not (folder / "annotations.jsonl").is_file():
         part = folder.with_name(f"{folder.name}.unfinished")
         shutil.rmtree(part, ignore_errors=True)
-        _step(f"{IMAGES} pictures are drawn", lambda: draw_folder(part, CLASSES, IMAGES, seed=0, touching=TOUCHING))
+        _step(f"{IMAGES} pictures are drawn", lambda: draw_folder(part, CLASSES, IMAGES, seed=0))
         part.rename(folder)
     return folder
 

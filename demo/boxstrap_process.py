@@ -37,7 +37,11 @@ class Boxstrap:
         self._home, self._port = home / "boxstrap", free_port(9090)
         self.url, self.log = f"http://127.0.0.1:{self._port}", home / "boxstrap.log"
         self._process: subprocess.Popen[bytes] | None = None
-        defaults = {"BOXSTRAP_BACKBONE": "tiny" if tiny else "mobilenet_v2", "TRAIN_MINUTES": str(MINUTES)}
+        defaults = {
+            "BOXSTRAP_BACKBONE": "tiny" if tiny else "mobilenet_v2",
+            "TRAIN_MINUTES": str(MINUTES),
+            "MODEL_SCORE_THRESHOLD": "0",  # after minutes on a CPU few boxes save time, and people came to see some
+        }
         self._environment = {
             **defaults,
             **os.environ,
