@@ -124,7 +124,8 @@ def _show(tasks: list[dict[str, Any]], data: DataFolder, version: str, home: Pat
     for name, value in measure(found).items():
         console.print(f"  {name} [bold]{value:.3f}[/bold]")
     console.print(f"Some of them: {sheet}", soft_wrap=True)
-    console.print("Every box is shown here; your projects are spared those that would cost more time than they save.")
+    spared = "Every box is shown here; your projects are spared those that would cost more time than they save."
+    console.print(spared, soft_wrap=True)
 
 
 def _drawn(folder: Path) -> Path:
