@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from backend.commands.options import DryRunOption, JsonOption, examples
+from backend.commands.options import DryRunOption, JsonOption, ProjectArgument, examples
 from backend.settings import Settings
 from backend.signals import on_interrupt
 from backend.terminal import progress_bar, write_json, write_result
@@ -24,7 +24,7 @@ EXAMPLES = examples(
 
 
 def command(
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")],
+    project: ProjectArgument,
     risk: Annotated[
         float,
         typer.Option("--risk", metavar="SHARE", min=0.001, max=0.999, help="Share of tasks that may be wrong."),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from backend.commands.options import JsonOption, examples
+from backend.commands.options import JsonOption, ProjectArgument, examples
 from backend.settings import Settings
 from backend.terminal import warn_of, write_json, write_result
 
@@ -16,7 +16,7 @@ EXAMPLES = examples(
 
 
 def command(
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")],
+    project: ProjectArgument,
     rename: Annotated[
         list[str] | None,
         typer.Option("--rename", metavar="OLD=NEW", help="A class that has a new name now; OLD= takes it back."),

@@ -76,7 +76,7 @@ def command(
         service = ImportService(settings, open_stores(settings), client)
         if dry_run:
             with spinner("Looking"):
-                would = service.rehearse(folder, data, number, title, local_files)
+                would = service.import_folder(folder, data, number, title, local_files, dry_run=True)
             _show_rehearsal(service, would, url, as_json)
             return
         with (

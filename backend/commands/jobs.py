@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import DryRunOption, JsonOption, choice, examples
+from backend.commands.options import DryRunOption, JsonOption, ProjectArgument, choice, examples
 from backend.commands.rehearsal import show_rehearsal
 from backend.errors import QueueError
 from backend.settings import PREANNOTATE_AS, Settings
@@ -83,7 +83,7 @@ def cancel(
 
 
 def preannotate(
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")],
+    project: ProjectArgument,
     shown_as: Annotated[
         str | None,
         choice(

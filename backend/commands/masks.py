@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
-from backend.commands.options import DryRunOption, JsonOption, choice, examples
+from backend.commands.options import DryRunOption, JsonOption, ProjectArgument, choice, examples
 from backend.settings import PREANNOTATE_AS
 from backend.signals import on_interrupt
 from backend.terminal import progress_bar, write_json, write_result
@@ -17,7 +15,7 @@ EXAMPLES = examples("boxstrap masks 7 --dry-run", "boxstrap masks 7", "boxstrap 
 
 
 def command(
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")],
+    project: ProjectArgument,
     shown_as: Annotated[
         str | None,
         choice(

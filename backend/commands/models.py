@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from backend.commands import export_model
-from backend.commands.options import DryRunOption, JsonOption, examples
+from backend.commands.options import DryRunOption, JsonOption, ProjectArgument, examples
 from backend.commands.rehearsal import show_rehearsal
 from backend.settings import Settings
 from backend.terminal import warn_of, write_json, write_result, write_table
@@ -22,7 +22,6 @@ ACTIVATE_EXAMPLES = examples("boxstrap models activate 7 boxstrap-7-0002")
 ROLLBACK_EXAMPLES = examples("boxstrap models rollback 7")
 DELETE_EXAMPLES = examples("boxstrap models delete 7 boxstrap-7-0001")
 
-ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")]
 VersionArgument = Annotated[str, typer.Argument(metavar="VERSION", help="A name that `boxstrap models list` shows.")]
 
 HOLDOUT = "holdout_"  # metrics of the pictures that were kept apart in training; JSON has all metrics

@@ -29,6 +29,7 @@ MethodOption = Annotated[
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the method, such as alpha=0.5; repeatable."),
 ]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="Folder that `boxstrap train` wrote.")]
+ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")]
 ImagesArgument = Annotated[
     Path,
     typer.Argument(metavar="IMAGES", help="Folder with a sub-folder per class, or with an annotations.jsonl."),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from backend.commands.options import DryRunOption, JsonOption, examples
+from backend.commands.options import DryRunOption, JsonOption, ProjectArgument, examples
 from backend.commands.rehearsal import NEXT_VERSION, show_rehearsal
 from backend.settings import Settings
 from backend.terminal import write_json, write_result
@@ -34,8 +34,6 @@ SAMPLING_MEANINGS = {
     "sequential": "one after the other",
     "uniform": "at random",
 }
-
-ProjectArgument = Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")]
 
 
 def policy(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from backend.commands.options import JsonOption, examples
+from backend.commands.options import JsonOption, ProjectArgument, examples
 from backend.settings import Settings
 from backend.terminal import write_json
 
@@ -15,7 +15,7 @@ EXAMPLES = examples("boxstrap report 7", "boxstrap report 7 --out report", "boxs
 
 
 def command(
-    project: Annotated[str, typer.Argument(metavar="PROJECT", help="Label Studio's number of the project.")],
+    project: ProjectArgument,
     risk: Annotated[
         float | None,
         typer.Option(

@@ -16,7 +16,7 @@ from typing import Any
 from backend.errors import DamagedFileError
 from backend.jobs.context import JobContext, job_context
 from backend.jobs.gallery import show_least_certain
-from backend.jobs.predict import Predicted, predict_tasks
+from backend.jobs.predict import Predicted, predict_each
 from backend.jobs.retrying import retried
 from backend.labelstudio.client import LabelStudioClient
 from backend.labelstudio.controls import CHOICE_KINDS
@@ -117,7 +117,6 @@ class _Chunk:
         self._clustered = context.stores.policies.find(project_id).sampling == Sampling.UNCERTAINTY
         self.left_out: Counter[str] = Counter()  # objects of each class that are not shown
         self.empty = 0  # tasks that show none for that reason
-        self._left_out: dict[int, tuple[str, ...]] = {}  # of predictions that may not have been written
 
     def write(self, page: Sequence[Json], after_id: int) -> tuple[int, int]:
         """Write the page's predictions; return how many tasks were seen, and how many got a new prediction."""
@@ -127,11 +126,11 @@ class _Chunk:
         fresh = {task["id"] for task, plan in zip(page, plans, strict=True) if plan is not None and plan.over is None}
         self._client.import_predictions(
             self._project_id,
-            [{"task": number, **prediction} for number, prediction in predicted.items() if number in fresh],
+            [{"task": number, **each.prediction} for number, each in predicted.items() if number in fresh],
         )
         imported = fresh & predicted.keys()
         for number in imported:
-            self._count(number, predicted[number])
+            self._count(predicted[number])
         if not self._clustered and all(plan is None or plan.done or _has_no_older(plan) for plan in plans):
             return len(page), len(imported)
         return self._replace([task["id"] for task in page], after_id, predicted, imported)
@@ -154,7 +153,7 @@ class _Chunk:
                 self._client.change_draft(draft.over, draft.result)
 
     def _replace(
-        self, numbers: Sequence[int], after_id: int, predicted: Mapping[int, Json], imported: Collection[int]
+        self, numbers: Sequence[int], after_id: int, predicted: Mapping[int, Predicted], imported: Collection[int]
     ) -> tuple[int, int]:
         """Replace the predictions that are there, as `write`; ends early if a person waits for this worker.
 
@@ -171,15 +170,16 @@ class _Chunk:
                 continue
             written = self._replace_prediction(now[number], plan, predicted.get(number))
             if written and plan.current is None:
-                self._count(number, predicted[number])
+                self._count(predicted[number])
                 done += 1
             if written and index + 1 < len(numbers) and self._context.queue.is_waited_for():
                 return index + 1, done
         return len(numbers), done
 
-    def _replace_prediction(self, task: Json, plan: ReplacementPlan, prediction: Json | None) -> bool:
+    def _replace_prediction(self, task: Json, plan: ReplacementPlan, predicted: Predicted | None) -> bool:
         """Leave the task with one prediction of ours; return whether that took a request."""
-        shown = prediction if plan.current is None else plan.current
+        fresh = None if predicted is None else predicted.prediction
+        shown = fresh if plan.current is None else plan.current
         number = plan.over if plan.current is None else plan.current["id"]
         if shown is None or number is None:
             return False  # the task or its prediction came or went just now; the next time finds it
@@ -192,11 +192,11 @@ class _Chunk:
         deleted = [self._client.delete_prediction(each) for each in plan.superfluous]
         return bool(changes or deleted)
 
-    def _predict(self, tasks: Sequence[Json]) -> dict[int, Json]:
-        """Return the prediction of each task, by its id; keep the model's doubts about the pictures' classes."""
+    def _predict(self, tasks: Sequence[Json]) -> dict[int, Predicted]:
+        """Return what each task gets, by its id, without masks; keep the model's doubts about the classes."""
         if not tasks:
             return {}
-        found = predict_tasks(self._context, self._project_id, self._version, tasks, self._config)
+        found = list(predict_each(self._context, self._project_id, self._version, tasks, self._config))
         card = self._context.predictor(self._project_id, self._version)[1].card
         try:
             for task, each in zip(tasks, found, strict=True):
@@ -206,14 +206,16 @@ class _Chunk:
             logger.warning("project %s: doubts about classes are not kept: %s", self._project_id, error)
         pictures = [each.drawable for each in found if each.drawable is not None]
         show_least_certain(self._context, self._project_id, self._version, pictures)
-        self._left_out = {int(task["id"]): each.left_out for task, each in zip(tasks, found, strict=True)}
-        return {int(task["id"]): each.prediction for task, each in zip(tasks, found, strict=True)}
+        return {
+            int(task["id"]): replace(each, localization=None, drawable=None)
+            for task, each in zip(tasks, found, strict=True)
+        }
 
-    def _count(self, number: int, prediction: Json) -> None:
+    def _count(self, written: Predicted) -> None:
         """Count what a prediction that was written leaves out."""
-        labels = self._left_out[number]
-        self.left_out.update(labels)
-        self.empty += bool(labels) and all(each["type"] in CHOICE_KINDS for each in prediction["result"])
+        self.left_out.update(written.left_out)
+        shows_nothing = all(each["type"] in CHOICE_KINDS for each in written.prediction["result"])
+        self.empty += bool(written.left_out) and shows_nothing
 
     def _plan_replacement(self, task: Json, anew: bool = False) -> ReplacementPlan | None:
         return plan_replacement(task, self._project_id, self._version, self._config, anew)

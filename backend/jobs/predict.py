@@ -65,18 +65,6 @@ class Predicted:
     left_out: tuple[str, ...] = ()
 
 
-def predict_tasks(
-    context: JobContext,
-    project_id: str,
-    version: str,
-    tasks: Sequence[Mapping[str, Any]],
-    config: LabelConfig,
-    files: Mapping[int, Path] = MappingProxyType({}),
-) -> list[Predicted]:
-    """As `predict_each`, with all masks of all pictures in memory in the end."""
-    return list(predict_each(context, project_id, version, tasks, config, files))
-
-
 def predict_each(
     context: JobContext,
     project_id: str,

@@ -78,11 +78,20 @@ class _Plan:
         """Whether a project that is there has to get another labeling config."""
         return self.found is not None and self.found.get("label_config") != self.config
 
+    @property
+    def number(self) -> str:
+        """Of the project; "" before it is made."""
+        return "" if self.found is None else str(self.found["id"])
+
+    @property
+    def known(self) -> int:
+        """How many pictures have their tasks already."""
+        return len(self.samples) - len(self.missing)
+
     def outcome(self, project: str, added: int) -> Imported:
         """Return what it comes to, with so many tasks added."""
-        known, skipped = len(self.samples) - len(self.missing), tuple(self.source.skipped)
-        new, changed = self.found is None, self.changes_config
-        return Imported(project, self.title, new, self.classes, added, known, skipped, changed)
+        new, changed, skipped = self.found is None, self.changes_config, tuple(self.source.skipped)
+        return Imported(project, self.title, new, self.classes, added, self.known, skipped, changed)
 
 
 class ImportService:
@@ -99,6 +108,7 @@ class ImportService:
         title: str | None = None,
         served_from: Path | None = None,
         on_done: Callable[[int], None] = lambda _count: None,
+        dry_run: bool = False,
     ) -> Imported:
         """Add a task for each picture that the project does not have yet.
 
@@ -109,32 +119,21 @@ class ImportService:
             title: None is the folder's name.
             served_from: The folder that Label Studio serves as its local files, above `folder`; None uploads pictures.
             on_done: Is told how many pictures have their tasks.
+            dry_run: Only look: write nothing, and return what would be done.
 
         Raises:
             RequestError: The project's labeling config has no place for the classes, or the title means two projects.
             LabelStudioError: Label Studio refuses, or does not answer; the same import goes on where it ended.
         """
         plan = self._plan(folder, data, project, title, served_from)
-        number, config, added = self._prepare(plan), LabelConfig.parse(plan.config), 0
-        known = len(plan.samples) - len(plan.missing)
+        number = plan.number if dry_run else self._prepare(plan)
+        config, added = LabelConfig.parse(plan.config), 0
         for batch in _batches(plan.missing, plan.source):
-            self._client.import_tasks(number, self._tasks(number, batch, plan.source, config))
+            if not dry_run:
+                self._client.import_tasks(number, self._tasks(number, batch, plan.source, config))
             added += len(batch)
-            on_done(known + added)
+            on_done(plan.known + added)
         return plan.outcome(number, added)
-
-    def rehearse(
-        self,
-        folder: Path,
-        data: DataFolder,
-        project: str | None = None,
-        title: str | None = None,
-        served_from: Path | None = None,
-    ) -> Imported:
-        """Return what `import_folder` would do now, and write nothing. Args and Raises: as there."""
-        plan = self._plan(folder, data, project, title, served_from)
-        added = sum(len(batch) for batch in _batches(plan.missing, plan.source))
-        return plan.outcome(str(plan.found["id"]) if plan.found else "", added)
 
     def connect(self, project_id: str, url: str) -> None:
         """Connect us to the project at `url`, as Label Studio reaches it; what is connected stays as it is.

@@ -110,12 +110,12 @@ class FeedbackStore:
     def corrected_since(self, project_id: str, since: float) -> int:
         """Count the corrected tasks that have changed after `since`, seconds since 1970."""
         sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ? AND outcome = 'corrected'"
-        return int(next(iter(self._file.all(sql, project_id, since)), (0,))[0])
+        return self._file.number(sql, project_id, since)
 
     def changed_since(self, project_id: str, since: float) -> int:
         """Count the tasks that have changed after `since`, seconds since 1970, whatever people made of them."""
         sql = "SELECT count(*) FROM rows WHERE project = ? AND changed > ?"
-        return int(next(iter(self._file.all(sql, project_id, since)), (0,))[0])
+        return self._file.number(sql, project_id, since)
 
     def class_counts(self, project_id: str) -> dict[str, int]:
         """Return how many pictures people gave each class, the most frequent first."""
@@ -151,7 +151,7 @@ class FeedbackStore:
 
     def cursor(self, project_id: str) -> SyncCursor | None:
         """Return how far the project has been read; None before the first time, or where that cannot be understood."""
-        found = next(iter(self._file.all("SELECT cursor FROM cursors WHERE project = ?", project_id)), None)
+        found = self._file.first("SELECT cursor FROM cursors WHERE project = ?", project_id)
         return None if found is None else _parsed(found[0], SyncCursor.from_dict)
 
     def set_cursor(self, project_id: str, cursor: SyncCursor) -> None:
@@ -161,7 +161,7 @@ class FeedbackStore:
 
     def next_chunk(self, project_id: str) -> Json | None:
         """Return where pre-annotation goes on when tasks come; None before one has ended."""
-        found = next(iter(self._file.all("SELECT next FROM preannotated WHERE project = ?", project_id)), None)
+        found = self._file.first("SELECT next FROM preannotated WHERE project = ?", project_id)
         return None if found is None else dict(json.loads(found[0]))
 
     def set_next_chunk(self, project_id: str, chunk: Json) -> None:

@@ -21,14 +21,12 @@ from backend.storage.files import (
     Moment,
     checked,
     json_text,
-    locked,
     parse_record,
     read_text,
     safe_name,
     write_json,
-    write_text,
 )
-from backend.storage.shared_folder import SharedFolder
+from backend.storage.shared_folder import LocalFolder, SharedFolder
 from wsol_core.errors import ConfigError
 
 
@@ -107,13 +105,17 @@ class PolicyStore:
         self, root: Path, default: Policy, damage: Damage | None = None, shared: SharedFolder | None = None
     ) -> None:
         """Args: shared: what several machines share, whose copies are then below `root`."""
-        self.root, self._default, self._damage, self._shared = root, default, damage or Damage(), shared
+        self.root, self._default, self._damage, self._folder = (
+            root,
+            default,
+            damage or Damage(),
+            shared or LocalFolder(root),
+        )
 
     def find(self, project_id: str) -> Policy:
         """Return the project's policy; NOTHING_BY_ITSELF where its file is damaged, which is noted."""
         path = self._path(project_id)
-        if self._shared is not None:
-            self._shared.pull(path.name)
+        self._folder.pull(path.name)
         return self._damage.tolerate(path, lambda: self._parse(path, read_text(path))[0]) or NOTHING_BY_ITSELF
 
     def change(self, project_id: str, **changes: Any) -> Policy:
@@ -134,11 +136,7 @@ class PolicyStore:
                 kept["since"] = before.since if after.cron == before.cron else time.time()
             return json_text(kept)
 
-        if self._shared is not None:
-            self._shared.change(path.name, changed)
-        else:
-            with locked(self.root / ".lock"):
-                write_text(path, changed(read_text(path)))
+        self._folder.change(path.name, changed)
         return self.find(project_id)
 
     def note_default(self) -> None:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.storage.files import Damage, checked, is_safe, json_text, safe_name, write_json
-from backend.storage.shared_folder import SharedFolder
+from backend.storage.files import Damage, checked, is_safe, json_text, safe_name
+from backend.storage.shared_folder import LocalFolder, SharedFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,12 @@ class ProjectStore:
 
     def __init__(self, root: Path, damage: Damage | None = None, shared: SharedFolder | None = None) -> None:
         """Args: shared: what several machines share, whose copies are then below `root`."""
-        self.root, self._damage, self._shared = root, damage or Damage(), shared
+        self.root, self._damage, self._folder = root, damage or Damage(), shared or LocalFolder(root)
 
     def remember(self, project: Project) -> None:
         """Write the project if it has changed; Label Studio says the same all the time."""
-        if self.find(project.id) == project:
-            return
-        if self._shared is None:
-            write_json(self._path(project.id), asdict(project))
-        else:
-            self._shared.change(self._path(project.id).name, lambda _: json_text(asdict(project)))
+        if self.find(project.id) != project:
+            self._folder.put(self._path(project.id).name, json_text(asdict(project)))
 
     def find(self, project_id: str) -> Project | None:
         """Return the project, if it was ever set up."""
@@ -45,14 +41,12 @@ class ProjectStore:
                 raise ValueError(f"it is project {project.id!r}'s")
             return project
 
-        if self._shared is not None:
-            self._shared.pull(self._path(project_id).name)
+        self._folder.pull(self._path(project_id).name)
         return self._damage.read(self._path(project_id), parse)
 
     def all(self) -> list[Project]:
         """Return every project, by number."""
-        if self._shared is not None:
-            self._shared.pull_all(lambda name: name.endswith(".json"))
+        self._folder.pull_all(lambda name: name.endswith(".json"))
         names = [path.stem for path in self.root.glob("*.json") if is_safe(path.stem)] if self.root.is_dir() else []
         found = [project for name in names if (project := self.find(name)) is not None]
         return sorted(found, key=lambda project: (len(project.id), project.id))

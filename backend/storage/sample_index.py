@@ -102,8 +102,8 @@ class SampleIndex:
     def cursor(self) -> IndexCursor | None:
         """Return how far the project has been read; None before the first time. A broken file is removed."""
         try:
-            found = self._file.all("SELECT cursor FROM cursor")
-            return IndexCursor(**json.loads(found[0][0])) if found else None
+            found = self._file.first("SELECT cursor FROM cursor")
+            return IndexCursor(**json.loads(found[0])) if found else None
         except (DamagedFileError, ValueError, TypeError) as error:
             logger.warning("%s is removed, and made again: %s", self._file.path, error)
             self._file.path.unlink(missing_ok=True)
@@ -123,15 +123,15 @@ class SampleIndex:
     def count(self, above: int = 0, up_to: int = 2**63 - 1) -> int:
         """Return how many tasks have been read, of those whose number is above the one and not above the other."""
         sql = "SELECT count(*) FROM tasks WHERE task > ? AND task <= ?"
-        return int(next(iter(self._file.all(sql, above, up_to)), (0,))[0])
+        return self._file.number(sql, above, up_to)
 
     def last(self) -> int:
         """Return the largest number of a task; 0 where there is none."""
-        return int(next(iter(self._file.all("SELECT coalesce(max(task), 0) FROM tasks")), (0,))[0])
+        return self._file.number("SELECT coalesce(max(task), 0) FROM tasks")
 
     def teaching(self) -> int:
         """Return how many tasks teach something."""
-        return int(next(iter(self._file.all("SELECT count(*) FROM tasks WHERE pictures != '[]'")), (0,))[0])
+        return self._file.number("SELECT count(*) FROM tasks WHERE pictures != '[]'")
 
     def changed(self, first: int, last: int) -> dict[int, str]:
         """Return when tasks with these numbers, both included, had changed last as they were read: number -> time."""

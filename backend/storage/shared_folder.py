@@ -1,4 +1,4 @@
-"""Small files that several machines share in a bucket, each copied to this machine before it is read here.
+"""Small files of this machine, or that several share in a bucket: those are copied to this machine before it reads.
 
 While the bucket is away, reading goes on with the copies, and the log says so; writing does not.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.storage.bucket import Bucket, Content, UnchangedError
-from backend.storage.files import is_safe, write_text
+from backend.storage.files import is_safe, locked, read_text, write_text
 from wsol_core.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,33 @@ class _Copy:
 
     tag: str
     state: tuple[int, int]
+
+
+class LocalFolder:
+    """Small files of this machine alone, by the same calls as those of a SharedFolder: nothing has to be copied."""
+
+    def __init__(self, local: Path) -> None:
+        self.local = local
+
+    def pull(self, name: str) -> None:
+        """Do nothing."""
+
+    def pull_all(self, wanted: Callable[[str], bool], now: bool = False) -> list[str]:
+        """Do nothing."""
+        return []
+
+    def change(self, name: str, change: Callable[[str | None], str | None]) -> None:
+        """Replace a file's text by what `change` makes of it (None: it stays), one process after the other.
+
+        Raises: DamagedFileError where it cannot be read.
+        """
+        with locked(self.local / ".lock"):
+            if (text := change(read_text(self.local / name))) is not None:
+                write_text(self.local / name, text)
+
+    def put(self, name: str, text: str) -> None:
+        """Replace a file's text, whatever it is."""
+        write_text(self.local / name, text)
 
 
 class SharedFolder:
@@ -77,6 +104,10 @@ class SharedFolder:
                 return
         where = f"{self.bucket.url}/{self._full(name)}"
         raise StorageError(f"{where} was changed {MOST_CHANGES} times meanwhile; try again.")
+
+    def put(self, name: str, text: str) -> None:
+        """Replace a file's text, whatever it is."""
+        self.change(name, lambda _: text)
 
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""

@@ -103,7 +103,7 @@ class SharedModelRegistry(ModelRegistry):
     def activate(self, project_id: str, version: str) -> None:
         """As in the base."""
         self._require_fit(self.folder(project_id, version))
-        self._shared.change(f"{project_id}/{CURRENT}", lambda _: version)
+        self._shared.put(f"{project_id}/{CURRENT}", version)
 
     def delete(self, project_id: str, version: str) -> None:
         """As in the base; files that another version of the project has as well stay."""
@@ -147,7 +147,7 @@ class SharedModelRegistry(ModelRegistry):
         if self.current(project_id) == version or over not in (ANY, self.current(project_id)):
             return
         if not self._shared.write(name, version, None if seen is None else seen.tag) and over is ANY:
-            self._shared.change(name, lambda _: version)
+            self._shared.put(name, version)
 
     def _lacks(self, folder: Path, name: str) -> bool:
         return super()._lacks(folder, name) and name not in _files(folder)

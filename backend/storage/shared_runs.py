@@ -93,7 +93,7 @@ class SharedRunStore(RunStore):
         return found[-1]
 
     def _write(self, run: Run) -> None:
-        self._shared.change(self._name(run.id), lambda _: json_text(asdict(run)))
+        self._shared.put(self._name(run.id), json_text(asdict(run)))
 
     def _record(self, run_id: str) -> Path:
         return self._shared.local / self._name(run_id)

@@ -31,6 +31,14 @@ class SqliteFile:
         with self._connection() as db:
             return list(db.execute(sql, values))
 
+    def first(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        """Return the first row that a query finds; None where there is none."""
+        return next(iter(self.all(sql, *values)), None)
+
+    def number(self, sql: str, *values: object) -> int:
+        """Return the whole number that a query computes; 0 where there is no file yet."""
+        return int((self.first(sql, *values) or (0,))[0])
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that is kept whole where the block ends well, and otherwise not at all."""

@@ -114,7 +114,7 @@ def test_a_dry_run_says_what_an_import_would_do_and_writes_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     (folder / "crab" / "broken.jpg").write_bytes(b"no picture")
-    would = service.rehearse(folder, read_folder(folder), title="rehearsed")
+    would = service.import_folder(folder, read_folder(folder), title="rehearsed", dry_run=True)
     assert (would.project, would.new, would.added, would.known, len(would.skipped)) == ("", True, 4, 0, 1)
     assert place.person.call("GET", "/api/projects/", params={"title": "rehearsed"})["count"] == 0
     done = imported(service, folder, title="rehearsed")

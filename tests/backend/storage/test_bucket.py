@@ -15,11 +15,6 @@ from wsol_core.errors import ConfigError, StorageError
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def bucket(s3_url: str) -> Bucket:
-    return Bucket(s3_url)
-
-
 def test_an_object_is_replaced_only_where_its_content_is_known(bucket: Bucket) -> None:
     assert bucket.read("a/b") is None
     first = bucket.write("a/b", b"1", over=None)

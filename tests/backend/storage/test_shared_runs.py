@@ -17,16 +17,6 @@ pytestmark = pytest.mark.slow
 PROJECT = "7"
 
 
-@pytest.fixture(autouse=True)
-def _nothing_counts_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backend.storage.shared_folder.FRESH_S", 0.0)
-
-
-@pytest.fixture
-def bucket(s3_url: str) -> Bucket:
-    return Bucket(s3_url)
-
-
 @pytest.fixture
 def machines(bucket: Bucket, tmp_path: Path) -> tuple[SharedRunStore, SharedRunStore]:
     one, other = (SharedRunStore(bucket, tmp_path / name) for name in ("one", "other"))
