@@ -42,7 +42,7 @@ def main() -> int:
     parser.add_argument("--exit", action="store_true", help="end when all is done")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where everything is kept")
     given = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last comes when the terminal is closed
         signal.signal(number, _interrupt)
     servers: list[Any] = []
     try:
