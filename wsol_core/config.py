@@ -33,6 +33,8 @@ class TrainConfig:
         epochs: length of the training, all stages together.
         minutes: length of the training by the clock, instead of epochs. Without either each stage takes the
             steps that the method wants for so many images and classes, see `WsolMethod.default_steps`.
+        brief: whether it takes only as many of those as mean something, 30 %, for a first look; a training that begins
+            with such a model takes the other 70 %.
         batch_size: images a step, in each process.
         accumulate: steps whose gradients are added up before the weights change.
         side_px: side in pixels of the square that images are resized to, a multiple of 32 and at least 64.
@@ -57,6 +59,7 @@ class TrainConfig:
     backbone: str = "mobilenet_v2"
     epochs: int | None = None
     minutes: float | None = None
+    brief: bool = False
     batch_size: int = 32
     accumulate: int = 1
     side_px: int = 224
@@ -75,6 +78,8 @@ class TrainConfig:
         _check("precision", self.precision, self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         if self.epochs is not None and self.minutes is not None:
             raise ConfigError("Give epochs or minutes, not both: each of them rules how long training lasts.")
+        if self.brief and (self.epochs is not None or self.minutes is not None):
+            raise ConfigError("A brief training has a length of its own; give neither epochs nor minutes with it.")
         _check("epochs", self.epochs, self.epochs is None or self.epochs >= 1, "1 or more")
         _check("minutes", self.minutes, self.minutes is None or self.minutes > 0, "more than 0")
         _check("batch_size", self.batch_size, self.batch_size >= 1, "1 or more")

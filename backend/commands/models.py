@@ -139,6 +139,7 @@ def _row(project: str, version: Version, live: str | None) -> dict[str, Any]:
         name: facts[name] for name in ("created", "run", "parent", "classes", "pictures", "metrics", "gate", "faults")
     }
     states = {"live": version.name == live, "suggested": is_suggested(version, live)}
+    states["first_look"] = version.facts.is_first_look
     return {"project": project, "version": version.name, **states, **known, "folder": str(version.folder)}
 
 
@@ -147,9 +148,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     holdout = ", ".join(f"{name} {value:g}" for name, value in measured.items() if _is_number(value))
     created = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["created"])) if row["created"] else ""
     classes, pictures = ", ".join(row["classes"] or ()), row["pictures"]
-    live = "live" if row["live"] else "suggested" if row["suggested"] else ""
-    live += f"{', ' if live else ''}unreliable" if row["faults"] else ""
-    return row["project"], row["version"], live, classes, "" if pictures is None else str(pictures), holdout, created
+    states = {"first_look": "first look", "live": "live", "suggested": "suggested", "faults": "unreliable"}
+    state = ", ".join(words for name, words in states.items() if row[name])
+    return row["project"], row["version"], state, classes, "" if pictures is None else str(pictures), holdout, created
 
 
 def _is_number(value: object) -> bool:

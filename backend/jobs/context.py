@@ -49,9 +49,14 @@ class JobContext:
             warn_once(project_id, remark)
         return config
 
-    def score_threshold(self, project_id: str) -> float | None:
-        """Return from which score on regions are shown; None where nobody says, so that those are that save time."""
+    def score_threshold(self, project_id: str, version: str) -> float | None:
+        """Return from which score on regions are shown; None where nobody says, so that those are that save time.
+
+        Of a first look all are shown: it is there to be looked at.
+        """
         chosen = self.stores.policies.find(project_id).score_threshold
+        if chosen is None and self.settings.score_threshold is None:
+            return 0.0 if self._is_first_look(project_id, version) else None
         return self.settings.score_threshold if chosen is None else chosen
 
     def costs(self, project_id: str, version: str, published: Costs) -> Costs:
@@ -101,6 +106,12 @@ class JobContext:
             except CheckpointError as error:
                 self._refuse(project_id, live, error)
         return None
+
+    def _is_first_look(self, project_id: str, version: str) -> bool:
+        try:
+            return self.stores.models.facts(project_id, version).is_first_look
+        except DamagedFileError:  # its model may be whole all the same
+            return False
 
     def _other_than(self, project_id: str, version: str, error: CheckpointError) -> str:
         """Return the version that is live once `version` is known to be damaged. Raises: `error` where none is."""

@@ -39,7 +39,7 @@ def show_version(context: JobContext, project_id: str, version: str, pictures: P
         samples = samples[:: max(1, len(samples) // PICTURES)][:PICTURES]
         known = set(predictor.card.classes)
         found = list(predictor.localize(samples, lambda sample: [name for name in sample.labels if name in known]))
-        threshold, costs = context.score_threshold(project_id), context.costs(project_id, version, BOX_COSTS)
+        threshold, costs = context.score_threshold(project_id, version), context.costs(project_id, version, BOX_COSTS)
         shown = [
             drawable(task_of(sample), sample.path, shown_of(each, threshold, costs), sample.labels)
             for sample, each in zip(samples, found, strict=True)

@@ -82,7 +82,8 @@ def predict_each(
         warn_once(project_id, unknown_sentence(project_id, version, unknown))
     views = all_views(tasks, config)
     found = fetch_views(context.media, views, project_id, files)
-    threshold, costs = context.score_threshold(project_id), context.costs(project_id, version, costs_of(config))
+    threshold = context.score_threshold(project_id, version)
+    costs = context.costs(project_id, version, costs_of(config))
     parts: list[Predicted] = []  # of one task
     for view, path, (localization, labels) in zip(views, found, _localize(predictor, views, found), strict=True):
         if view.index == 0 and parts:

@@ -124,10 +124,13 @@ def _scores(model: Path, holdout: Sequence[Sample], device: str, renames: Mappin
 def _by_labels(facts: VersionFacts, card: ModelCard, corrected: int) -> _Comparison:
     """Compare what labels alone say of held-out pictures; each version was measured on pictures of its own.
 
-    The figures of an unreliable live version are no bar for one that is not.
+    The figures of an unreliable live version, or of a first look, are no bar for one that is neither.
     """
     if facts.faults and not card.faults:
         return _Comparison(GateCriterion.FAULTS, 0, True, "The live version is unreliable, and this one is not.", {})
+    if facts.is_first_look and not card.config.brief:
+        sentence = "The live version is a first look, and this one is of the whole training."
+        return _Comparison(GateCriterion.FIRST_LOOK, 0, True, sentence, {})
     old, new = facts.metrics, card.metrics
     measures = {
         name: {"live": old[name], "new": new[name], "difference": new[name] - old[name]}

@@ -13,6 +13,7 @@ from rq.job import Retry
 
 from backend.errors import BackendError, LiveVersionChangedError
 from backend.jobs.context import JobContext, job_context
+from backend.jobs.first_look import as_first_look
 from backend.jobs.gallery import show_version
 from backend.jobs.manifest import Pictures, frozen_manifest, read_pictures
 from backend.jobs.promotion_gate import judge
@@ -74,7 +75,7 @@ def train(run_id: str) -> str | Retry | None:
 
 
 def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> str:
-    run = _begin(context, run)
+    run = as_first_look(context, _begin(context, run))
     runs, models = context.stores.runs, context.stores.models
     model = runs.folder(run.id) / "model"
     if (version := models.of_run(run.project_id, run.id)) is None:

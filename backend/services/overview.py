@@ -63,6 +63,7 @@ def _show_run(run: Run, training: TrainingService, redis: CircuitBreaker) -> Jso
         "version": run.version,
         "reason": run.reason,
         "trigger": run.trigger,
+        "first_look": run.is_first_look,
         "warnings": list(run.warnings),
         "gate": run.gate and run.gate.to_dict(),
         "progress": _with_share(redis.ask(lambda: training.progress(run))),

@@ -11,6 +11,7 @@ from backend.storage.policies import Policy
 from backend.storage.runs import Run, RunState
 
 PAUSE_S = 60.0  # after a failed training
+FIRST_LOOK_S = 60.0  # after a first look, whose predictions are written first: a training takes all cores
 NOT_SYNCED = (
     "Label Studio has not been asked yet what people said; that needs LABEL_STUDIO_URL, LABEL_STUDIO_API_KEY and a "
     "running `boxstrap worker predict`."
@@ -51,6 +52,8 @@ def decide(policy: Policy, facts: Facts, now: float) -> Decision:
     if facts.active is not None:
         doing = "is running" if facts.active.state == RunState.RUNNING else "waits for its turn"
         return Decision(False, f"A training {doing}; the next one by itself can start when it has ended.")
+    if facts.last is not None and facts.last.is_first_look and facts.last.state == RunState.SUCCEEDED:
+        return _after_first_look(policy, facts.last, now)
     if not policy.every and not policy.cron:
         return Decision(
             False, "No training starts by itself: neither a number of corrections nor a time is set to start one."
@@ -58,6 +61,16 @@ def decide(policy: Policy, facts: Facts, now: float) -> Decision:
     trigger, waiting = _cause(policy, facts, now)
     if not trigger:
         return Decision(False, waiting if facts.synced else f"{waiting} {NOT_SYNCED}")
+    return _unless_quiet(policy, trigger, now)
+
+
+def _after_first_look(policy: Policy, first_look: Run, now: float) -> Decision:
+    if now - _end(first_look) < FIRST_LOOK_S:
+        return Decision(False, "The rest of the training follows the first look within two minutes.")
+    return _unless_quiet(policy, "the first look, of which it is the rest", now)
+
+
+def _unless_quiet(policy: Policy, trigger: str, now: float) -> Decision:
     if until := quiet_until(policy.quiet, now):
         return Decision(False, f"A training waits until the quiet hours ({policy.quiet}) end at {until}: {trigger}.")
     return Decision(True, f"A training starts now: {trigger}.", trigger)

@@ -53,7 +53,7 @@ def badges(version: Version, live: str | None) -> list[Badge]:
     else:
         found.append(Badge("replaced"))
     if gate is not None and gate.criterion == GateCriterion.FIRST_VERSION:
-        found.append(Badge("first version"))
+        found.append(Badge("first look" if version.facts.is_first_look else "first version"))
     if version.facts.faults:
         found.append(Badge("unreliable", "warn"))
     return found
@@ -109,6 +109,8 @@ def _found(gate: GateDecision) -> str:
         return "The first version, so there was nothing to compare it with"
     if gate.criterion == GateCriterion.FAULTS:
         return f"It is reliable, and {against} is not" if passed else f"It is unreliable, and {against} is not"
+    if gate.criterion == GateCriterion.FIRST_LOOK:
+        return f"It is of the whole training, and {against} was a first look"
     kind = "Not worse" if passed else "Worse"
     if gate.criterion == GateCriterion.HOLDOUT:
         return f"{kind} than {against} on {counted(gate.pictures, 'corrected picture')}"

@@ -68,6 +68,11 @@ class Run:
     gate: GateDecision | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def is_first_look(self) -> bool:
+        """Whether it trains briefly, so that boxes come early, and the rest of the training is to follow."""
+        return bool(self.config.get("brief"))
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Run:
         """Read what run.json holds; keys of other versions of Boxstrap are left out. ValueError names a wrong value."""

@@ -22,6 +22,7 @@ class GateCriterion(StrEnum):
     HOLDOUT = "holdout"
     LABELS = "labels only"
     FAULTS = "faults"
+    FIRST_LOOK = "first look"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,11 @@ class VersionFacts:
     version: str = ""
     parent: str | None = None
     created: Moment | None = None
+
+    @property
+    def is_first_look(self) -> bool:
+        """Whether its training was brief, so that boxes came early."""
+        return bool(self.config.get("brief"))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> VersionFacts:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from backend.cli import main
 from backend.images.image_store import ImageRules, ImageStore
 from backend.labelstudio.client import LabelStudioClient
 from demo.label_studio_server import LabelStudioServer
@@ -108,6 +109,18 @@ def test_label_studio_sends_what_it_sent_when_it_was_recorded(cloud: Cloud) -> N
     pictures = sorted(cloud.pictures.rglob("*.jpg"))[:1]
     now = observed(cloud.label_studio, cloud.endpoint, pictures)
     assert now == json.loads(RECORDED.read_text(encoding="utf-8"))
+
+
+def test_pictures_in_s3_leave_in_an_export(cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", cloud.label_studio.url)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", LOGIN.token)
+    monkeypatch.setenv("BOXSTRAP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("IMAGE_HOSTS", "127.0.0.1")
+    out = tmp_path / "out"
+    assert main(["export", str(cloud.project), "--format", "label-studio", "--out", str(out)]) == 0
+    exported = [path.read_bytes() for path in (out / "images").iterdir()]
+    assert len(exported) == len(cloud.person.tasks(cloud.project)) == 16
+    assert set(exported) <= {path.read_bytes() for path in cloud.pictures.rglob("*.jpg")}
 
 
 def test_pictures_in_s3_train_a_model_and_get_boxes(cloud: Cloud, tmp_path: Path) -> None:

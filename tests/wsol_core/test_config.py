@@ -17,6 +17,7 @@ from wsol_core.errors import ConfigError
         ({"method": "adl"}, "method 'adl' is unknown; choose one of boxstrap, ornet, bas, wsl_bg, cam"),
         ({"backbone": "resnet19"}, "backbone 'resnet19' is unknown; choose one of mobilenet_v2"),
         ({"epochs": 1, "minutes": 1}, "epochs or minutes, not both"),
+        ({"epochs": 1, "brief": True}, "A brief training has a length of its own"),
         ({"epochs": 0}, "epochs is 0; it has to be 1 or more"),
         ({"minutes": 0}, "minutes is 0; it has to be more than 0"),
         ({"batch_size": 0}, "batch_size is 0"),

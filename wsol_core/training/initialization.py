@@ -14,6 +14,7 @@ from wsol_core.config import TrainConfig
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method, method_options
 from wsol_core.networks.pretrained import own_state, pretrained_state
+from wsol_core.training.enough_steps import LEAST_SHARE
 from wsol_core.training.schedule import WARM_SHARE
 from wsol_core.training.step import seeded
 from wsol_core.training.training_data import TrainingData
@@ -28,18 +29,22 @@ class Initialization:
 
     pretrained: its features began as ImageNet's, also where a finished model came between. warm_start: it began with
     a finished model's weights. knows_classes: that model had learned all its classes. was_short: its training was too
-    short to be relied on, so that this one is not shortened by what it has learned.
+    short to be relied on, so that this one is not shortened by what it has learned. was_brief: it was a first look, of
+    which this one is the rest.
     """
 
     pretrained: bool = False
     warm_start: bool = False
     knows_classes: bool = False
     was_short: bool = False
+    was_brief: bool = False
 
     @property
     def share(self) -> float:
         """How much of the usual length the training takes."""
-        return WARM_SHARE if self.warm_start and not self.was_short else 1.0
+        if not self.warm_start or self.was_short:
+            return 1.0
+        return 1 - LEAST_SHARE if self.was_brief else WARM_SHARE
 
     @classmethod
     def of_checkpoint(cls, checkpoint: Mapping[str, Any]) -> Initialization:
@@ -63,7 +68,7 @@ def initial_method(
     model = None if warm_start is None else read_warm_start(warm_start, config)
     if model is not None:
         knows = model.knows(data.classes)
-        initialization = Initialization(model.pretrained, True, knows_classes=knows, was_short=model.was_short)
+        initialization = Initialization(model.pretrained, True, knows, model.was_short, model.was_brief)
         method = _build(config, data, initialization, device)
         model.load_into(method, config, data.classes)
     else:

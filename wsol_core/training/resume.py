@@ -14,7 +14,7 @@ from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.training_data import TrainingData
 
 # Settings that may differ when a training goes on: where and how fast it runs. Its length is in its plan.
-MAY_CHANGE = frozenset({"device", "workers", "epochs", "minutes"})
+MAY_CHANGE = frozenset({"device", "workers", "epochs", "minutes", "brief"})
 
 
 def checkpoint_to_resume(out: Path, resume: bool) -> dict[str, Any] | None:
@@ -54,4 +54,5 @@ def resumed_config(
             raise CheckpointError(
                 f"The {name} are not those of the interrupted training in {out}; train into another folder."
             )
-    return replace(config, epochs=before.get("epochs"), minutes=before.get("minutes"))
+    epochs, minutes, brief = before.get("epochs"), before.get("minutes"), bool(before.get("brief"))
+    return replace(config, epochs=epochs, minutes=minutes, brief=brief)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from wsol_core.config import TrainConfig
-from wsol_core.training.enough_steps import StageSteps
+from wsol_core.training.enough_steps import StageSteps, least_steps
 from wsol_core.training.schedule import (
     StageLength,
     StagePlan,
@@ -72,7 +72,7 @@ class TimeBudget:
         self.total_s = None if config.minutes is None else config.minutes * 60 * share
         self.steps_per_epoch = steps_per_epoch
         self.smoothed_step_s = 0.0
-        self._share, self._minutes = share, config.minutes
+        self._share, self._minutes, self._brief = share, config.minutes, config.brief
         self.default_steps = [max(1, round(length.steps * share)) if length.steps else 0 for length in lengths]
         self._epochs = None if config.epochs is None else max(1, round(config.epochs * share))
         self._shares = stage_shares(lengths)
@@ -91,7 +91,10 @@ class TimeBudget:
 
     def plan_ahead(self, validating_stage: int | None) -> list[StagePlan]:
         """The plans of all stages, where minutes do not rule."""
-        all_steps = self.default_steps if self._epochs is None else self._split(self._epochs * self.steps_per_epoch)
+        if self._epochs is not None:
+            all_steps = self._split(self._epochs * self.steps_per_epoch)
+        else:
+            all_steps = [least_steps(steps) for steps in self.default_steps] if self._brief else self.default_steps
         return [
             StagePlan(
                 steps, validation_interval(steps, self.steps_per_epoch, MOST_VALIDATIONS * (i == validating_stage))

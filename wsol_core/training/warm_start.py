@@ -31,6 +31,7 @@ class WarmStart:
     """A finished model to begin with.
 
     pretrained: whether its features began as ImageNet's, once. was_short: whether its training had too few steps.
+    was_brief: whether it was brief on purpose.
     """
 
     name: str
@@ -38,6 +39,7 @@ class WarmStart:
     classes: tuple[str, ...]
     pretrained: bool
     was_short: bool = False
+    was_brief: bool = False
 
     def knows(self, classes: Sequence[str]) -> bool:
         """Whether the model has learned all of `classes`."""
@@ -85,7 +87,9 @@ def read_warm_start(folder: Path, config: TrainConfig) -> WarmStart | None:
     if card.metrics.get("collapsed") and not was_short:  # else it has not learned yet, and goes on learning
         logger.warning("The training does not begin with the weights of %s: %s", folder, " ".join(card.faults))
         return None
-    return WarmStart(folder.name, method.state_dict(), card.classes, _was_pretrained(card), was_short)
+    return WarmStart(
+        folder.name, method.state_dict(), card.classes, _was_pretrained(card), was_short, card.config.brief
+    )
 
 
 def _was_pretrained(card: ModelCard) -> bool:

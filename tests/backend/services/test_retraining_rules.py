@@ -193,3 +193,17 @@ def test_a_cron_time_that_comes_twice_in_autumn_starts_one_training() -> None:
             started.append(now)
             facts = replace(facts, last=run(RunState.SUCCEEDED, created=now))
     assert [datetime.fromtimestamp(now) for now in started] == [datetime(2026, 10, 25, 2, 30)]
+
+
+def test_the_rest_of_a_training_follows_its_first_look_without_a_policy_once_predictions_had_their_minute() -> None:
+    first_look = replace(run(RunState.SUCCEEDED, ended=NOON - 59), config={"brief": True})
+    assert not decide(Policy(), replace(TRAINED, last=first_look), NOON).start
+    found = decide(Policy(), replace(TRAINED, last=replace(first_look, ended=NOON - 60)), NOON)
+    assert (found.start, found.trigger) == (True, "the first look, of which it is the rest")
+    assert "quiet hours" in decide(Policy(quiet="11:00-13:00"), replace(TRAINED, last=first_look), NOON + 9).reason
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED])
+def test_a_first_look_that_came_to_nothing_is_followed_by_nothing(state: str) -> None:
+    last = replace(run(state), config={"brief": True})
+    assert not decide(Policy(), replace(TRAINED, last=last), NOON).start

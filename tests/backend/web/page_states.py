@@ -23,6 +23,7 @@ from backend.storage.sync_cursor import SyncCursor
 from backend.storage.version_facts import GateCriterion, GateDecision, VersionFacts
 from tests.backend.support.ledger import an_object, row
 from tests.backend.web.serving import Site
+from wsol_core.config import TrainConfig
 
 CLASSES = ("ladybird", "fish", "starfish", "snail with a rather long name")
 CHOICES, LABELS = ("".join(f'<{tag} value="{name}"/>' for name in CLASSES) for tag in ("Choice", "Label"))
@@ -68,7 +69,13 @@ def label(site: Site, project: str = "7") -> None:
 
 
 def publish(
-    site: Site, folder: Path, run: str, gate: GateDecision | None, live: bool = True, faults: tuple[str, ...] = ()
+    site: Site,
+    folder: Path,
+    run: str,
+    gate: GateDecision | None,
+    live: bool = True,
+    faults: tuple[str, ...] = (),
+    brief: bool = False,
 ) -> str:
     """A version with a history, a manifest and twelve predictions; its model is empty."""
     model = folder / run
@@ -99,7 +106,7 @@ def publish(
         corrected=20,
         holdout=6,
         metrics=metrics,
-        config={"method": "boxstrap", "backbone": "mobilenet_v2"},
+        config={"method": "boxstrap", "backbone": "mobilenet_v2", "brief": brief},
         gate=gate,
         faults=faults,
     )
@@ -200,6 +207,25 @@ def losses(step: int) -> dict[str, float]:
     return {name: 1 / (k + 1) + math.exp(-step / 20) for k, name in enumerate(("classification", "area", "background"))}
 
 
+def first_look(site: Site, folder: Path) -> None:
+    """The brief training that a project begins with where there is no GPU."""
+    unlabelled(site, folder)
+    label(site)
+    made = run(site, RunState.RUNNING, started=time.time(), pictures=60, config=TrainConfig(brief=True).to_dict())
+    progress = {"stage": "classify", "stage_index": 0, "stages": 3, "epoch": 2, "epochs": 12, "step": 7, "steps": 45}
+    progress |= {"loss": 1.731, "images_per_s": 18.3, "share": 0.05, "seconds_left": 271.0, "at": time.time()}
+    notice = "The training will take about 5 minutes: 45 steps of stage classify, 75 steps of stage localize."
+    site.queue.progress.report_run(made.id, {**progress, "samples": 0, "notice": notice})
+
+
+def rest(site: Site, folder: Path) -> None:
+    """The rest of the training, while the first look predicts."""
+    unlabelled(site, folder)
+    label(site)
+    publish(site, folder, "a", decision(GateCriterion.FIRST_VERSION, None, True), brief=True)
+    run(site, RunState.QUEUED, trigger="the first look, of which it is the rest")
+
+
 def failed(site: Site, folder: Path) -> None:
     """The first training found no picture that can be read."""
     unlabelled(site, folder)
@@ -243,6 +269,8 @@ STATES: dict[str, Callable[[Site, Path], None]] = {
     "waiting": waiting,
     "reading": reading,
     "training": training,
+    "first look": first_look,
+    "rest": rest,
     "failed": failed,
     "first version": first_version,
     "refused version": refused_version,

@@ -107,3 +107,10 @@ def test_minutes_that_would_do_count_the_work_after_the_last_step_once() -> None
         budget.enough_minutes(1.25, 120.0, StageSteps("separate", 90, 100)) == 11
     )  # 8 / 0.9 minutes, and 2 afterwards
     assert budget.enough_minutes(1.25, 120.0, StageSteps("separate", 1, 100)) == 18  # twice 1.25 * (300 + 120) s
+
+
+def test_a_brief_training_takes_as_many_steps_of_each_stage_as_mean_something() -> None:
+    clock, config = FakeClock(), replace(CONFIG, epochs=None, brief=True)
+    budget = TimeBudget(config, [StageLength(8, 150), StageLength(10, 250), StageLength(5, 0)], 10, clock, clock())
+    assert [plan.steps for plan in budget.plan_ahead(None)] == [45, 75, 0]
+    assert StageSteps("classify", 45, budget.default_steps[0]).is_enough

@@ -213,3 +213,16 @@ def test_a_model_that_collapsed_in_spite_of_enough_steps_is_not_begun_with(
     (tmp_path / "first" / "model.json").write_text(json.dumps(card))
     found = read_warm_start(tmp_path / "first", CONFIG)
     assert found is not None and found.was_short
+
+
+@pytest.mark.slow
+def test_what_begins_with_a_first_look_takes_the_rest_of_the_whole_training(
+    tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsol_core.methods.base.ENOUGH_STEPS", 10)
+    monkeypatch.setattr("wsol_core.training.fit.examiner", lambda *_: lambda dtype: [])
+    whole = replace(CONFIG, epochs=None)
+    brief = fit(replace(whole, brief=True), samples, CLASSES, tmp_path / "first")
+    rest = fit(whole, samples, CLASSES, tmp_path / "second", warm_start=tmp_path / "first")
+    assert (brief.metrics["train_steps"], rest.metrics["train_steps"]) == (3, 7)
+    assert not any("not enough" in fault for fault in (*brief.faults, *rest.faults))
