@@ -70,7 +70,9 @@ def _folder(name: str, text: str) -> Path:
 
 
 def _url(name: str, text: str) -> str:
-    if not text.startswith(("http://", "https://")):
+    if "@" in text:  # which is not shown
+        raise ConfigError(f"{name} holds a user or a password; take them out, a token is all that is needed.")
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text, re.IGNORECASE):
         raise ConfigError(f"{name} is {text!r}; write the whole address, such as http://localhost:8080.")
     return text.rstrip("/")
 

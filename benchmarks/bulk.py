@@ -72,7 +72,7 @@ def main() -> None:
         with closing(LabelStudioClient(server.url, LOGIN.token)) as client:
             for what in ("new", "in the place of old ones"):
                 seconds, peak_mib = preannotate(parts, project, worker.pid)
-                stored = client.project(project)["total_predictions_number"]
+                stored = sum(client.model_versions(project).values())
                 print(f"{what}: {seconds:.0f} s, {arguments.tasks / seconds:.1f} tasks/s, {stored} stored")
                 print(f"the worker: {idle_mib:.0f} MiB before, {peak_mib:.0f} MiB at most", flush=True)
                 parts.stores.models.publish(project, home / "model", VersionFacts(run=what))

@@ -12,7 +12,8 @@ import httpx
 
 from backend.doctor.checks import Finding, failed, ok, warning
 from backend.errors import UNTRUSTED, LabelStudioError, is_untrusted_certificate
-from backend.labelstudio.client import LabelStudioClient, redirected
+from backend.labelstudio.client import LabelStudioClient
+from backend.labelstudio.connection import redirected
 from backend.settings import Settings
 
 TIMEOUT_S = 5.0

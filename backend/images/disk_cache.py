@@ -45,7 +45,7 @@ class DiskCache:
 
     def find(self, project_id: str, key: str) -> Path | None:
         """The file of a picture that is here, marked as used now."""
-        path = self._path(project_id, key)
+        path = self.path(project_id, key)
         try:
             os.utime(path)
         except OSError:
@@ -58,7 +58,7 @@ class DiskCache:
         Args: max_pixels: None where whoever opens it will check it.
         ImageError if it is no picture or has more than `max_pixels`; ImageNotNowError if the disk refuses.
         """
-        path = self._path(project_id, key)
+        path = self.path(project_id, key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix="part-", delete=False) as part:
@@ -79,7 +79,8 @@ class DiskCache:
             ) from error
         return path
 
-    def _path(self, project_id: str, key: str) -> Path:
+    def path(self, project_id: str, key: str) -> Path:
+        """Where a picture is, or will be."""
         plain = re.fullmatch(r"[A-Za-z0-9_-]{1,64}", project_id)
         name = project_id if plain else "hashed-" + hashlib.sha256(project_id.encode()).hexdigest()
         return self._folder / name / key

@@ -132,6 +132,10 @@ class ImageStore:
         hostname = self._hostname_of(project_id)
         return [self._cache.find(project_id, self._key(plain_reference(each, hostname))) for each in references]
 
+    def path_of(self, reference: str, project_id: str) -> Path:
+        """Where the cache has a picture, or will have it; `reference` as in `fetch`."""
+        return self._cache.path(project_id, self._key(plain_reference(reference, self._hostname_of(project_id))))
+
     def _key(self, reference: str) -> str:
         base_url = self._label_studio.base_url if self._label_studio else ""
         return hashlib.sha256(f"{base_url}\n{reference}".encode(errors="surrogatepass")).hexdigest()

@@ -45,13 +45,13 @@ def read_samples(context: JobContext, project_id: str, on_read: OnCount = tell_n
     project = client.project(project_id)
     config = context.label_config(project_id, str(project.get("label_config", "")))
     reader = _Reader(client, index, project_id, config, int(project.get("task_number") or 0), on_read)
-    rules = f"{RULES} {__version__} {config.digest}"
+    rules = rules_of(config)
     cursor = index.cursor()
     if cursor is None or cursor.rules != rules:
         index.clear()
-        cursor = IndexCursor(_newest_change(client, project_id), rules, 0)
+        cursor = IndexCursor(_newest_change(client, project_id, ""), rules, 0)
     if cursor.after_id != 0:
-        since, newest = cursor.updated_at, _newest_change(client, project_id)
+        since, newest = cursor.updated_at, _newest_change(client, project_id, cursor.updated_at)
         if cursor.after_id is not None:
             reader.read_all(cursor)
         reader.read_changes(since)
@@ -61,6 +61,11 @@ def read_samples(context: JobContext, project_id: str, on_read: OnCount = tell_n
     reader.compare_numbers()
     index.set_cursor(replace(cursor, after_id=None))
     return index
+
+
+def rules_of(config: LabelConfig) -> str:
+    """Return what is different where tasks are read in another way."""
+    return f"{RULES} {__version__} {config.digest}"
 
 
 class _Reader:
@@ -118,7 +123,7 @@ class _Reader:
         known = self._index.changed(int(page[0]["id"]), int(page[-1]["id"]))
         new = [task for task in page if known.get(task["id"], "") != task.get("updated_at", "?")]
         # One after the other: the masks of a whole page would fill the memory.
-        self._index.put([_indexed(task, self._config, self._project_id) for task in new])
+        self._index.put([indexed_task(task, self._config, self._project_id) for task in new])
 
     def _read_page(self, after_id: int, since: datetime | None = None) -> int | None:
         """Read one page; return the number of its last task, None where it is the last page."""
@@ -128,7 +133,8 @@ class _Reader:
         return int(page[-1]["id"]) if len(page) == PAGE else None
 
 
-def _indexed(task: Json, config: LabelConfig, project_id: str) -> IndexedTask:
+def indexed_task(task: Json, config: LabelConfig, project_id: str) -> IndexedTask:
+    """Return what a task teaches."""
     masks: dict[tuple[int, int], bytes] = {}
     found = [_indexed_picture(view, project_id, masks) for view in views_of(task, config)]
     pictures = [picture for picture in found if picture is not None]
@@ -159,6 +165,7 @@ def _reference(view: TaskView) -> tuple[str, str]:
         return "", str(error)
 
 
-def _newest_change(client: LabelStudioClient, project_id: str) -> str:
-    newest = client.newest_change(project_id)
-    return newest.isoformat() if newest else ""
+def _newest_change(client: LabelStudioClient, project_id: str, known: str) -> str:
+    """Return when a task was changed last; `known` where none was later than that."""
+    newest = client.newest_change(project_id, datetime.fromisoformat(known) if known else None)
+    return newest.isoformat() if newest else known

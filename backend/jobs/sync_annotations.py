@@ -83,7 +83,7 @@ def catch_up(
         scan = cursor.scan
         everything = full or _needs_everything(cursor, asked, known_as)
         if scan is None or full or scan.config != known_as or (everything and not scan.full):
-            scan = _begin(client, project_id, everything, known_as, asked)
+            scan = _begin(client, project_id, cursor.updated_at, everything, known_as, asked)
         if not _read(context, client, project_id, config, cursor, scan, should_pause):
             return False
         if scan.answered == context.queue.requested_syncs(project_id):
@@ -101,11 +101,11 @@ def _needs_everything(cursor: SyncCursor, asked: Mapping[str, int], known_as: st
 
 
 def _begin(
-    client: LabelStudioClient, project_id: str, everything: bool, known_as: str, asked: Mapping[str, int]
+    client: LabelStudioClient, project_id: str, known: str, everything: bool, known_as: str, asked: Mapping[str, int]
 ) -> Scan:
     """Return a scan from the first task on. What changes meanwhile is newer than `updated_at`, so it is read next."""
-    newest = client.newest_change(project_id)
-    updated_at = newest.isoformat() if newest else ""
+    newest = client.newest_change(project_id, datetime.fromisoformat(known) if known else None)
+    updated_at = newest.isoformat() if newest else known
     return Scan(everything, 0, time.time(), updated_at, known_as, dict(asked))
 
 

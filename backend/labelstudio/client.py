@@ -1,73 +1,51 @@
 """Label Studio's REST API as far as Boxstrap needs it: tasks, predictions, projects, backends, webhooks.
 
-Answers stay plain JSON: the types of Label Studio's SDK drop what they do not know. See token_auth.py for how requests
-are signed, and images/image_store.py for pictures.
+Answers stay plain JSON: the types of Label Studio's SDK drop what they do not know. See connection.py for how requests
+are made, and images/image_store.py for pictures.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any
 
-import httpx
-
-from backend.errors import UNTRUSTED, LabelStudioError, UnreachableError, is_untrusted_certificate
-from backend.labelstudio.answers import detail_of, list_in, rows_of
-from backend.labelstudio.token_auth import REFRESH_PATH, TokenAuth
+from backend.errors import LabelStudioError
+from backend.labelstudio.answers import list_in, rows_of
+from backend.labelstudio.connection import LabelStudioConnection, status_of
 
 PAGE = 100  # tasks a request: their annotations come along, masks included
 DATA_PAGE = 1000  # tasks a request of their data alone
+MANY_PAGES = 10  # tasks of a project that has more are asked for by windows of ids
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
-FOR_NOW = (408, 425, 429, 500, 502, 503, 504)
-WAITS_S = (0.5, 1.0, 2.0)
+PROJECT = "id,title,label_config,task_number,model_version,sampling,show_collab_predictions"  # counts all else, too
 _DATETIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # the only way to write one that its filters take
 
 Json = dict[str, Any]
-Result = TypeVar("Result")
 
 
-class LabelStudioClient:
-    """One Label Studio server, seen as the user whose token it is."""
+class LabelStudioClient(LabelStudioConnection):
+    """What there is to ask a Label Studio for."""
 
-    def __init__(
-        self,
-        base_url: str,
-        api_key: str,
-        timeout_s: float = 30.0,
-        waits_s: Sequence[float] = WAITS_S,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        """Args: waits_s: before each new attempt at a server that does not answer for now.
-
-        Raises: LabelStudioError where the token has expired.
-        """
-        self.base_url = base_url.rstrip("/")
-        self._waits_s, self._sleep = waits_s, sleep
-        self._http = httpx.Client(timeout=timeout_s, follow_redirects=False, headers={"User-Agent": "boxstrap"})
-        self._http.auth = self._auth = TokenAuth(self._http, self.base_url, api_key)
-
-    def close(self) -> None:
-        """Lets go of the connections."""
-        self._http.close()
-
-    def authorization(self) -> str:
-        """The Authorization header of a request now; personal tokens are exchanged for a short-lived one."""
-        return self._attempt(REFRESH_PATH, self._auth.header)
+    @cached_property
+    def _ids_a_task(self) -> dict[str, float]:
+        """Of large projects: how far apart the ids of their tasks are."""
+        return {}
 
     def whoami(self) -> Json:
         """The user whose token it is."""
         return self._object("GET", "api/current-user/whoami")
 
     def project(self, project_id: str) -> Json:
-        """The project, its labeling config among others."""
-        return self._object("GET", f"api/projects/{project_id}/")
+        """The project: what we need of it, its labeling config among others."""
+        return self._object("GET", f"api/projects/{project_id}/", params={"include": PROJECT})
 
     def has_project(self, project_id: str) -> bool:
         """Whether there is such a project; one that the token's user may not see is there."""
-        return self._if_there("GET", f"api/projects/{project_id}/")
+        return self._if_there("GET", f"api/projects/{project_id}/", params={"include": "id"})
 
     def tasks(self, project_id: str, after_id: int = 0, page_size: int = PAGE) -> Iterator[Json]:
         """Tasks with annotations and predictions, ordered by id, those above `after_id`.
@@ -90,16 +68,29 @@ class LabelStudioClient:
         Args: changed_after: only tasks that were changed later than that, by Label Studio's clock. People's annotations
             change a task when they are made, changed or deleted, one or many at a time; new predictions do not.
         """
-        items = [_id_above(after_id)]
         if changed_after is not None:
-            since = changed_after.astimezone(UTC).strftime(_DATETIME)
-            items.append(_filter("updated_at", "Datetime", "greater", since))
-        found = self._tasks(project_id, ["tasks:id"], items, page_size, fields="all")
-        return sorted(found, key=lambda task: int(task["id"]))
+            changed = _filter("updated_at", "Datetime", "greater", _written(changed_after))
+            return _by_id(self._query_page(project_id, [_id_above(after_id), changed], page_size))
+        # Label Studio counts predictions and annotations of all tasks that its filters let through, for every page.
+        if ids_a_task := self._ids_a_task.get(project_id):
+            window = [_id_above(after_id), _id_up_to(after_id + math.ceil(2 * page_size * ids_a_task))]
+            if len(tasks := _by_id(self._query_page(project_id, window, page_size))) == page_size:
+                return tasks
+        answer = self._query_page(project_id, [_id_above(after_id)], page_size)
+        tasks = _by_id(answer)
+        if len(tasks) > 1 and int(answer.get("total") or 0) > MANY_PAGES * page_size:
+            self._ids_a_task[project_id] = (int(tasks[-1]["id"]) - int(tasks[0]["id"]) + 1) / len(tasks)
+        else:
+            self._ids_a_task.pop(project_id, None)
+        return tasks
 
-    def newest_change(self, project_id: str) -> datetime | None:
-        """When a task of the project was changed last, by Label Studio's clock; None where it has none."""
-        tasks = self._tasks(project_id, ["-tasks:updated_at"], [], 1)
+    def newest_change(self, project_id: str, after: datetime | None = None) -> datetime | None:
+        """When a task was changed last, by Label Studio's clock; None where none was, or none later than `after`.
+
+        With `after` Label Studio looks at few tasks, without it at all.
+        """
+        later = [] if after is None else [_filter("updated_at", "Datetime", "greater", _written(after))]
+        tasks = self._tasks(project_id, ["-tasks:updated_at"], later, 1)
         return datetime.fromisoformat(str(tasks[0]["updated_at"])) if tasks else None
 
     def task_data(self, project_id: str) -> Iterator[Json]:
@@ -120,8 +111,12 @@ class LabelStudioClient:
 
     def count_tasks(self, project_id: str, above_id: int, up_to_id: int) -> int:
         """How many tasks have ids above the one and not above the other."""
-        filters = [_id_above(above_id), _filter("id", "Number", "less_or_equal", up_to_id)]
+        filters = [_id_above(above_id), _id_up_to(up_to_id)]
         return int(self._query(project_id, ["tasks:id"], filters, 1).get("total") or 0)
+
+    def _query_page(self, project_id: str, filters: list[Json], page_size: int) -> Json:
+        """Tasks with all that belongs to them, in the order of their ids, and how many there are in all."""
+        return self._query(project_id, ["tasks:id"], filters, page_size, fields="all")
 
     def _tasks(
         self, project_id: str, ordering: list[str], filters: list[Json], page_size: int, **more: str
@@ -200,84 +195,6 @@ class LabelStudioClient:
         """The webhook with `changes`, its headers for example."""
         return self._object("PATCH", f"api/webhooks/{webhook_id}/", json=changes)
 
-    def _if_there(self, method: str, path: str, **what: Any) -> bool:
-        try:
-            self._json(method, path, **what)
-        except LabelStudioError as error:
-            if status_of(error) == 404:
-                return False
-            raise
-        return True
-
-    def _object(self, method: str, path: str, **what: Any) -> Json:
-        found = self._json(method, path, **what)
-        if not isinstance(found, dict):
-            raise LabelStudioError(
-                f"{self.base_url}/{path} answered no JSON object; is LABEL_STUDIO_URL a Label Studio?"
-            )
-        return found
-
-    def _json(self, method: str, path: str, **what: Any) -> Any:
-        response = self._attempt(path, lambda: self._request(method, path, what))
-        try:
-            return response.json() if response.content else {}
-        except ValueError as error:
-            raise LabelStudioError(
-                f"{self.base_url}/{path} answered no JSON; is LABEL_STUDIO_URL a Label Studio?"
-            ) from error
-
-    def _request(self, method: str, path: str, what: Mapping[str, Any]) -> httpx.Response:
-        return self._http.request(method, f"{self.base_url}/{path}", **what).raise_for_status()
-
-    def _attempt(self, path: str, ask: Callable[[], Result]) -> Result:
-        """What `ask` gives; again after a while where the server does not answer for now."""
-        for wait_s in (*self._waits_s, None):
-            try:
-                return ask()
-            except httpx.HTTPStatusError as error:
-                problem = self._problem(path, error.response)
-                if wait_s is None or not isinstance(problem, UnreachableError):
-                    raise problem from error
-            except httpx.HTTPError as error:
-                if is_untrusted_certificate(error):
-                    raise LabelStudioError(f"Label Studio at {self.base_url}: {UNTRUSTED}.") from error
-                if wait_s is None:
-                    raise UnreachableError(
-                        f"Label Studio at {self.base_url} does not answer ({type(error).__name__}); "
-                        "is it running, and is LABEL_STUDIO_URL the address as seen from this machine?"
-                    ) from error
-            self._sleep(wait_s)
-        raise AssertionError("unreachable")
-
-    def _problem(self, path: str, response: httpx.Response) -> LabelStudioError:
-        status, place = response.status_code, f"{self.base_url}/{path}"
-        if 300 <= status < 400:
-            return LabelStudioError(
-                f"{place} redirects to {redirected(response, path)}; set LABEL_STUDIO_URL to that, or to the address "
-                "that Label Studio has itself."
-            )
-        if status in FOR_NOW:
-            return UnreachableError(f"{place} answered {status}; Label Studio may be starting or overloaded.")
-        if status == 401:
-            return LabelStudioError(
-                f"{place} answered 401: {detail_of(response.text)} Set LABEL_STUDIO_API_KEY to an access token from "
-                "Account & Settings; legacy tokens have to be switched on there first."
-            )
-        if status in (403, 404):
-            return LabelStudioError(f"{place} answered {status}; does the token's user see this project?")
-        return LabelStudioError(f"{place} answered {status}: {detail_of(response.text)}")
-
-
-def status_of(error: LabelStudioError) -> int | None:
-    """The HTTP status that Label Studio answered with; None where it did not answer."""
-    return error.__cause__.response.status_code if isinstance(error.__cause__, httpx.HTTPStatusError) else None
-
-
-def redirected(response: httpx.Response, path: str) -> str:
-    """Where a redirect leads, without the path that was asked for."""
-    target = str(response.url.join(response.headers.get("location", "")))
-    return target.partition("?")[0].rstrip("/").removesuffix(path.partition("?")[0].strip("/")).rstrip("/")
-
 
 def _filter(column: str, kind: str, operator: str, value: object) -> Json:
     """A filter of the data manager."""
@@ -286,3 +203,16 @@ def _filter(column: str, kind: str, operator: str, value: object) -> Json:
 
 def _id_above(task_id: int) -> Json:
     return _filter("id", "Number", "greater", task_id)
+
+
+def _id_up_to(task_id: int) -> Json:
+    return _filter("id", "Number", "less_or_equal", task_id)
+
+
+def _written(moment: datetime) -> str:
+    """A time as filters take it."""
+    return moment.astimezone(UTC).strftime(_DATETIME)
+
+
+def _by_id(answer: Json) -> list[Json]:
+    return sorted(list_in(answer, "tasks"), key=lambda task: int(task["id"]))

@@ -134,7 +134,8 @@ def _options(element: ET.Element, above: tuple[str, ...]) -> Iterator[tuple[tupl
         if "toname" in (attributes := attributes_of(child)):
             continue  # a control inside of another has its own labels
         path = above
-        if tag_of(child) in ("label", "choice") and (label := attributes.get("alias") or attributes.get("value")):
+        label = attributes.get("alias") or attributes.get("value") or ""
+        if tag_of(child) in ("label", "choice") and label.strip():
             path = (*above, label)
             yield path, attributes
         yield from _options(child, path)

@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from backend.errors import LabelStudioError
-from backend.labelstudio.client import Json, LabelStudioClient, status_of
+from backend.labelstudio.client import Json, LabelStudioClient
+from backend.labelstudio.connection import status_of
 from backend.settings import Settings
 
 TIMEOUT_S = 300.0  # for a batch of pictures over a slow line

@@ -11,6 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backend.labelstudio.annotations import listed
+from backend.labelstudio.controls import CHOICE_KINDS, LABELS
+from backend.labelstudio.regions import names_in
+
 BOXES = ("rectanglelabels", "rectangle", "ellipselabels", "ellipse")
 POINTS = ("keypointlabels", "keypoint")
 BACKGROUND = ("background", "negative", "exclude")  # labels of points that are not on the object
@@ -85,8 +89,9 @@ def newest_prompt(context: Mapping[str, Any]) -> Prompt | None:
     A click in a box refines what is in it, and so does one beside the object, wherever it is; clicks outside of all
     boxes are about an object of their own.
     """
-    regions = context.get("result")
-    marks = [mark for region in regions if (mark := _mark(region))] if isinstance(regions, list) else []
+    regions = listed(context, "result")
+    named = {str(each["id"]): name for each in regions if "id" in each and (name := _given_name(each))}
+    marks = [mark for region in regions if (mark := _mark(region, named.get(str(region.get("id")))))]
     if not marks:
         return None
     newest = marks[-1]
@@ -119,8 +124,9 @@ def _label(points: Sequence[_Mark]) -> str | None:
     return next((each.label for each in reversed(points) if each.is_positive), None)
 
 
-def _mark(region: object) -> _Mark | None:
-    if not isinstance(region, Mapping) or not isinstance(value := region.get("value"), Mapping):
+def _mark(region: Mapping[str, Any], name: str | None) -> _Mark | None:
+    """Args: name: what another result of its id calls it, where the tags with labels stand apart."""
+    if not isinstance(value := region.get("value"), Mapping):
         return None
     kind = region.get("type")
     if kind not in BOXES + POINTS:
@@ -129,7 +135,7 @@ def _mark(region: object) -> _Mark | None:
     x, y, w, h, radius_x, radius_y, rotation = (
         float(number) if isinstance(number, int | float) and math.isfinite(number) else 0.0 for number in numbers
     )
-    label = _first(value.get(str(kind))) or _first(value.get("labels"))
+    label = _first(value.get(str(kind))) or _first(value.get("labels")) or name
     place = (region.get("to_name"), region.get("item_index"))
     if kind in POINTS:
         is_background = label is not None and label.casefold() in BACKGROUND
@@ -139,6 +145,13 @@ def _mark(region: object) -> _Mark | None:
         x, y, w, h = x - radius_x, y - radius_y, 2 * radius_x, 2 * radius_y
     box = DrawnBox((x / 100, y / 100, w / 100, h / 100), rotation, is_ellipse)
     return _Mark(place, label, box) if w > 0 and h > 0 else None
+
+
+def _given_name(result: Mapping[str, Any]) -> str | None:
+    """Return the label that a result gives a region: of paths the last part."""
+    kind, value = result.get("type"), result.get("value")
+    names = names_in(value, str(kind)) if kind in (LABELS, *CHOICE_KINDS) and isinstance(value, Mapping) else []
+    return (names[0] if isinstance(names[0], str) else names[0][-1]) if names else None
 
 
 def _first(labels: object) -> str | None:

@@ -13,7 +13,7 @@ from typing import Any
 from backend.errors import ImageError
 from backend.labelstudio.annotations import best_first, is_accepted_in_bulk, listed
 from backend.labelstudio.class_names import NameIndex, as_text
-from backend.labelstudio.controls import CHOICE_KINDS
+from backend.labelstudio.controls import CHOICE_KINDS, Control
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.regions import UNTOUCHED, label_in, names_in, regions_of
 from backend.labelstudio.task_values import look_up, value_of
@@ -116,11 +116,19 @@ def _annotated(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     for result in listed(annotation, "result"):
         control, value = config.control_of(result), result.get("value")
         if control is not None and control.kind in CHOICE_KINDS and isinstance(value, Mapping):
-            names += [label_in(name, control) for name in names_in(value, control.kind)]
+            names += [_class_in(name, control, config) for name in names_in(value, control.kind)]
     for region in regions_of(annotation, config):
         if region.get("origin") != UNTOUCHED:
             names += [str(name) for name in region["value"][region["type"]]]
     return names
+
+
+def _class_in(name: str | tuple[str, ...], control: Control, config: LabelConfig) -> str:
+    """Return what a label stands for; a path that goes on below a class, for that class."""
+    label = label_in(name, control)
+    if isinstance(name, str) or config.label_for(label) is not None:
+        return label
+    return next((part for part in reversed(name) if config.label_for(part) is not None), label)
 
 
 def _given(value: object, config: LabelConfig) -> list[str]:

@@ -75,10 +75,10 @@ def password_in(url: str) -> str | None:
 
 
 def where(settings: Settings) -> str:
-    """The address without its password, for messages."""
+    """The address without its password, which may stand in its query as well, for messages."""
     url = redis_url(settings)
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 @contextmanager

@@ -102,6 +102,19 @@ def test_the_first_name_of_a_variable_goes_before_its_other_names() -> None:
     assert Settings.from_env({"LABEL_STUDIO_HOST": "http://old"}).label_studio_url == "http://old"
 
 
+@pytest.mark.parametrize("url", ["localhost:8080", "http://", "http://a b", "http://host/?x=1", "'http://host'", "ftp://h"])
+def test_what_is_no_address_of_a_label_studio_is_named(url: str) -> None:
+    with pytest.raises(ConfigError, match="LABEL_STUDIO_URL is .* write the whole address"):
+        Settings.from_env({"LABEL_STUDIO_URL": url})
+
+
+def test_an_address_with_a_password_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigError, match="holds a user or a password") as caught:
+        Settings.from_env({"LABEL_STUDIO_URL": "https://me:s3cret@host"})
+    assert "s3cret" not in str(caught.value)
+    assert Settings.from_env({"LABEL_STUDIO_URL": "HTTPS://host/prefix/"}).label_studio_url == "HTTPS://host/prefix"
+
+
 def test_half_a_pair_of_name_and_password_is_refused() -> None:
     with pytest.raises(ConfigError, match="Only one of BASIC_AUTH_USER and BASIC_AUTH_PASS"):
         Settings.from_env({"BASIC_AUTH_USER": "me"})

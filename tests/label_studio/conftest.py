@@ -7,6 +7,7 @@ their absence is a failure; elsewhere these tests are skipped, and say so.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +16,11 @@ from pathlib import Path
 import pytest
 
 from backend.cli import main
+from backend.jobs.context import job_context
+from backend.settings import Settings
+from backend.storage.stores import Stores, open_stores
 from demo.label_studio_server import LabelStudioServer
+from tests.backend.support.command_line import SMALL
 from tests.backend.support.real_services import Nursery
 from tests.label_studio.person import Person
 from tests.label_studio.servers import ROOT, S3_PROGRAM, boxstrap, installed, label_studio, personal_token
@@ -93,3 +98,40 @@ def place(
             person = Person(server.url)
             yield Place(server, person, token, url, log, Path(home), web, folder, pictures)
             person.close()
+
+
+@pytest.fixture
+def stores(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
+    """Those of an installation of the test's own, which commands use."""
+    for name, value in {
+        "BOXSTRAP_HOME": str(tmp_path / "home"),
+        "LABEL_STUDIO_URL": place.label_studio.url,
+        "LABEL_STUDIO_API_KEY": place.token,
+        "IMAGE_HOSTS": "127.0.0.1",
+        "DEVICE": "cpu",
+    }.items():
+        monkeypatch.setenv(name, value)
+    job_context.cache_clear()
+    yield open_stores(Settings.from_env())
+    if job_context.cache_info().currsize:
+        job_context().label_studio().close()
+    job_context.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def model(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has hardly learned anything."""
+    folder = tmp_path_factory.mktemp("trained") / "model"
+    assert main(["train", str(place.folder), "--out", str(folder), "--epochs", "1", "--json", *SMALL]) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        sentence = "There is no Chromium here; install Debian's package chromium."
+        if os.environ.get("CI"):
+            pytest.fail(sentence)
+        pytest.skip(sentence)
+    return program

@@ -6,8 +6,6 @@ Screenshots are kept in build/screenshots. In CI a missing Chromium is a failure
 from __future__ import annotations
 
 import io
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -43,17 +41,6 @@ class Shown:
     task: int
     prediction: dict[str, Any]
     at_least: float
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        sentence = "There is no Chromium here; install Debian's package chromium."
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return program
 
 
 def log_in(page: Page, url: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,12 @@ import pytest
 from PIL import Image
 
 from backend.cli import main
-from backend.jobs.context import job_context
 from backend.labelstudio.annotations import MARK, is_accepted_in_bulk
 from backend.labelstudio.corrections import drawn_regions
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.reviews import review
-from backend.settings import Settings
-from backend.storage.stores import Stores, open_stores
+from backend.storage.stores import Stores
 from backend.storage.version_facts import VersionFacts
-from tests.backend.support.command_line import SMALL
 from tests.label_studio.conftest import Place
 from tests.label_studio.person import CONFIG
 
@@ -28,31 +24,6 @@ pytestmark = pytest.mark.slow
 
 PARSED = LabelConfig.parse(CONFIG)
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def stores(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stores]:
-    """Those of an installation of the test's own, which commands use."""
-    for name, value in {
-        "BOXSTRAP_HOME": str(tmp_path / "home"),
-        "LABEL_STUDIO_URL": place.label_studio.url,
-        "LABEL_STUDIO_API_KEY": place.token,
-        "IMAGE_HOSTS": "127.0.0.1",
-        "DEVICE": "cpu",
-    }.items():
-        monkeypatch.setenv(name, value)
-    job_context.cache_clear()
-    yield open_stores(Settings.from_env())
-    if job_context.cache_info().currsize:
-        job_context().label_studio().close()
-    job_context.cache_clear()
-
-
-@pytest.fixture(scope="module")
-def model(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    assert main(["train", str(place.folder), "--out", str(folder), "--epochs", "1", "--json", *SMALL]) == 0
-    return folder
 
 
 def project(place: Place, stores: Stores, model: Path, title: str, pictures: int) -> tuple[int, str]:

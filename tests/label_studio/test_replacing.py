@@ -20,7 +20,6 @@ from backend.settings import Settings
 from backend.storage.stores import open_stores
 from backend.storage.version_facts import VersionFacts
 from demo.project import label_config
-from tests.backend.support.command_line import SMALL
 from tests.backend.support.real_services import Nursery, bulk_jobs, wait_for
 from tests.label_studio.conftest import PASSWORD, USER, Place
 from tests.label_studio.own_workers import Workshop, workshop
@@ -119,13 +118,6 @@ class Project:
 def at(place: Place, nursery: Nursery) -> Iterator[Workshop]:
     with workshop(place, nursery) as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def model(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained") / "model"
-    assert main(["train", str(place.folder), "--out", str(folder), "--epochs", "1", "--json", *SMALL]) == 0
-    return folder
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,28 @@ def test_a_leaf_that_stands_twice_in_a_tree_is_known_by_its_path() -> None:
     assert predicted(parsed, "dog / other")[-1]["value"] == {"taxonomy": [["dog", "other"]]}
 
 
+@pytest.mark.parametrize("path", [["animal", "cat"], ["animal", "cat", "siamese"], ["cat", "siamese", "seal point"]])
+def test_a_path_that_goes_on_below_a_class_of_regions_is_of_that_class(path: list[str]) -> None:
+    deeper = '<Choice value="cat"><Choice value="siamese"><Choice value="seal point"/></Choice></Choice>'
+    parsed = config(f'<Taxonomy name="kind" toName="image"><Choice value="animal">{deeper}</Choice></Taxonomy>', BOXES)
+    assert given_labels(task(said("kind", "taxonomy", [path])), parsed) == ("cat",)
+
+
+def test_tags_may_have_spaces_at_the_ends_of_their_names() -> None:
+    parsed = config(
+        '<RectangleLabels name="box " toName="image "><Label value="cat"/></RectangleLabels>',
+        '<PolygonLabels name="line" toName="other, image "><Label value="cat"/></PolygonLabels>',
+        image='<Image name="image " value="$image"/>',
+    )
+    assert {(each["from_name"], each["to_name"]) for each in predicted(parsed)} == {("box ", "image "), ("line", "image ")}
+    assert drawn(task(box(name="box ", to_name="image ")), parsed) == [("cat", (20, 10, 60, 30))]
+
+
+def test_labels_without_a_visible_name_are_none() -> None:
+    parsed = config('<RectangleLabels name="box" toName="image"><Label value=" "/><Label value="cat"/></RectangleLabels>')
+    assert parsed.classes == ("cat",)
+
+
 def test_choices_that_no_region_has_labels_for_are_remarks_and_said_to_be() -> None:
     quality = '<Choices name="quality" toName="image"><Choice value="sharp"/><Choice value="blurred"/></Choices>'
     parsed = config(quality, BOXES)

@@ -52,6 +52,20 @@ def test_the_newest_box_or_click_says_which_object_is_meant(regions: list[Json],
     assert newest_prompt({"result": regions}) == prompt
 
 
+@pytest.mark.parametrize(
+    ("tag", "value"), [("labels", ["crab"]), ("choices", ["crab"]), ("taxonomy", [["animal", "crab"]])]
+)
+def test_what_is_drawn_without_labels_is_called_what_another_result_of_its_id_says(tag: str, value: Json) -> None:
+    point = {"x": 20, "y": 30, "width": 1}
+    regions = [
+        {"id": "a", "type": "keypoint", "to_name": "image", "value": point},
+        {"id": "a", "type": tag, "to_name": "image", "value": {**point, tag: value}},
+        {"id": "b", "type": "keypoint", "to_name": "image", "value": {**point, "x": 70}},
+        {"id": "b", "type": "labels", "to_name": "image", "value": {**point, "labels": ["background"]}},
+    ]
+    assert newest_prompt({"result": regions}) == Prompt(None, ((0.2, 0.3),), ((0.7, 0.3),), "crab")
+
+
 def test_a_turned_box_has_corners_in_pixels() -> None:
     found = newest_prompt({"result": [box(50, 10, 20, 10, rotation=90)]})
     assert found is not None and found.box is not None and not found.box.is_upright_rectangle

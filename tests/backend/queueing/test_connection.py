@@ -13,6 +13,7 @@ from backend.settings import Settings
 
 def test_the_password_of_redis_is_not_shown() -> None:
     assert where(Settings(redis_url="redis://:secret@host:6379/0")) == "redis://host:6379/0"
+    assert where(Settings(redis_url="redis://host:6379/0?password=secret")) == "redis://host:6379/0"
 
 
 def test_an_address_without_meaning_is_named() -> None:

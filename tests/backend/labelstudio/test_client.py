@@ -1,0 +1,78 @@
+"""How tasks are asked for: what Label Studio has to count for a page does not grow with the project."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from backend.labelstudio.client import LabelStudioClient
+from tests.backend.support.fake_project import Json, found_by, page_of
+from tests.local_http import answering, send
+
+PAGE = 10
+
+
+class Asked:
+    """A Label Studio with one project. `counted`: how many tasks the filters of each request let through."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Json] = []
+        self.counted: list[int] = []
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        query = parse_qs(urlsplit(handler.path).query)
+        total = len(found_by(self.tasks, query))
+        self.counted.append(total)
+        send(handler, 200, json.dumps({"tasks": page_of(self.tasks, query), "total": total}).encode())
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def client(asked: Asked) -> Iterator[LabelStudioClient]:
+    with answering(asked.answer) as url, closing(LabelStudioClient(url, "0" * 40)) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        range(1, 1001),
+        range(5, 5000, 5),
+        [*range(1, 301), *range(90_001, 90_302)],
+        [number for number in range(1, 3000) if number % 7 in (1, 2)],
+        range(40, 65),
+        [],
+    ],
+)
+def test_all_tasks_are_read_once_in_order_however_their_ids_lie(
+    asked: Asked, client: LabelStudioClient, numbers: range | list[int]
+) -> None:
+    asked.tasks = [{"id": number} for number in numbers]
+    assert [task["id"] for task in client.tasks("7", page_size=PAGE)] == list(numbers)
+
+
+def test_label_studio_counts_few_tasks_for_each_page_of_a_large_project(
+    asked: Asked, client: LabelStudioClient
+) -> None:
+    asked.tasks = [{"id": 3 * number} for number in range(1, 1001)]
+    assert len(list(client.tasks("7", page_size=PAGE))) == 1000
+    first, *others = asked.counted
+    assert first == 1000 and max(others) <= 2 * PAGE and len(others) <= 1000 / PAGE + 2
+
+
+def test_small_projects_and_changes_cost_one_request_a_page(asked: Asked, client: LabelStudioClient) -> None:
+    asked.tasks = [{"id": number} for number in range(1, 96)]
+    assert len(list(client.tasks("7", page_size=PAGE))) == 95 and len(asked.counted) == 10
+    asked.tasks[50]["updated_at"] = "2026-01-02T00:00:00.000000Z"
+    before = client.newest_change("7")
+    assert before is not None and before.isoformat() == "2026-01-02T00:00:00+00:00"
+    assert client.newest_change("7", before) is None and asked.counted[-1] == 0
