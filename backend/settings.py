@@ -21,8 +21,7 @@ from wsol_core.registry import BACKBONES, METHODS, TIMM, is_backbone
 
 YES, NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 CONFIG_FILE, TRACKERS = "boxstrap.toml", ("tensorboard", "mlflow")
-LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-PREANNOTATE_AS = ("draft", "prediction")
+LOG_LEVELS, PREANNOTATE_AS = ("DEBUG", "INFO", "WARNING", "ERROR"), ("draft", "prediction")
 
 
 class GateMode(StrEnum):

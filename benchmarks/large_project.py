@@ -76,12 +76,12 @@ def _copy(db: sqlite3.Connection, table: str, changed: dict[str, str], project: 
 
 def _tasks(database: Path, project: str) -> Iterator[Json]:
     """The tasks as Label Studio's API sends them, as far as they are read."""
+    said = "'id', said.id, 'result', json(result), 'was_cancelled', json('false'), 'updated_at', said.updated_at"
     sql = (
-        "SELECT task.id, data, task.updated_at, task_completion.id, result FROM task "
-        "JOIN task_completion ON task_id = task.id WHERE task.project_id = ? ORDER BY task.id"
+        f"SELECT task.id, data, task.updated_at, json_group_array(json_object({said})) FROM task "
+        "JOIN task_completion said ON task_id = task.id WHERE task.project_id = ? GROUP BY task.id ORDER BY task.id"
     )
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60)) as db:
-        for number, data, changed, annotation, result in db.execute(sql, (project,)):
-            said = {"id": annotation, "result": json.loads(result), "was_cancelled": False}
+        for number, data, changed, annotations in db.execute(sql, (project,)):
             task = {"id": number, "data": json.loads(data), "updated_at": f"{changed.replace(' ', 'T')}Z"}
-            yield {**task, "annotations": [said], "predictions": []}
+            yield {**task, "annotations": json.loads(annotations), "predictions": []}

@@ -71,7 +71,8 @@ def main() -> None:
         print(json.dumps(measure(*arguments.step)), flush=True)
         return
     print(f"{machine()}, tiny backbone, Label Studio on SQLite beside it", flush=True)
-    print("| tasks | what | s | our CPU s | peak MiB | without files |\n|---|---|---|---|---|---|", flush=True)
+    columns = ("tasks", "what", "s", "our CPU s", "Label Studio's CPU s", "peak MiB", "without files")
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
     with tempfile.TemporaryDirectory(prefix="bx") as folder, ExitStack() as running:
         home = Path(folder)
         draw_folder(home / "drawn", classes=4, images=PICTURES, seed=0)
@@ -96,11 +97,17 @@ def main() -> None:
         fit(TrainConfig(backbone="tiny", epochs=1), data.samples, data.classes, home / "model")
         label_studio = running.enter_context(closing(DemoProject(server.url, LOGIN.token)))
         for count in arguments.tasks:
-            measure_project(label_studio, environment, home, web, count, arguments.first)
+            measure_project(label_studio, server, environment, home, web, count, arguments.first)
 
 
 def measure_project(
-    label_studio: DemoProject, environment: dict[str, str], home: Path, web: str, count: int, first: bool
+    label_studio: DemoProject,
+    server: LabelStudioServer,
+    environment: dict[str, str],
+    home: Path,
+    web: str,
+    count: int,
+    first: bool,
 ) -> None:
     """The rows of one size."""
     files = sorted((home / "drawn" / "images").glob("*/*.jpg"))
@@ -113,9 +120,10 @@ def measure_project(
 
     def step(what: str, name: str) -> None:
         command = [sys.executable, "-m", "benchmarks.size", "--step", name, str(project)]
+        before_s = server.cpu_s()
         done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
-        show(count, what, **found)
+        show(count, what, **found, server=server.cpu_s() - before_s)
 
     # Else all that was imported in the last minute would be read again, as if it were new.
     time.sleep(OVERLAP.total_seconds())
@@ -160,13 +168,11 @@ def box(name: object, x: float) -> Json:
     return {**where, "original_width": 320, "original_height": 240, "image_rotation": 0, "value": value}
 
 
-def show(
-    count: int, what: str, seconds: float, cpu: float | None = None, mib: float | None = None, own: float | None = None
-) -> None:
-    """Args: seconds: that went by; cpu: of ours, Label Studio's left out. mib: our peak; own: without mapped files."""
-    figures = [f"{seconds:.1f}", "" if cpu is None else f"{cpu:.1f}"]
-    figures += ["" if each is None else f"{each:.0f}" for each in (mib, own)]
-    print(f"| {count:,} | {what} | {' | '.join(figures)} |", flush=True)
+def show(count: int, what: str, seconds: float, **figures: float) -> None:
+    """Args: seconds: that went by. figures: CPU seconds, ours and Label Studio's; our peak, and without files."""
+    known = [figures.get(name) for name in ("cpu", "server", "mib", "own")]
+    shown = ["" if each is None else f"{each:.{1 if index < 2 else 0}f}" for index, each in enumerate(known)]
+    print(f"| {count:,} | {what} | {seconds:.1f} | {' | '.join(shown)} |", flush=True)
 
 
 def measure(what: str, project: str) -> Json:

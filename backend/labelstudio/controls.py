@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from xml.etree import ElementTree as ET
@@ -105,7 +105,7 @@ def read_controls(root: ET.Element) -> list[Control]:
     """Return a Control for each tag that an element is connected to; tags without labels have those of their source."""
     found: list[Control] = []
     sources: dict[str, Control] = {}
-    tags = {attributes_of(element).get("name", "") for element in root.iter()}
+    tags = {name.strip(): name for element in root.iter() if (name := attributes_of(element).get("name"))}
     for element in root.iter():
         per_region = is_true(attributes_of(element).get("perregion"))
         for control in _of_element(element, tags):
@@ -153,8 +153,8 @@ def _synonyms(control: Control) -> dict[str, list[str]]:
     return {label: [name for name, own in control.other_names if own == label] for label in control.labels}
 
 
-def _of_element(element: ET.Element, tags: Collection[str]) -> Iterator[Control]:
-    """Return a control for each tag that the element is connected to. Args: tags: the names of all."""
+def _of_element(element: ET.Element, tags: Mapping[str, str]) -> Iterator[Control]:
+    """Return a control for each tag that the element is connected to. Args: tags: the names of all, by their text."""
     attributes, tag = attributes_of(element), tag_of(element)
     kind = _BARE.get(tag, tag)
     if kind not in (*KINDS, LABELS) or not attributes.get("name"):
@@ -162,8 +162,8 @@ def _of_element(element: ET.Element, tags: Collection[str]) -> Iterator[Control]
     offered = config_xml.labels_of(element)
     is_tree = kind == TAXONOMY or (kind == CHOICES and is_true(attributes.get("allownested")))
     several = attributes.get("choice", "").lower() == "multiple" if kind == CHOICES else kind == TAXONOMY
-    connected = attributes.get("toname", "").split(",")
-    for to_name in dict.fromkeys(name if name in tags else name.strip() for name in connected):
+    connected = [name.strip() for name in attributes.get("toname", "").split(",")]
+    for to_name in dict.fromkeys(tags.get(name, name) for name in connected):
         if to_name:
             yield Control(
                 name=attributes["name"],

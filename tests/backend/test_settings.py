@@ -102,9 +102,11 @@ def test_the_first_name_of_a_variable_goes_before_its_other_names() -> None:
     assert Settings.from_env({"LABEL_STUDIO_HOST": "http://old"}).label_studio_url == "http://old"
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "http://", "http://a b", "http://host/?x=1", "'http://host'", "ftp://h"])
+@pytest.mark.parametrize(
+    "url", ["localhost:8080", "http://", "http://a b", "http://host/?x=1", "'http://host'", "ftp://h"]
+)
 def test_what_is_no_address_of_a_label_studio_is_named(url: str) -> None:
-    with pytest.raises(ConfigError, match="LABEL_STUDIO_URL is .* write the whole address"):
+    with pytest.raises(ConfigError, match=r"LABEL_STUDIO_URL is .* write the whole address"):
         Settings.from_env({"LABEL_STUDIO_URL": url})
 
 

@@ -96,12 +96,17 @@ def test_tags_may_have_spaces_at_the_ends_of_their_names() -> None:
         '<PolygonLabels name="line" toName="other, image "><Label value="cat"/></PolygonLabels>',
         image='<Image name="image " value="$image"/>',
     )
-    assert {(each["from_name"], each["to_name"]) for each in predicted(parsed)} == {("box ", "image "), ("line", "image ")}
+    assert {(each["from_name"], each["to_name"]) for each in predicted(parsed)} == {
+        ("box ", "image "),
+        ("line", "image "),
+    }
     assert drawn(task(box(name="box ", to_name="image ")), parsed) == [("cat", (20, 10, 60, 30))]
 
 
 def test_labels_without_a_visible_name_are_none() -> None:
-    parsed = config('<RectangleLabels name="box" toName="image"><Label value=" "/><Label value="cat"/></RectangleLabels>')
+    parsed = config(
+        '<RectangleLabels name="box" toName="image"><Label value=" "/><Label value="cat"/></RectangleLabels>'
+    )
     assert parsed.classes == ("cat",)
 
 
