@@ -100,7 +100,7 @@ class WsolMethod(nn.Module, ABC):
     stages: ClassVar[tuple[str, ...]]  # in their order; "classify" comes before "localize" where both exist
     default_epochs: ClassVar[dict[str, int]]  # per stage, sensible for thousands of images; see `default_steps`
     strides: ClassVar[tuple[int, int, int, int]]  # of the backbone's four stages, see `build_backbone`
-    centred: ClassVar[bool] = False  # True: the backbone's cells lie where they are drawn, as in `OddPixels`
+    centred: ClassVar[bool] = False  # True: features that were pretrained are moved to where they are drawn
     augmentation: ClassVar[Augmentation] = Augmentation()  # how its training images are varied
     refine_edges: ClassVar[bool] = False  # True: maps are refined at the image's edges, as in `refinement`
     maps_compete: ClassVar[bool] = False  # True: maps of an image's classes do, by `competing`

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
 from wsol_core.errors import ConfigError, WeightsError
+from wsol_core.networks.alignment import OddPixels, moved
 from wsol_core.networks.inception_v3 import inception_v3_stages
 from wsol_core.networks.mobilenet_v1 import mobilenet_v1_layers, without_classifier
 from wsol_core.registry import TIMM, backbone_info, check_backbone
 
 STRIDES = (4, 8, 16, 32)
 HEADS = ("classifier.", "fc.", "AuxLogits.")  # of torchvision's networks
-
-
-class OddPixels(nn.Module):
-    """Moves maps (B, C, h, w) by one pixel, so that the halving after it keeps the odd pixels, not the even ones."""
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """Like `maps`; the last row and column are there twice."""
-        moved = F.pad(maps[:, :, 1:, 1:], (0, 1, 0, 1), mode="replicate")
-        return moved.contiguous(memory_format=torch.channels_last)
 
 
 class Backbone(nn.Module):
@@ -62,6 +55,27 @@ class Backbone(nn.Module):
         self.name = name
         self.kept = kept
         self._stem = stem
+        self.register_buffer("moves", torch.zeros(4))
+        self._moves = (0.0,) * 4
+
+    moves: Tensor  # what `align` was called with; not a number in models from before it, which have `OddPixels` instead
+
+    def align(self, moves: Sequence[float]) -> None:
+        """From now on the features of each stage are moved right and down by so many of their cells; see `offsets`."""
+        self.moves.copy_(torch.tensor(moves))
+        self._follow_moves()
+
+    def _follow_moves(self) -> None:
+        before_it = bool(self.moves.isnan().any())
+        self._moves = (0.0,) * 4 if before_it else tuple(self.moves.tolist())
+        for module in self.modules():
+            if isinstance(module, OddPixels):
+                module.active = before_it
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}moves", torch.full((4,), math.nan))
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        self._follow_moves()
 
     def split_at_stem(self) -> tuple[nn.Sequential, nn.Sequential, int]:
         """The layers up to the first features at stride 4, all layers after them, and the channels between."""
@@ -72,9 +86,9 @@ class Backbone(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """Features of the four stages of (B, 3, S, S) images, (B, channels[i], S / stride_i, S / stride_i)."""
         features = []
-        for stage in self.stages:
+        for stage, cells in zip(self.stages, self._moves, strict=True):
             images = stage(images)
-            features.append(images)
+            features.append(moved(images, cells) if cells else images)
         return features
 
 
@@ -101,12 +115,8 @@ def build_backbone(
               (4, 8, 16, 16) keeps the top maps at stride 16.
           state: loaded strictly but for the classifier, which is left out. In torchvision's layout, and for
               mobilenet_v1 in that of `mobilenet_v1.py`; for timm's networks in timm's or in that of their authors.
-          centred: whether cells lie where they are drawn. A padded convolution that halves keeps the even pixels, so
-              what torchvision's cells of stride s see lies (s - 1) / 2 pixels up and left of them: 7.5 at stride 16.
-              Maps that are read from several strides pay for that. Centred, the second and the fourth halving keep the
-              odd pixels, which leaves 0.5, 1.5 and 2.5 pixels at strides 4, 8 and 16. A backbone without
-              pretrained weights never is: its filters learn where cells lie, and found fewer objects when moved.
-              timm's networks are not either, since they halve in many ways.
+          centred: whether the weights may be of a model from before `Backbone.align`, which has `OddPixels` before the
+              second and the fourth halving.
           max_pool: whether the last stage of a ResNet halves by a pooling layer before it, as in BAS, and not by its
               own stride. VGG16 always does; the others never do.
     """

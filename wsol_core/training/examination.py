@@ -22,7 +22,7 @@ from wsol_core.training.model_selection import evaluating
 from wsol_core.training.progress import Notice
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.time_budget import TimeBudget
-from wsol_core.training.training_data import TrainingData
+from wsol_core.training.training_data import TrainingData, of_every_class
 
 logger = logging.getLogger(__name__)
 
@@ -91,14 +91,6 @@ def examiner(
     trained = of_every_class(data.train, data.classes, TRAINED_IMAGES)
     held_out = of_every_class(data.held_out, data.classes, HELD_OUT_IMAGES)
     return partial(_examine, method, [*trained, *held_out], data.classes, side_px, device)
-
-
-def of_every_class(samples: Sequence[Sample], classes: Sequence[str], most: int) -> list[Sample]:
-    """At most `most` of the samples: the first of each class in turn, then the second of each, and so on."""
-    members = {name: [sample for sample in samples if sample.labels[0] == name] for name in classes}
-    longest = max(map(len, members.values()), default=0)
-    turns = [own[turn] for turn in range(longest) for own in members.values() if turn < len(own)]
-    return turns[:most]
 
 
 def _examine(

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from wsol_core.config import TrainConfig
+from wsol_core.data.loader import plain_images
 from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method, method_options
+from wsol_core.networks.alignment import offsets
+from wsol_core.networks.backbones import Backbone
 from wsol_core.networks.pretrained import own_state, pretrained_state
 from wsol_core.training.enough_steps import LEAST_SHARE
+from wsol_core.training.model_selection import evaluating
 from wsol_core.training.schedule import WARM_SHARE
 from wsol_core.training.step import seeded
-from wsol_core.training.training_data import TrainingData
+from wsol_core.training.training_data import TrainingData, of_every_class
 from wsol_core.training.warm_start import read_warm_start
 
+logger = logging.getLogger(__name__)
+
+ALIGNED_IMAGES = 16  # tell where features lie
+LEAST_OFFSET = 0.1  # of a cell; moving by less would blur more than it mends
 FRESH_WEIGHTS = -1  # what these random numbers are for; stages count from 0
 
 
@@ -81,7 +90,10 @@ def initial_method(
         method = _build(config, data, initialization, device, state)
         if state is not None:
             _load_further_networks(method, weights_dir, version)
-    return _placed(method, device), initialization
+    method = _placed(method, device)
+    if method.centred and initialization.pretrained:
+        _align(method, config, data, device)
+    return method, initialization
 
 
 def resumed_method(
@@ -118,6 +130,20 @@ def _load_further_networks(method: WsolMethod, weights_dir: Path | None, version
     for name in method.further_networks:
         if (state := pretrained_state(name, weights_dir, True, version)) is not None:
             method.load_further_network(name, state)
+
+
+def _align(method: WsolMethod, config: TrainConfig, data: TrainingData, device: torch.device) -> None:
+    """Moves the features to where they are drawn, as far as some images of the project tell."""
+    backbone = cast(Backbone, method.get_submodule("backbone"))
+    backbone.align([0.0] * 4)
+    samples = of_every_class(data.train, data.classes, ALIGNED_IMAGES)
+    images = plain_images(samples, config.side_px)[1].to(device, memory_format=torch.channels_last)
+    if not len(images):
+        return
+    with evaluating(method):
+        moves = [-cells if abs(cells) >= LEAST_OFFSET else 0.0 for cells in offsets(backbone, images)]
+    backbone.align(moves)
+    logger.info("The features of the four stages are moved by %s of their cells, to where they are drawn.", moves)
 
 
 def _placed(method: WsolMethod, device: torch.device) -> WsolMethod:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from wsol_core.localization.predictor import Predictor, own_labels
 from wsol_core.records import Localization, Sample
 from wsol_core.training.calibration import pick
-from wsol_core.training.examination import of_every_class
 from wsol_core.training.model_selection import evaluating
 from wsol_core.training.progress import EpochSamples
 from wsol_core.training.state import TrainingContext, TrainingState
 from wsol_core.training.time_budget import TimeBudget
-from wsol_core.training.training_data import TrainingData
+from wsol_core.training.training_data import TrainingData, of_every_class
 
 IMAGES, MOST_CONSIDERED = 6, 100
 MOST_SHARE = 0.02  # of the training's time

@@ -59,3 +59,11 @@ def prepare_data(
     train, held_out = split_holdout(samples, holdout)
     multi_label = any(len(sample.labels) > 1 for sample in samples)
     return TrainingData(train, held_out, unseen, tuple(classes), multi_label, backgrounds)
+
+
+def of_every_class(samples: Sequence[Sample], classes: Sequence[str], most: int) -> list[Sample]:
+    """At most `most` of the samples: the first of each class in turn, then the second of each, and so on."""
+    members = {name: [sample for sample in samples if sample.labels[0] == name] for name in classes}
+    longest = max(map(len, members.values()), default=0)
+    turns = [own[turn] for turn in range(longest) for own in members.values() if turn < len(own)]
+    return turns[:most]

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 import torchvision
 
 from wsol_core.errors import ConfigError, WeightsError
-from wsol_core.networks.backbones import _BUILDERS, OddPixels, build_backbone
+from wsol_core.networks.alignment import moved
+from wsol_core.networks.backbones import _BUILDERS, build_backbone
 from wsol_core.registry import BACKBONES
 
 SIDE = 64
@@ -26,35 +27,32 @@ def test_stages_have_the_strides_and_channels_they_promise(name: str, strides: t
     ]
 
 
-def test_a_halving_after_odd_pixels_keeps_the_odd_ones() -> None:
-    maps = torch.randn(2, 3, 8, 6)
-    assert torch.equal(OddPixels()(maps)[:, :, ::2, ::2], maps[:, :, 1::2, 1::2])
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "mobilenet_v2",
-        "mobilenet_v1",
-        "resnet18",
-        "resnet50",
-        pytest.param("vgg16", marks=pytest.mark.slow),
-        pytest.param("inception_v3", marks=pytest.mark.slow),
-    ],
-)
-def test_cells_of_a_centred_backbone_lie_where_they_are_drawn(name: str) -> None:
+def test_aligned_features_are_moved_and_stay_so_in_a_state() -> None:
     torch.manual_seed(0)
-    backbone = build_backbone(name, (4, 8, 16, 16), centred=True).eval()
-    images = torch.randn(2, 3, 224, 224, requires_grad=True)
-    for feature, stride in zip(backbone(images)[:3], (4, 8, 16), strict=True):
-        cell = 112 // stride
-        feature[:, :, cell, cell].square().sum().backward(retain_graph=True)
-        assert images.grad is not None
-        seen = images.grad.abs().sum((0, 1))
-        images.grad = None
-        places = torch.arange(224.0)
-        centre = [float((seen.sum(axis) * places).sum() / seen.sum()) for axis in (0, 1)]
-        assert centre == pytest.approx([cell * stride + (stride - 1) / 2] * 2, abs=3.2)
+    backbone = build_backbone("tiny", (4, 8, 16, 16)).eval()
+    images = torch.randn(1, 3, SIDE, SIDE)
+    plain = backbone(images)
+    backbone.align([0, 0.25, 0, -0.5])
+    again = build_backbone("tiny", (4, 8, 16, 16)).eval()
+    again.load_state_dict(backbone.state_dict())
+    for before, after, cells in zip(plain, again(images), (0, 0.25, 0, -0.5), strict=True):
+        assert torch.equal(after, moved(before, cells) if cells else before)
+
+
+def test_a_state_from_before_alignment_keeps_odd_pixels() -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone("mobilenet_v2", centred=True).eval()
+    images = torch.randn(1, 3, SIDE, SIDE)
+    aligned = backbone(images)
+    state = {name: value for name, value in backbone.state_dict().items() if name != "moves"}
+    backbone.load_state_dict(state)
+    older = backbone(images)
+    assert not torch.allclose(older[0], aligned[0])
+    saved = build_backbone("mobilenet_v2", centred=True).eval()
+    saved.load_state_dict(backbone.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(saved(images), older, strict=True))
+    saved.align([0.0] * 4)
+    assert all(torch.equal(a, b) for a, b in zip(saved(images), aligned, strict=True))
 
 
 def stock(name: str) -> torch.nn.Module:
