@@ -3,9 +3,11 @@
     python -m benchmarks.soak [--minutes 60] [--kill-every 60]
 
 `boxstrap up` on a tiny backbone, a project in a stand-in for Label Studio, trainings one after the other, /predict all
-the time, and a kill -9 of one process after the other. Each kill's row says how long it took until the same kind worked
-again; in the end, memory and descriptors are compared with those after the first tenth, and keys in Redis are shown,
-which keeps what trainings did for a day.
+the time, and a kill -9 of one process after the other: a round of them while the machine is otherwise idle, then one
+while each core has a process that does nothing but count. Each kill's row says how long it took until the same kind
+worked again, and until a prediction came that was asked for at that moment, as Label Studio asks: once more where the
+connection broke. In the end, memory and descriptors are compared with those after the first round, and the keys in
+Redis are shown, which keeps what trainings did for a day.
 """
 
 from __future__ import annotations
@@ -16,8 +18,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +30,11 @@ from typing import Any
 import httpx
 import redis
 
+from backend.errors import QueueError
 from backend.queueing.connection import connect
+from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 from backend.settings import Settings
+from backend.storage.runs import RunState
 from backend.storage.stores import open_stores
 from benchmarks.serving import memory_mib
 from demo.local_servers import comes_up, free_port
@@ -36,9 +42,11 @@ from tests.backend.support.fake_project import CONFIG, PROJECT, FakeLabelStudio
 from tests.local_http import answering
 from wsol_core.synthetic.dataset import draw_folder
 
-LONGEST_S = 120.0
-GROWTH = 1.3  # of memory, descriptors and keys, over the whole run
-VICTIMS = ("redis", "serve", "guardian", "boxstrap-predict", "boxstrap-bulk", "boxstrap-train", "training")
+LONGEST_S, RECOVERY_S = 120.0, 10.0
+GROWTH = 1.3  # of memory and descriptors, over the whole run
+SPARES = ("spare of serve", "spare of guardian")
+VICTIMS = ("redis", "serve", "guardian", PREDICT, BULK, TRAIN, "training", *SPARES)
+COUNTING = (sys.executable, "-c", "while True: pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,7 @@ class Service:
         with self.log.open("ab") as file:
             command = [sys.executable, "-m", "backend", "up"]
             self.process = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        self.label_studio = label_studio
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=100, trust_env=False)
         if not comes_up(str(self.http.base_url).rstrip("/"), self.process, LONGEST_S):
             raise TimeoutError(self.log.read_text(errors="replace")[-2000:])
@@ -83,21 +92,33 @@ class Service:
         except httpx.HTTPError:
             return None
 
+    def predicts(self) -> bool:
+        """Whether a prediction of a real picture comes."""
+        body = {"tasks": [self.label_studio.tasks[0]], "project": PROJECT, "label_config": CONFIG}
+        return self.ask("/predict", body) is not None
+
+    def trains(self) -> bool:
+        """Whether a run is being trained."""
+        return any(run.state == RunState.RUNNING for run in open_stores(self.settings).runs.of_project(PROJECT))
+
     def pids(self) -> dict[str, int]:
-        """The processes by what they do; "training" only while there is one."""
+        """The processes by what they do; "training" only while there is one, a spare once it has been started."""
         found: dict[str, int] = {}
-        for child in _children(self.process.pid):
-            command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"serve\0" in command and b"worker\0" not in command:
-                found["serve"] = child
-            elif b"worker\0" in command and _children(child):
-                found["guardian"] = child
-            elif b"worker\0" not in command:
-                found["redis"] = child
-        for queue, child in zip(VICTIMS[3:6], _children(found.get("guardian", 0)), strict=False):
-            found[queue] = child
-            if queue == "boxstrap-train" and (horses := _children(child)):
-                found["training"] = horses[0]
+        for child in _children(self.process.pid):  # in the order of their starts, so that a spare comes after its like
+            words = _command(child)
+            kind = "redis" if "-m" not in words else "serve" if "serve" in words else "guardian"
+            found[f"spare of {kind}" if kind in found else kind] = child
+        workers = _children(found.get("guardian", 0))
+        try:
+            registered = JobQueue(self.redis).workers()
+        except QueueError:
+            return found
+        for worker in registered:
+            if worker.pid in workers:
+                [queue] = worker.queue_names()
+                found[queue] = worker.pid
+        if horses := _children(found.get(TRAIN, 0)):
+            found["training"] = horses[0]
         return found
 
     def size(self) -> Size:
@@ -110,7 +131,7 @@ class Service:
 def main() -> None:
     """Prints a row for each kill; ends with 1 where something was lost, doubled, slow or grown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--minutes", type=float, default=60, help="at least; every process is killed in both states")
     parser.add_argument("--kill-every", type=float, default=60, metavar="S")
     asked = parser.parse_args()
     with service() as running:
@@ -123,53 +144,88 @@ def soak(running: Service, for_s: float, every_s: float) -> list[str]:
     """Kill in turns while it works; return what went wrong, in sentences."""
     up_s = _waited(lambda: _is_back(running, VICTIMS[0], 0))
     print(f"everything works after {up_s:.1f} s\n")
-    begin_s, kills, accepted, first, faults = time.monotonic(), 0, list[str](), None, list[str]()
-    print("| killed | back after | predictions answered |\n|---|---|---|")
-    while (passed_s := time.monotonic() - begin_s) < for_s:
-        if (run := running.ask("/train", {"project": PROJECT})) is not None and run["job"] not in accepted:
-            accepted.append(run["job"])
-        answered = sum(_predicts(running) for _ in range(5))
-        if first is None and passed_s > for_s / 10:
-            first = running.size()
-        if passed_s > kills * every_s:
-            victim = VICTIMS[kills % len(VICTIMS)]
-            kills += 1
-            if (pid := running.pids().get(victim)) is not None:
-                os.kill(pid, signal.SIGKILL)
-                back_s = _waited(partial(_is_back, running, victim, pid))
-                print(f"| {victim} | {back_s:.1f} s | {answered} of 5 |", flush=True)
-                if back_s > 10:
-                    faults.append(f"{victim} was back after {back_s:.1f} s only")
+    running.ask("/train", {"project": PROJECT})
+    _waited(lambda: bool((running.ask("/versions") or {}).get("versions")))
+    begin_s, accepted, first, faults = time.monotonic(), list[str](), None, list[str]()
+    print("| killed | machine | back after | a prediction asked for then came after |\n|---|---|---|---|")
+    while first is None or time.monotonic() - begin_s < for_s:
+        for machine, burners in (("idle", 0), ("busy", os.cpu_count() or 1)):
+            with _burning(burners):
+                for victim in VICTIMS:
+                    _work(running, accepted, every_s, victim)
+                    faults += _kill(running, victim, machine)
+        first = first or running.size()
     return faults + _losses(running, accepted) + _growth(first, running.size())
 
 
+def _work(running: Service, accepted: list[str], for_s: float, wanted: str) -> None:
+    """Train and predict for a while, and until there is a process of the `wanted` kind."""
+    begin_s = time.monotonic()
+    while (passed_s := time.monotonic() - begin_s) < LONGEST_S:
+        run = running.ask("/train", {"project": PROJECT})
+        if run is not None and run["job"] not in accepted:
+            accepted.append(run["job"])
+        if passed_s > for_s and wanted in running.pids():
+            return
+        running.predicts()
+        time.sleep(0.1)
+
+
+def _kill(running: Service, victim: str, machine: str) -> list[str]:
+    """Prints the row; returns what was too slow."""
+    if (pid := running.pids().get(victim)) is None:
+        return [f"there was no {victim} to kill on the {machine} machine"]
+    begin_s, came_s = time.monotonic(), list[float]()
+
+    def predict() -> None:
+        _waited(running.predicts)
+        came_s.append(time.monotonic() - begin_s)
+
+    asking = threading.Thread(target=predict)
+    os.kill(pid, signal.SIGKILL)
+    asking.start()
+    back_s = _waited(partial(_is_back, running, victim, pid))
+    asking.join()
+    print(f"| {victim} | {machine} | {back_s:.1f} s | {came_s[0]:.1f} s |", flush=True)
+    slow = {"was back": back_s, "let a prediction come": came_s[0]}
+    return [
+        f"{victim}, killed on the {machine} machine, {what} after {seconds:.1f} s only"
+        for what, seconds in slow.items()
+        if seconds > RECOVERY_S and victim not in SPARES  # nobody waits for those
+    ]
+
+
 def _losses(running: Service, accepted: list[str]) -> list[str]:
-    """Wait for the trainings that were accepted; each has to have published one version, and none another one."""
+    """Wait for what was accepted: a version of each training, and a prediction of the live one for each task."""
     stores = open_stores(running.settings)
     _waited(lambda: all(stores.runs.read(run).state.has_ended for run in accepted), 10 * LONGEST_S)
-    versions = [version.facts.run for version in stores.models.versions(PROJECT)]
-    return [f"run {run} has {versions.count(run)} versions" for run in accepted if versions.count(run) != 1]
+    versions = stores.models.versions(PROJECT)
+    runs = [version.facts.run for version in versions]
+    lost = [f"run {run} has {runs.count(run)} versions" for run in accepted if runs.count(run) != 1]
+    tasks, live = running.label_studio.tasks, stores.models.current(PROJECT) or ""
+    _waited(lambda: len(running.label_studio.predictions(live)) == len(tasks))
+    counts = [running.label_studio.predictions(live)[task["id"]] for task in tasks]
+    lost += [f"{live} has {count} predictions of a task" for count in counts if count != 1]
+    tracebacks = running.log.read_text(errors="replace").count("Traceback")
+    print(f"\n{len(accepted)} trainings were accepted, {len(versions)} versions published; {tracebacks} tracebacks")
+    return lost + [f"the log has {tracebacks} tracebacks"] * bool(tracebacks)
 
 
-def _growth(first: Size | None, last: Size) -> list[str]:
-    if first is None:
-        return []
-    print(f"\nafter a tenth: {first}\nin the end: {last}")
+def _growth(first: Size, last: Size) -> list[str]:
+    print(f"\nafter the first round: {first}\nin the end: {last}")
     grown = {"memory": (first.mib, last.mib), "descriptors": (first.descriptors, last.descriptors)}
     return [f"{what} grew from {a:.0f} to {b:.0f}" for what, (a, b) in grown.items() if b > GROWTH * a]
 
 
-def _predicts(running: Service) -> bool:
-    body = {"tasks": [{"id": 1, "data": {"image": "data:,"}}], "project": PROJECT, "label_config": CONFIG}
-    return running.ask("/predict", body) is not None
-
-
 def _is_back(running: Service, victim: str, killed: int) -> bool:
-    if victim == "training":
-        return killed not in running.pids().values()
+    now = running.pids()
+    if victim == "training":  # unless it had ended just then
+        return now.get(victim, killed) != killed or not running.trains()
+    if victim in SPARES:
+        return now.get(victim, killed) != killed
     status = running.ask("/api/status") or {"redis_up": False, "workers": {}}
-    works = status["redis_up"] and all(status["workers"].get(queue, 0) for queue in VICTIMS[3:6])
-    return bool(works and running.pids().get(victim, killed) != killed)
+    works = status["redis_up"] and all(queue in now for queue in (PREDICT, BULK, TRAIN))
+    return bool(works and now.get(victim, killed) != killed)
 
 
 def _waited(until: Callable[[], bool], longest_s: float = LONGEST_S) -> float:
@@ -177,6 +233,23 @@ def _waited(until: Callable[[], bool], longest_s: float = LONGEST_S) -> float:
     while not until() and time.monotonic() - begin_s < longest_s:
         time.sleep(0.1)
     return time.monotonic() - begin_s
+
+
+@contextmanager
+def _burning(count: int) -> Iterator[None]:
+    """Processes that take a core each, in sessions of their own, so that the system shares the cores with each."""
+    burners = [subprocess.Popen(COUNTING, start_new_session=True) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+
+
+def _command(pid: int) -> Sequence[str]:
+    path = Path(f"/proc/{pid}/cmdline")
+    return path.read_text(errors="replace").split("\0") if path.exists() else ()
 
 
 def _children(pid: int) -> list[int]:

@@ -1,11 +1,12 @@
 """Build the images and run the whole stack: train, kill every container, upgrade. Run by hand, as root, from anywhere.
 
-    python docker/verify.py [--torch gpu] [--stand-ins FOLDER] [--keep]
+    python docker/verify.py [--torch gpu] [--stand-ins FOLDER [--python COMMAND]] [--keep]
 
 It needs a Docker engine with BuildKit, and Compose 2 or 1.29. Where no registry can be reached, --stand-ins makes base
 images of the names that Dockerfile and compose.yaml have, from Debian's packages and Python's, in FOLDER; that takes
-debootstrap and a Python 3.12 here. Images that were made on stand-ins are for this run alone. Where PyTorch's index of
-builds for CPUs cannot be reached, --torch gpu takes PyPI's. Everything that a run made goes at its end, but images.
+debootstrap and a Python 3.12 here, `python3.12` unless --python names another. Images that were made on stand-ins are
+for this run alone. Where PyTorch's index of builds for CPUs cannot be reached, --torch gpu takes PyPI's. Everything
+that a run made goes at its end, but images.
 """
 
 from __future__ import annotations
@@ -62,22 +63,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--torch", choices=("cpu", "gpu"), default="cpu", help="which builds of torch the image gets")
     parser.add_argument("--stand-ins", type=Path, metavar="FOLDER", help="make base images that cannot be pulled")
+    parser.add_argument("--python", default="python3.12", metavar="COMMAND", help="the one that goes into stand-ins")
     parser.add_argument("--keep", action="store_true", help="leave containers and volumes")
     asked = parser.parse_args()
-    for image in (BASE, LABEL_STUDIO, VALKEY):
-        provide(image, asked.stand_ins)
-    with stack(asked.torch, asked.keep) as running:
-        running.build()
-        running.start()
-        running.check_privileges()
-        running.make_project()
-        running.train("a training through Label Studio's button")
-        for service in SERVICES:
-            running.kill(service)
-        running.train("a training whose worker is killed", kill="worker-train")
-        running.upgrade()
-        running.train("a training after the upgrade")
+    with timed("all of it"):
+        for image in (BASE, LABEL_STUDIO, VALKEY):
+            provide(image, asked.stand_ins, asked.python)
+        with stack(asked.torch, asked.keep) as running:
+            prove(running)
     print("\neverything is as it should be")
+
+
+def prove(running: Stack) -> None:
+    """Do all that the stack has to survive."""
+    running.build()
+    running.start()
+    running.check_privileges()
+    running.make_project()
+    running.train("a training through Label Studio's button")
+    for service in SERVICES:
+        running.kill(service)
+    running.train("a training whose worker is killed", kill="worker-train")
+    running.upgrade()
+    running.train("a training after the upgrade")
+    running.show_memory()
 
 
 class Stack:
@@ -198,6 +207,12 @@ class Stack:
             self.start()
         require(before == (self.ask("/versions", boxstrap=True), self.tasks()), "versions or tasks are lost")
 
+    def show_memory(self) -> None:
+        """Prints what each container takes now."""
+        for service in SERVICES:
+            used = run([docker(), "stats", "--no-stream", "--format", "{{.MemUsage}}", self.container(service)])
+            print(f"{service} takes {used.partition('/')[0].strip()} of memory")
+
     def tasks(self) -> int:
         """How many the project has."""
         return int(self.ask(f"/api/projects/{self.project}/")["task_number"])
@@ -257,7 +272,7 @@ def stack(torch: str, keep: bool) -> Iterator[Stack]:
                 running.compose("down", "-v")
 
 
-def provide(image: str, folder: Path | None) -> None:
+def provide(image: str, folder: Path | None, python: str) -> None:
     """Has a base image here: the registry's, or a stand-in."""
     for command in ([docker(), "image", "inspect", image], [docker(), "pull", "--quiet", image]):
         if subprocess.run(command, capture_output=True, check=False).returncode == 0:
@@ -267,17 +282,17 @@ def provide(image: str, folder: Path | None) -> None:
     assert folder is not None
     with timed(f"{image}: a stand-in is made"):
         if image == BASE:
-            make_base(folder.absolute())
+            make_base(folder.absolute(), python)
         else:
             run([docker(), "build", "--quiet", "-t", image, "-"], stdin=STAND_INS[image])
 
 
-def make_base(folder: Path) -> None:
-    """Debian with this machine's Python 3.12 in /usr/local, and the certificates that this machine trusts."""
+def make_base(folder: Path, python: str) -> None:
+    """Debian with the machine's Python 3.12 in /usr/local, and the certificates that this machine trusts."""
     root = folder / "rootfs"
     if not (root / "usr" / "bin").is_dir():
         run(["debootstrap", "--variant=minbase", f"--include={LIBRARIES}", "bookworm", str(root)])
-    prefix = run(["python3.12", "-c", "import sys; print(sys.base_prefix)"]).strip()
+    prefix = run([python, "-c", "import sys; print(sys.base_prefix)"]).strip()
     shutil.copytree(prefix, root / "usr" / "local", symlinks=True, dirs_exist_ok=True)
     pip = root / "usr" / "local" / "bin" / "pip"
     pip.unlink(missing_ok=True)

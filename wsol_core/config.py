@@ -11,6 +11,7 @@ from wsol_core.registry import backbone_info, check_backbone, check_method
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 # What trainings did that name no options: they are from before there were any, and since then defaults have changed.
+LARGEST_SIDE_PX = 2048  # in a file of settings, damaged or not, a larger one asks for gigabytes a picture
 EARLIER_OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("bas", "resnet18"): {"max_pool": False, "head_width": 512},
     ("bas", "resnet50"): {"max_pool": False},
@@ -37,7 +38,7 @@ class TrainConfig:
             with such a model takes the other 70 %.
         batch_size: images a step, in each process.
         accumulate: steps whose gradients are added up before the weights change.
-        side_px: side in pixels of the square that images are resized to, a multiple of 32 and at least 64.
+        side_px: side in pixels of the square that images are resized to, a multiple of 32 from 64 to LARGEST_SIDE_PX.
         holdout: share of the images, in [0, 1), that is kept from training to choose the exported epoch.
         patience: epochs without a better score on the held-out images that end a stage; 0 never does.
         seed: decides all that is random. On a CPU the same images, settings and seed give the same weights.
@@ -84,7 +85,8 @@ class TrainConfig:
         _check("minutes", self.minutes, self.minutes is None or self.minutes > 0, "more than 0")
         _check("batch_size", self.batch_size, self.batch_size >= 1, "1 or more")
         _check("accumulate", self.accumulate, self.accumulate >= 1, "1 or more")
-        _check("side_px", self.side_px, self.side_px >= 64 and self.side_px % 32 == 0, "a multiple of 32, 64 or more")
+        fits = 64 <= self.side_px <= LARGEST_SIDE_PX and self.side_px % 32 == 0
+        _check("side_px", self.side_px, fits, f"a multiple of 32 from 64 to {LARGEST_SIDE_PX}")
         _check("holdout", self.holdout, 0 <= self.holdout < 1, "at least 0 and below 1")
         _check("patience", self.patience, self.patience >= 0, "0 (off) or more epochs")
         _check("options", self.options, isinstance(self.options, Mapping), "a table of names and values")

@@ -72,7 +72,7 @@ def worker(
 
 def up(host: HostOption = None, port: PortOption = None) -> None:
     """Start everything on this machine: Redis (unless REDIS_URL is set), serve and both workers. Ctrl-C stops all."""
-    from backend.processes.redis_server import server_command
+    from backend.processes.redis_server import put_damaged_aside, server_command
     from backend.processes.supervisor import Child, Supervisor
     from backend.services.connector import Connector
     from backend.storage.files import keep_private, locked
@@ -89,7 +89,13 @@ def up(host: HostOption = None, port: PortOption = None) -> None:
         Child("workers", [*own, "worker", "predict", "train", "--standby"], lambda: _work(settings), standby=True),
     ]
     if settings.redis_url is None:
-        redis = Child("redis", server_command(settings.home), lambda: _redis_answers(settings), grace_s=REDIS_SAVES_S)
+        redis = Child(
+            "redis",
+            server_command(settings.home),
+            lambda: _redis_answers(settings),
+            lambda: put_damaged_aside(settings.home),
+            grace_s=REDIS_SAVES_S,
+        )
         children.insert(0, redis)
     with locked(settings.home / ".up-lock", wait=False) as alone:
         if not alone:

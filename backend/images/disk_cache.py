@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import threading
 import time
@@ -47,10 +48,11 @@ class DiskCache:
         """The file of a picture that is here, marked as used now."""
         path = self.path(project_id, key)
         try:
+            state = path.lstat()
             os.utime(path)
         except OSError:
             return None  # it is not there; where the disk refuses, `add` says so
-        return path
+        return path if stat.S_ISREG(state.st_mode) and state.st_size else None
 
     def add(self, project_id: str, key: str, write: Callable[[IO[bytes]], object], max_pixels: int | None) -> Path:
         """The file that `write` fills, once it is whole and a picture; others never see half of it.

@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backend.errors import ImageError
+from backend.errors import DamagedFileError, ImageError
 from backend.jobs.context import JobContext
 from backend.jobs.fetch_images import fetch_indexed, raise_if_none_for_now
 from backend.jobs.read_samples import OnCount, read_samples, tell_nobody
 from backend.labelstudio.corrections import DrawnRegion
 from backend.labelstudio.manifest_line import Part
+from backend.storage.files import read_lines
 from backend.storage.runs import Run
 from backend.storage.sample_index import IndexedPicture, SampleIndex
 from backend.wording import counted
@@ -78,11 +79,13 @@ def frozen_manifest(
 
 
 def read_pictures(manifest: Path) -> Pictures:
-    """Return the samples of a manifest; their files are in the manifest's folder."""
-    lines = [json.loads(text) for text in manifest.read_text(encoding="utf-8").splitlines()]
+    """Return the samples of a manifest; their files are in the manifest's folder. Raises: DamagedFileError."""
     parts: dict[Part, list[Sample]] = {part: [] for part in Part}
-    for line in lines:
-        parts[Part(line["part"])].append(_sample(manifest.parent, line))
+    try:
+        for line in map(json.loads, read_lines(manifest)):
+            parts[Part(line["part"])].append(_sample(manifest.parent, line))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedFileError(f"{manifest} cannot be understood ({error}); start the training again.") from error
     train = parts[Part.TRAIN]
     empty = [sample.path for sample in train if not sample.labels]
     return Pictures([sample for sample in train if sample.labels], parts[Part.HOLDOUT], empty)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,10 +26,11 @@ from backend.storage.files import locked
 from backend.storage.runs import Run, RunState
 from backend.storage.version_facts import GateDecision, VersionFacts
 from wsol_core.config import TrainConfig
-from wsol_core.errors import StorageError, TrainingCancelled
+from wsol_core.errors import CheckpointError, StorageError, TrainingCancelled
 from wsol_core.files import is_full, next_step
 from wsol_core.localization.model_card import ModelCard
-from wsol_core.localization.model_folder import CHECKPOINT, is_finished, is_started
+from wsol_core.localization.model_folder import CHECKPOINT, check_model, is_finished, is_started
+from wsol_core.training.checkpoint import load_checkpoint
 from wsol_core.training.fit import fit
 from wsol_core.training.progress import TrainingHooks
 
@@ -119,7 +121,7 @@ def _fit(context: JobContext, run: Run, pictures: Pictures, model: Path, hooks: 
             model,
             weights_dir=settings.weights_dir,
             hooks=told,
-            resume=is_started(model),
+            resume=_can_go_on(run, model),
             backgrounds=pictures.empty,
             unseen=[sample for sample in pictures.holdout if sample.labels],
             warm_start=context.stores.models.folder(run.project_id, live) if live else None,
@@ -164,6 +166,19 @@ def _begin(context: JobContext, run: Run) -> Run:
             "out-of-memory message in the worker's log, then train with a smaller backbone or on another device."
         )
     return runs.update(run.id, state=RunState.RUNNING, started=run.started or now, begun=now, starts=starts, reason="")
+
+
+def _can_go_on(run: Run, model: Path) -> bool:
+    """Return whether the run has a checkpoint or a finished model; a damaged one is removed, and it begins anew."""
+    if not is_started(model):
+        return False
+    try:
+        check_model(model) if is_finished(model) else load_checkpoint(model)
+    except CheckpointError as error:
+        logger.warning("run %s begins anew: %s", run.id, error)
+        shutil.rmtree(model)
+        return False
+    return True
 
 
 def _starting_point(model: Path) -> str:

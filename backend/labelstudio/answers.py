@@ -14,7 +14,7 @@ def detail_of(text: str) -> str:
     """What Label Studio says is wrong, in one short line."""
     try:
         body = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text[:200]
     if isinstance(body, dict):
         body = body.get("validation_errors") or body.get("detail", body)

@@ -71,7 +71,7 @@ class LabelStudioConnection:
         response = self._attempt(path, lambda: self._request(method, path, what))
         try:
             return response.json() if response.content else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise LabelStudioError(
                 f"{self.base_url}/{path} answered no JSON; is LABEL_STUDIO_URL a Label Studio?"
             ) from error

@@ -14,6 +14,7 @@ from typing import Any
 from backend.labelstudio.annotations import listed
 from backend.labelstudio.controls import CHOICE_KINDS, LABELS
 from backend.labelstudio.regions import names_in
+from backend.labelstudio.region_shapes import MOST
 
 BOXES = ("rectanglelabels", "rectangle", "ellipselabels", "ellipse")
 POINTS = ("keypointlabels", "keypoint")
@@ -133,7 +134,7 @@ def _mark(region: Mapping[str, Any], name: str | None) -> _Mark | None:
         return None
     numbers = [value.get(name) for name in ("x", "y", "width", "height", "radiusX", "radiusY", "rotation")]
     x, y, w, h, radius_x, radius_y, rotation = (
-        float(number) if isinstance(number, int | float) and math.isfinite(number) else 0.0 for number in numbers
+        float(number) if isinstance(number, int | float) and abs(number) < MOST else 0.0 for number in numbers
     )
     label = _first(value.get(str(kind))) or _first(value.get("labels")) or name
     place = (region.get("to_name"), region.get("item_index"))

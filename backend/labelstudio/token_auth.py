@@ -63,7 +63,7 @@ class TokenAuth(httpx.Auth):
         response = self._http.post(self._refresh_url, json={"refresh": self._token}, auth=unsigned).raise_for_status()
         try:
             return str(response.json()["access"])
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise LabelStudioError(
                 f"{self._refresh_url} answered no access token; is LABEL_STUDIO_URL a Label Studio?"
             ) from error

@@ -32,6 +32,7 @@ LOOK_EVERY_S = 0.2
 class Child:
     """A process that should always run. `ready` says whether it does its work; later children wait for that.
 
+    mend: is called when it has failed to start; returns whether it has changed anything, so that trying again helps.
     standby: it begins when it gets a line, so that another one, which has loaded everything, can take over at once.
     grace_s: between asking it to end and insisting.
     """
@@ -39,6 +40,7 @@ class Child:
     name: str
     command: Sequence[str]
     ready: Callable[[], bool] = field(default=lambda: True)
+    mend: Callable[[], bool] = field(default=lambda: False)
     standby: bool = False
     grace_s: float | None = None
     process: subprocess.Popen[bytes] | None = None
@@ -98,17 +100,23 @@ class Supervisor:
                 process.wait()
 
     def _start(self, child: Child, deadline_s: float) -> None:
-        try:
-            self._launch(child)
-        except OSError as error:
-            raise BackendError(f"{child.name} cannot be started: {error}.") from error
+        self._launch_first(child)
         while not self._stopping and not child.ready():
             process = child.process
             if process is not None and process.poll() is not None:
+                if child.mend():
+                    self._launch_first(child)
+                    continue
                 raise BackendError(f"{child.name} ended with code {process.returncode}; its message stands above.")
             if time.monotonic() > deadline_s:
                 raise BackendError(f"{child.name} was not ready in time; its log stands above.")
             time.sleep(LOOK_EVERY_S / 2)
+
+    def _launch_first(self, child: Child) -> None:
+        try:
+            self._launch(child)
+        except OSError as error:
+            raise BackendError(f"{child.name} cannot be started: {error}.") from error
 
     def _launch(self, child: Child) -> None:
         if child.spare is not None and child.spare.poll() is None:
@@ -137,6 +145,8 @@ class Supervisor:
         if process is None:
             if now_s >= child.again_s:
                 try:
+                    if child.failures:
+                        child.mend()
                     self._launch(child)
                 except OSError as error:
                     self._plan_restart(child, f"cannot be started ({error})", 0.0)

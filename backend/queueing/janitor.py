@@ -42,6 +42,7 @@ class Janitor(PeriodicThread):
         self._queue, self._runs = queue, runs
         self._due_jobs = DueJobs(queue.connection, (TRAIN, PREDICT, BULK))
         self._orphans: set[str] = set()
+        self._taken: set[str] = set()
         self._settled: set[str] = set()  # runs whose files and jobs need no more care
 
     def run_once(self, thorough: bool = False, recover: bool = True) -> None:
@@ -55,7 +56,7 @@ class Janitor(PeriodicThread):
                 return
             steps: list[Callable[[], None]] = [self._due_jobs.enqueue]
             if recover:
-                steps.insert(0, self._queue.requeue_abandoned)
+                steps = [self._queue.requeue_abandoned, self._requeue_taken, *steps]
             if thorough:
                 steps += [self._requeue_orphans, self._settle_runs]
             for step in steps:
@@ -71,6 +72,9 @@ class Janitor(PeriodicThread):
             logger.warning("janitor: %s", error)
         except Exception:
             logger.exception("janitor: unexpected")
+
+    def _requeue_taken(self) -> None:
+        self._taken = self._queue.requeue_taken_predictions(self._taken)
 
     def _requeue_orphans(self) -> None:
         self._orphans = self._queue.requeue_orphans(self._orphans)

@@ -29,7 +29,7 @@ from rq.worker import BaseWorker
 from backend.errors import BusyError
 from backend.queueing.connection import redis_errors
 from backend.queueing.messages import PreannotationChunk, PredictionRequest
-from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans
+from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans, requeue_taken
 from backend.queueing.progress import EventStore, ProgressStore
 from backend.queueing.rq_adapter import QueuedJob, declare_dead, forget, open_queue
 
@@ -201,6 +201,11 @@ class JobQueue:
         """As orphaned_jobs.requeue_orphans."""
         with redis_errors():
             return requeue_orphans(self.connection, self._queues.values(), seen_before)
+
+    def requeue_taken_predictions(self, seen_before: AbstractSet[str] = frozenset()) -> set[str]:
+        """As orphaned_jobs.requeue_taken, for what persons wait for."""
+        with redis_errors():
+            return requeue_taken(self._queues[PREDICT], seen_before)
 
     def declare_dead(self, hostname: str, pid: int) -> None:
         """Say that a worker's process has died: its job is put back at the janitor's next round, not seconds later."""

@@ -11,6 +11,7 @@ from backend.storage.models import Version
 from backend.storage.version_facts import GateCriterion, GateDecision
 from backend.wording import counted, lasting, percent, short_name
 
+LARGEST = 1e12  # of a figure that means anything
 RIGHT = "Pictures classified right"
 BEGINNINGS = {"warm_start": "the version before", "pretrained": "ImageNet weights"}
 
@@ -136,4 +137,5 @@ def _pictures(trained_on: Any, corrected: Any) -> str:
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:
     value = values.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < LARGEST else None

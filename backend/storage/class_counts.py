@@ -8,6 +8,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from backend.errors import DamagedFileError
+from backend.storage.files import read_lines
+
 
 @dataclass(frozen=True, slots=True)
 class ClassCount:
@@ -24,11 +27,11 @@ def manifest_counts(manifest: Path) -> tuple[ClassCount, ...]:
     """Return the counts of a finished manifest, which never changes, by class; none of one that is gone or damaged."""
     pictures, corrected, held_out = Counter[str](), Counter[str](), Counter[str]()
     try:
-        for line in map(json.loads, manifest.read_text(encoding="utf-8").splitlines()):
+        for line in map(json.loads, read_lines(manifest)):
             labels = set(line["labels"])
             pictures.update(labels)
             corrected.update(labels if line["regions"] else ())
             held_out.update(labels if line["part"] == "holdout" else ())
-    except (OSError, ValueError, LookupError, TypeError):
+    except (DamagedFileError, ValueError, LookupError, TypeError, RecursionError):
         return ()
     return tuple(ClassCount(name, pictures[name], corrected[name], held_out[name]) for name in sorted(pictures))

@@ -29,6 +29,8 @@ CREATE TABLE IF NOT EXISTS cursors (project TEXT PRIMARY KEY, cursor TEXT) WITHO
 CREATE TABLE IF NOT EXISTS preannotated (project TEXT PRIMARY KEY, next TEXT) WITHOUT ROWID;
 """
 
+READABLE = "CASE WHEN json_valid(rows.row) THEN rows.row ELSE '{}' END"  # SQLite's JSON functions raise otherwise
+
 Json = dict[str, Any]
 Record = TypeVar("Record")
 logger = logging.getLogger(__name__)
@@ -120,7 +122,7 @@ class FeedbackStore:
     def class_counts(self, project_id: str) -> dict[str, int]:
         """Return how many pictures people gave each class, the most frequent first."""
         sql = (
-            "SELECT label.value, count(*) FROM rows, json_each(rows.row, '$.labels') AS label WHERE project = ? "
+            f"SELECT label.value, count(*) FROM rows, json_each({READABLE}, '$.labels') AS label WHERE project = ? "
             "GROUP BY label.value ORDER BY count(*) DESC, label.value"
         )
         return {str(label): int(count) for label, count in self._file.all(sql, project_id)}
@@ -135,19 +137,17 @@ class FeedbackStore:
         Rows of versions before those that tell objects apart have none.
         """
         sql = (
-            "SELECT json_extract(row, '$.version') AS version, json_extract(object.value, '$.fate') AS fate, count(*) "
-            "FROM rows, json_each(rows.row, '$.objects') AS object WHERE project = ? AND version IS NOT NULL "
-            "GROUP BY version, fate"
+            f"SELECT json_extract({READABLE}, '$.version') AS version, json_extract(object.value, '$.fate') AS fate, "
+            f"count(*) FROM rows, json_each({READABLE}, '$.objects') AS object WHERE project = ? "
+            "AND object.type = 'object' AND version IS NOT NULL GROUP BY version, fate"
         )
         return {(version, fate): count for version, fate, count in self._file.all(sql, project_id)}
 
     def corrected_labels(self, project_id: str) -> dict[int, frozenset[str]]:
         """Return the classes of each corrected task."""
-        sql = (
-            "SELECT task, json_extract(row, '$.labels') FROM rows WHERE project = ? AND outcome = 'corrected' "
-            "ORDER BY task"
-        )
-        return {int(task): frozenset(json.loads(labels)) for task, labels in self._file.all(sql, project_id)}
+        sql = "SELECT task, row FROM rows WHERE project = ? AND outcome = 'corrected' ORDER BY task"
+        found = ((task, _parsed(row, _labels)) for task, row in self._file.all(sql, project_id))
+        return {int(task): labels for task, labels in found if labels is not None}
 
     def cursor(self, project_id: str) -> SyncCursor | None:
         """Return how far the project has been read; None before the first time, or where that cannot be understood."""
@@ -174,6 +174,10 @@ def _row(row: object, changed: float | None = None, doubt: object = None) -> Led
     """Return the row that the texts of its columns stand for; None where they stand for none."""
     doubted = _parsed(doubt, ClassDoubt.from_dict) if doubt else None
     return _parsed(row, lambda values: LedgerRow.from_dict(values, changed, doubted))
+
+
+def _labels(values: Json) -> frozenset[str]:
+    return frozenset(map(str, values["labels"]))
 
 
 def _parsed(text: object, parse: Callable[[Json], Record]) -> Record | None:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import IO, Annotated, Any, TypeVar
 
 from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
@@ -50,19 +50,51 @@ def safe_name(name: str, what: str) -> str:
     return name
 
 
+def is_file(path: Path) -> bool:
+    """Return whether it is a file, as far as this user may see."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
 def read_text(path: Path) -> str | None:
     """Return what a small file holds; None if there is none. Raises: DamagedFileError if it cannot be read as text."""
+    try:
+        with _opened(path) as file:
+            content = file.read(LARGEST_BYTES + 1)
+            if len(content) > LARGEST_BYTES:
+                raise DamagedFileError(f"{path} is larger than {LARGEST_BYTES:,} bytes; {ADVICE}.")
+            return content.decode("utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """Yield the lines of a file of any size; none if there is none. Raises: DamagedFileError, as `read_text`."""
+    try:
+        with _opened(path) as file:
+            while line := file.readline(LARGEST_BYTES + 1):
+                if len(line) > LARGEST_BYTES:
+                    raise DamagedFileError(f"{path} has a line of more than {LARGEST_BYTES:,} bytes; {ADVICE}.")
+                yield line.decode("utf-8")
+    except FileNotFoundError:
+        return
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """A regular file, to be read as text. Raises: FileNotFoundError; DamagedFileError, also for errors inside."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for a writer
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise DamagedFileError(f"{path} is no file; move it away.")
-            content = file.read(LARGEST_BYTES + 1)
-        if len(content) > LARGEST_BYTES:
-            raise DamagedFileError(f"{path} is larger than {LARGEST_BYTES:,} bytes; {ADVICE}.")
-        return content.decode("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+            yield file
+    except FileNotFoundError:
+        raise
+    except NotADirectoryError as error:
+        raise FileNotFoundError from error
     except IsADirectoryError as error:
         raise DamagedFileError(f"{path} is a folder where a file belongs; move it away.") from error
     except OSError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import DamagedFileError
-from backend.storage.files import is_safe, locked, read_json, safe_name, write_json
+from backend.storage.files import checked, is_safe, locked, read_json, safe_name, write_json
 from wsol_core.files import write_whole
 
 MOST = 12
@@ -37,9 +37,8 @@ class GalleryPicture:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> GalleryPicture:
-        """Read what `asdict` gave; older ones know nothing of what is left out."""
-        counts = int(values["objects"]), int(values.get("left_out", 0))
-        return cls(int(values["task"]), float(values["score"]), tuple(values["labels"]), *counts)
+        """Read what `asdict` gave; older ones know nothing of what is left out. ValueError names a wrong value."""
+        return checked(cls, values)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from pathlib import Path
 from backend.errors import DamagedFileError, LiveVersionChangedError, NotFoundError, RegistryError
 from backend.storage.files import (
     Damage,
+    is_file,
     is_safe,
     locked,
     read_record,
@@ -147,7 +148,7 @@ class ModelRegistry:
 
     def _folder(self, project_id: str, version: str) -> Path:
         folder = self._project(project_id) / safe_name(version, "version")
-        if not (folder / FACTS).is_file():
+        if not is_file(folder / FACTS):
             known = ", ".join(found.name for found in self.versions(project_id)) or "none"
             raise NotFoundError(f"Project {project_id} has no version {version!r}; it has: {known}.")
         return folder
@@ -228,7 +229,7 @@ class ModelRegistry:
             return "there is no such version"
         for name in (FACTS, *NEEDED_FILES):
             if self._lacks(folder, name):
-                return f"{name} of it is missing or empty"
+                return f"{name} of it is missing, empty, or another user's"
         if self._damage.read(folder / FACTS, VersionFacts.from_dict) is None:
             return f"its {FACTS} cannot be read"
         mark = self._damage.read(folder / DAMAGED, lambda values: (str(values["seen"]), str(values["reason"])))
@@ -238,7 +239,7 @@ class ModelRegistry:
 
     def _lacks(self, folder: Path, name: str) -> bool:
         path = folder / name
-        return not path.is_file() or path.stat().st_size == 0
+        return not is_file(path) or path.stat().st_size == 0
 
     def require_room(self, project_id: str, needed_bytes: int = ROOM_BYTES) -> None:
         """Raise StorageError unless a version of the project could be published now."""

@@ -12,6 +12,7 @@ from backend.errors import DamagedFileError
 from backend.storage.files import Damage
 
 WAIT_S = 30.0  # for another process's transaction, which takes milliseconds
+READING_WAIT_S = 3.0  # where a person waits for a page
 
 
 class SqliteFile:
@@ -28,7 +29,7 @@ class SqliteFile:
         """Return what a query finds; nothing where there is no file yet."""
         if not self.path.exists():
             return []
-        with self._connection() as db:
+        with self._connection(READING_WAIT_S) as db:
             return list(db.execute(sql, values))
 
     def first(self, sql: str, *values: object) -> tuple[Any, ...] | None:
@@ -43,18 +44,18 @@ class SqliteFile:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that is kept whole where the block ends well, and otherwise not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connection() as db:
+        with self._connection(WAIT_S) as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
             db.execute("COMMIT")  # what raises before is rolled back when the connection closes
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self, wait_s: float) -> Iterator[sqlite3.Connection]:
         """A connection of its own for each call: neither threads nor forks can share one."""
         try:
             if self.path.exists() and not self.path.is_file():  # SQLite would wait for a pipe
                 raise sqlite3.OperationalError("it is no file")
-            with closing(sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)) as db:
+            with closing(sqlite3.connect(self.path, timeout=wait_s, isolation_level=None)) as db:
                 db.executescript(self._layout)
                 yield db
         except sqlite3.Error as error:

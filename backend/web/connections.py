@@ -22,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 logger = logging.getLogger(__name__)
 
+UNREAD_S = 30.0  # that a caller may leave what it asked for unread
 HEADER_S = 10.0  # from a connection's beginning, or a further request's first byte, to the end of the header
 MOST, FEWEST = 1000, 16
 PENDING = 1024  # connections that the system holds until they are accepted
@@ -100,11 +101,12 @@ class LimitedProtocol(H11Protocol):
         self._limits = limits
         self.logger = _CallersLogger(limits.flood)
         self._header_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
 
     @property
     def importance(self) -> int:
         """How late it is closed where there are too many: a request that waits for its answer goes last."""
-        if (cycle := self._request) is None:
+        if (cycle := self._request) is None or self._unread_timer is not None:
             return 0
         if cycle.response_complete:
             return 1
@@ -128,7 +130,18 @@ class LimitedProtocol(H11Protocol):
         """asyncio's."""
         self._limits.remove(self)
         self._forget_header()
+        self._forget_unread()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """asyncio's: the caller does not read what is sent to it."""
+        super().pause_writing()
+        self._unread_timer = self.loop.call_later(UNREAD_S, self._unread)
+
+    def resume_writing(self) -> None:
+        """asyncio's."""
+        self._forget_unread()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """asyncio's."""
@@ -156,6 +169,15 @@ class LimitedProtocol(H11Protocol):
         if self._header_timer is not None:
             self._header_timer.cancel()
             self._header_timer = None
+
+    def _forget_unread(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _unread(self) -> None:
+        self._limits.flood.say(f"A connection left its answer unread for {UNREAD_S:g} s, and is closed.")
+        self.end()
 
     def _too_slow(self) -> None:
         self._limits.flood.say(f"A connection sent no whole header within {HEADER_S:g} s, and is closed.")

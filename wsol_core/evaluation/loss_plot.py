@@ -11,6 +11,7 @@ from wsol_core.evaluation.svg import Axes, round_up
 
 COLOURS = "eabcdhfg"  # classes of page.css
 SMOOTHING = 0.8
+LARGEST = 1e12  # of a loss that can be drawn; none where a training went astray
 
 Curve = list[tuple[float, float]]  # (logged step, value)
 
@@ -24,7 +25,8 @@ def loss_curves(history: Sequence[Mapping[str, Any]]) -> str:
     curves: dict[str, Curve] = defaultdict(list)
     for step, line in enumerate(logged):
         for name, value in line["losses"].items():
-            curves[name].append((step, float(value)))
+            if isinstance(value, int | float) and abs(value) < LARGEST:
+                curves[name].append((step, float(value)))
     if not curves:
         return "<p>No losses were logged.</p>"
     smooth = {name: _smoothed(curve) for name, curve in curves.items()}
@@ -43,13 +45,13 @@ def _stages(logged: Sequence[Mapping[str, Any]], axes: Axes) -> list[str]:
     """A dashed line where each stage begins, with its name."""
     parts, before = [], None
     for step, line in enumerate(logged):
-        if line["stage"] != before:
-            before, x = line["stage"], axes.x(step)
+        if line.get("stage", "") != before:
+            before, x = line.get("stage", ""), axes.x(step)
             is_late = x > 0.85 * axes.width  # its name would be cut off at the right
             beside = f'x="{x - 4:.1f}" text-anchor="end"' if is_late else f'x="{x + 4:.1f}"'
             parts.append(
                 f'<path class="border" d="M{x:.1f} {axes.top}V{axes.height - axes.bottom}"/>'
-                f'<text class="tick" {beside} y="{axes.height - 8}">{escape(before)}</text>'
+                f'<text class="tick" {beside} y="{axes.height - 8}">{escape(str(before))}</text>'
             )
     return parts
 

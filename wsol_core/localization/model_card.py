@@ -13,6 +13,8 @@ from wsol_core.localization.worth import Calibration, Worth
 from wsol_core.records import Region
 
 CARD_VERSION = 1
+NUMBERS = ("threshold", "score_scale", "score_shift", "keep_scale", "keep_shift")
+LARGEST = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,12 @@ class ModelCard:
         values = {"faults": (), "keep_scale": None, "keep_shift": None, **values}  # cards of before have none
         if wrong := sorted(names ^ set(values)):
             raise CheckpointError(f"The model card's entry {wrong[0]!r} is missing or unknown; train again.")
+        for name in NUMBERS:
+            if not (_is_number(values[name]) or (name.startswith("keep_") and values[name] is None)):
+                raise CheckpointError(f"The model card's {name} is {values[name]!r}, no number; train again.")
         try:
+            if not all(isinstance(name, str) for name in values["classes"]):
+                raise ValueError("a class's name is no text")
             parsed = {
                 "config": TrainConfig.from_dict(values["config"]),
                 "classes": tuple(values["classes"]),
@@ -118,3 +125,7 @@ class ModelCard:
             return cls(**parsed, **others)
         except (ConfigError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"The model card cannot be used: {error}") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

@@ -26,6 +26,7 @@ from wsol_core.methods.base import WsolMethod
 from wsol_core.methods.build import build_method
 
 CHECKPOINT, WEIGHTS, CARD, HISTORY = "checkpoint.pt", "model.safetensors", "model.json", "history.jsonl"
+LARGEST_HEADER_BYTES = 100_000_000  # that safetensors reads
 CHECKSUM = "boxstrap-checksum"  # in the header of the weights
 
 
@@ -107,14 +108,28 @@ def _checksum(content: bytes) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
+def _require_its_size(path: Path) -> None:
+    """Raise ValueError unless the file is as large as its header says, before all of it is read into memory."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        header_bytes = int.from_bytes(file.read(8), "little")
+        if header_bytes > LARGEST_HEADER_BYTES:
+            raise ValueError("it has no header")
+        header = json.loads(file.read(header_bytes))
+    ends = [tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__"]
+    if (said := 8 + header_bytes + max(ends, default=0)) != size:
+        raise ValueError(f"it has {size:,} bytes, not {said:,}")
+
+
 def _read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors; those of files from before there were checksums are not verified."""
     try:
+        _require_its_size(path)
         content = path.read_bytes()
         tensors = dict(safetensors.torch.load(content))
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
         written = header.get("__metadata__", {}).get(CHECKSUM)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
         raise CheckpointError(f"{path} is torn or cannot be read ({error}); train the model again.") from error
     if written is not None and written != _checksum(content):
         raise CheckpointError(

@@ -10,6 +10,8 @@ from typing import Any
 from wsol_core.errors import StorageError
 from wsol_core.files import next_step
 
+LONGEST_LINE = 2**20  # bytes; what is longer is no line of ours
+
 
 class History:
     """Appends to `path`, of which the first `lines` are kept.
@@ -29,7 +31,8 @@ class History:
         line = json.dumps(values)
         try:
             if not self._clean:
-                kept = self._path.read_text(encoding="utf-8").splitlines()[: self.lines] if self._path.exists() else []
+                known = self._path.read_text("utf-8", "replace") if self._path.exists() else ""
+                kept = known.splitlines()[: self.lines]
                 self._path.write_text("".join(f"{old}\n" for old in kept), encoding="utf-8")
                 self.lines, self._clean = len(kept), True
             with self._path.open("a", encoding="utf-8") as file:
@@ -46,12 +49,15 @@ class History:
 
 def read_history(path: Path) -> list[dict[str, Any]]:
     """All whole lines of a history; none where there is no file."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue  # a line cut off by a crash
+    found: list[dict[str, Any]] = []
+    if not path.is_file():
+        return found
+    with path.open("rb") as file:
+        while (line := file.readline(LONGEST_LINE)) and len(line) < LONGEST_LINE:
+            try:
+                values = json.loads(line)
+            except (ValueError, RecursionError):
+                continue  # a line cut off by a crash
+            if isinstance(values, dict):
+                found.append(values)
     return found

@@ -130,3 +130,14 @@ def test_a_disk_that_refuses_says_so(tmp_path: Path) -> None:
     assert files.find("7", "key") is None
     with pytest.raises(ImageNotNowError, match=r"cannot be kept in .*; mount or make the folder"):
         put(files, "key")
+
+
+@pytest.mark.parametrize("odd", ["empty", "a folder", "a pipe", "a link"])
+def test_what_is_no_picture_in_the_place_of_one_is_not_found(odd: str, tmp_path: Path) -> None:
+    cache = DiskCache(tmp_path, 10**6)
+    path = cache.add("7", "key", lambda file: file.write(noise("PNG")), None)
+    assert cache.find("7", "key") == path
+    path.unlink()
+    makers = {"empty": path.touch, "a folder": path.mkdir, "a pipe": lambda: os.mkfifo(path)}
+    makers.get(odd, lambda: path.symlink_to(tmp_path))()
+    assert cache.find("7", "key") is None

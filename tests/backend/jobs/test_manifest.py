@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from backend.errors import DamagedFileError
 from backend.jobs.context import job_context
 from backend.jobs.manifest import frozen_manifest, read_pictures
 from backend.labelstudio.brush_rle import encode_mask
@@ -152,3 +153,10 @@ def test_classes_are_those_of_the_pictures_that_are_trained_on(tmp_path: Path) -
     (held,) = pictures.holdout
     assert held.file == "task 2" and held.path == tmp_path / "pictures" / "2"
     assert held.regions[0].box_xyxy == (1, 2, 30, 40) and held.regions[0].mask_path == tmp_path / "masks" / "2-0.png"
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "7", '{"part": "x"}', '{"part": "train", "labels": 7}', "[" * 100_000])
+def test_a_manifest_that_cannot_be_understood_is_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "manifest.jsonl").write_text(line)
+    with pytest.raises(DamagedFileError, match=r"manifest.jsonl.*start the training again"):
+        read_pictures(tmp_path / "manifest.jsonl")

@@ -259,3 +259,12 @@ def test_a_damaged_live_version_stops_no_training_and_the_newest_whole_one_is_ju
     workers.start()
     run = trainings.ends(trainings.start())
     assert run.gate is not None and run.gate.against == older
+
+
+def test_a_run_whose_checkpoint_is_damaged_begins_anew(trainings: Trainings, workers: Workers, janitor: None) -> None:
+    run_id = trainings.start()
+    model = trainings.stores.runs.folder(run_id) / "model"
+    model.mkdir()
+    (model / "checkpoint.pt").write_bytes(b"torn")
+    workers.start()
+    assert trainings.versions() == [trainings.ends(run_id).version]

@@ -66,6 +66,11 @@ def test_what_is_drawn_without_labels_is_called_what_another_result_of_its_id_sa
     assert newest_prompt({"result": regions}) == Prompt(None, ((0.2, 0.3),), ((0.7, 0.3),), "crab")
 
 
+def test_numbers_that_no_float_holds_mean_nothing() -> None:
+    assert newest_prompt({"result": [box(10, 10, 40, 10**400), click(20, 10**400)]}) is not None
+    assert newest_prompt({"result": [box(10, 10, 40, 10**400)]}) is None
+
+
 def test_a_turned_box_has_corners_in_pixels() -> None:
     found = newest_prompt({"result": [box(50, 10, 20, 10, rotation=90)]})
     assert found is not None and found.box is not None and not found.box.is_upright_rectangle

@@ -29,6 +29,10 @@ STATES: dict[str, Callable[[Path], object]] = {
     "of a newer version": lambda path: path.write_text(
         '{"format": 9, "state": "dreaming", "gate": {"mode": "oracle"}}'
     ),
+    "with wrong types inside": lambda path: path.write_text(
+        '{"losses": {"ce": "low"}, "stage": 7, "labels": [{}], "part": [], "regions": 1, "pictures": [{"task": 1, '
+        '"score": 0.5, "labels": [{}], "objects": 1}], "metrics": {"train_seconds": 1' + "0" * 400 + "}}"
+    ),
     "a folder": lambda path: (path.unlink(), path.mkdir(), (path / "inside").touch()),
     "unreadable": lambda path: (path.unlink(), path.symlink_to(path.name)),  # root reads whatever is forbidden
     "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
@@ -61,6 +65,9 @@ def small_files(stores: Stores, project: str) -> dict[str, Path]:
         "the live weights": versions[-1].folder / "model.safetensors",
         "the mark of a damaged version": versions[-1].folder / "DAMAGED",
         "the ledger": stores.feedback.path,
+        "the live manifest": versions[-1].folder / "manifest.jsonl",
+        "the losses of a run": run / "model" / "history.jsonl",
+        "the gallery of the live version": stores.galleries.root / project / versions[-1].name / "index.json",
         "what is to be connected": stores.connections.root / f"{project}.json",
     }
 

@@ -18,6 +18,7 @@ import pytest
 
 from backend.errors import BackendError
 from backend.settings import Settings
+from backend.storage import sqlite_file
 from backend.storage.feedback import FeedbackStore
 from backend.storage.ledger_rows import ClassDoubt, Fate, LedgerRow, ObjectRow, Outcome
 from backend.storage.stores import open_stores
@@ -221,3 +222,29 @@ def test_the_newest_reviewed_rows_are_those_that_changed_last(tmp_path: Path, cl
     assert [row.task for row in store.newest_reviewed("7", 2)] == [4, 3]
     assert [row.task for row in store.newest_reviewed("7", 9)] == [4, 3, 1]
     assert store.newest_reviewed("8", 9) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "7", '"a"', '{"labels": 7, "objects": 7}', '{"labels": {}, "objects": [7]}']
+)
+def test_a_row_that_cannot_be_understood_is_left_out_of_every_count(store: FeedbackStore, text: str) -> None:
+    store.put("7", [row(1), row(2)])
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("UPDATE rows SET row = ? WHERE task = 1", (text,))
+        db.commit()
+    assert store.corrected_labels("7")[2] == {"crab"}
+    assert store.class_counts("7")["crab"] == 1
+    assert store.fate_counts("7") == {("v1", "edited"): 1}
+    assert [each.task for each in store.rows("7")] == [2]
+
+
+def test_a_ledger_that_somebody_else_keeps_locked_is_said_to_be_while_a_person_waits(
+    store: FeedbackStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("7", [row(1)])
+    monkeypatch.setattr(sqlite_file, "READING_WAIT_S", 0.1)
+    with closing(sqlite3.connect(store.path)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BackendError, match="locked"):
+            store.rows("7")
+    assert len(store.rows("7")) == 1

@@ -9,11 +9,14 @@ import pytest
 
 from backend.queueing.janitor import Janitor
 from backend.services.retraining_scheduler import RetrainingScheduler
+from backend.storage.galleries import Drawable, GalleryPicture
+from backend.storage.runs import RunState
 from backend.storage.version_facts import VersionFacts
 from backend.wiring import build
 from tests.backend.storage.broken_files import STATES, keep, restore, small_files
 from tests.backend.support.ledger import row
 from tests.backend.web.serving import CONFIG, Site, code_of, one_each, predict_worker, serving_with, task
+from wsol_core.training.history import History
 
 BROWSER = {"Accept": "text/html"}
 OWN = ("/api/projects/7/policy", "/api/projects/7/loop", "/api/projects/7/report", "/versions?project=7")
@@ -31,7 +34,14 @@ def full_site(site: Site, tmp_path: Path) -> Iterator[Site]:
             full.stores.policies.change(project, every=20)
             full.stores.feedback.put(project, [row(1)])
             run_id = full.stores.runs.create(project, {}).id
-            full.stores.runs.update(run_id, reason="so that there is a lock")
+            full.stores.runs.update(run_id, state=RunState.RUNNING)
+            History(full.stores.runs.folder(run_id) / "model" / "history.jsonl").add(
+                {"losses": {"ce": 1.0}, "stage": "a"}
+            )
+            live = full.stores.models.versions(project)[-1]
+            (live.folder / "manifest.jsonl").write_text('{"labels": ["fish"], "regions": [], "part": "train"}\n')
+            shown = Drawable(GalleryPicture(1, 0.5, ("fish",), 1), lambda: b"")
+            full.stores.galleries.add(project, live.name, [shown])
             spare = full.stores.models.publish(project, tmp_path, VersionFacts(run="c"), live=False)
             full.stores.models.delete(project, spare)
             full.stores.connections.want(project, "http://127.0.0.1:9090")

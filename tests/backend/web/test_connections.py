@@ -6,7 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 
@@ -35,6 +35,18 @@ def connected(site: Site, sent: bytes = b"") -> Iterator[socket.socket]:
     where = (site.client.base_url.host, site.client.base_url.port or 0)
     with socket.create_connection(where, timeout=10) as connection:
         connection.sendall(sent)
+        yield connection
+
+
+@contextmanager
+def deaf(site: Site) -> Iterator[socket.socket]:
+    """Asks for more than the system keeps for it, and reads none of it."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(1)
+        connection.connect((site.client.base_url.host, site.client.base_url.port or 0))
+        with suppress(OSError):  # as soon as the server takes no more
+            connection.sendall(b"GET /static/page.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 2000)
         yield connection
 
 
@@ -73,6 +85,28 @@ def test_a_request_that_waits_for_its_answer_is_not_ended_by_a_flood(narrow_site
         assert waiting.recv(12) == b"HTTP/1.1 200"
 
 
+def test_many_connections_that_read_no_answer_hold_up_nobody(narrow_site: Site) -> None:
+    with ExitStack() as stack:
+        for _ in range(3 * MOST):
+            stack.enter_context(deaf(narrow_site))
+        start_s = time.monotonic()
+        for _ in range(3):
+            assert narrow_site.client.get("/health").status_code == 200
+        assert time.monotonic() - start_s < 2
+
+
+def test_a_connection_that_reads_no_answer_is_closed_after_a_while(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "UNREAD_S", 0.2)
+    with deaf(site) as connection:
+        deadline_s = time.monotonic() + 5
+        while "unread" not in caplog.text:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        assert is_closed(connection)
+
+
 def test_half_a_header_is_closed_after_a_while(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEADER_S", 0.2)
     with connected(site, HALF_A_HEADER) as connection:
@@ -88,9 +122,10 @@ def test_half_a_header_is_closed_after_a_while(site: Site, monkeypatch: pytest.M
 def test_half_a_body_is_refused_after_a_while(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, "BODY_S", 0.2)
     with connected(site, HALF_A_BODY) as connection:
-        answer = connection.recv(4096)
+        answer = b""
+        while received := connection.recv(4096):  # until it is closed
+            answer += received
         assert b" 408 " in answer.split(b"\r\n")[0] and b"too_slow" in answer
-        assert is_closed(connection)
 
 
 def test_a_chunk_that_is_none_ends_the_connection_with_one_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:

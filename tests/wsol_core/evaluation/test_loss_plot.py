@@ -42,3 +42,9 @@ def test_nothing_logged_is_said() -> None:
 
 def test_one_step_of_no_loss_is_a_plot_too() -> None:
     assert loss_curves([{"stage": "classify", "losses": {"ce": 0.0}}]).startswith("<svg")
+
+
+def test_losses_that_cannot_be_drawn_are_left_out() -> None:
+    odd = [{"stage": 7, "losses": {"ce": value}} for value in ("low", None, float("nan"), float("inf"), 10**400)]
+    assert "No losses" in loss_curves(odd)
+    assert loss_curves([*odd, *HISTORY]).count('class="line') == 2

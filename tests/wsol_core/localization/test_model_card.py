@@ -55,7 +55,11 @@ def test_a_card_without_meaning_is_refused(changes: dict[str, Any], message: str
         ({"version": 2}, "format 2"),
         ({"surprise": 1}, "'surprise'"),
         ({"config": {"method": "magic"}}, "'magic'"),
-        ({"threshold": "high"}, "cannot be used"),
+        ({"threshold": "high"}, "threshold is 'high', no number"),
+        ({"score_scale": None}, "score_scale is None, no number"),
+        ({"keep_shift": 10**400}, "keep_shift is 1000"),
+        ({"classes": [1, 2]}, "a class's name is no text"),
+        ({"config": {"side_px": 3_200_000}}, "side_px"),
     ],
 )
 def test_a_foreign_card_is_a_checkpoint_error(changes: dict[str, Any], message: str) -> None:

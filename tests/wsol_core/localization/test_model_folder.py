@@ -111,3 +111,18 @@ def test_weights_without_a_checksum_open_as_they_always_have(tmp_path: Path) -> 
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(safetensors.torch.save(safetensors.torch.load(weights.read_bytes())))
     assert same(load_model(tmp_path)[0].state_dict(), method.state_dict())
+
+
+def test_weights_that_are_larger_than_their_header_says_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    save_model(tmp_path, *make_model())
+    os.truncate(tmp_path / "model.safetensors", 2**43)  # a hole
+    with pytest.raises(CheckpointError, match=r"8,796,093,022,208 bytes, not"):
+        check_model(tmp_path)
+
+
+@pytest.mark.parametrize("header", [b"{}", b"[]", b'{"a": 7}', b'{"a": {"data_offsets": "x"}}', b"[" * 100_000])
+def test_a_header_that_means_nothing_is_refused(tmp_path: Path, header: bytes) -> None:
+    save_model(tmp_path, *make_model())
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError):
+        load_model(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,13 @@ def test_a_line_cut_off_by_a_crash_is_left_out(tmp_path: Path) -> None:
 def test_a_history_that_cannot_be_written_says_that_the_training_can_be_resumed(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"missing/history\.jsonl could not be written.*then resume the training"):
         History(tmp_path / "missing" / HISTORY).add({"step": 1})
+
+
+def test_lines_that_are_none_of_ours_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(b"7\n\xff\n[1]\n" + b"[" * 100_000 + b'\n{"step": 1}\n')
+    os.truncate(path, 2**40)  # a hole
+    assert read_history(path) == [{"step": 1}]
+    path.unlink()
+    os.mkfifo(path)
+    assert read_history(path) == []
