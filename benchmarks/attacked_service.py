@@ -77,6 +77,7 @@ def attacked_service() -> Iterator[AttackedService]:
             "LABEL_STUDIO_URL": service.label_studio,
             "LABEL_STUDIO_API_KEY": TOKEN,
             "IMAGE_HOSTS": service.web,
+            "BOXSTRAP_ALLOWED_HOSTS": "a,x,evil.example",  # of malformed requests, which would get no further otherwise
         }
         own = [sys.executable, "-m", "backend"]
         commands = {"redis": server_command(home), "serve": [*own, "serve"], "worker": [*own, "worker", "predict"]}

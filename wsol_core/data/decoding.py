@@ -20,7 +20,9 @@ BUDGET_BYTES: Final = 2**30
 OF_DECODER: Final = {"WEBP": 16, "AVIF": 16, "JPEG2000": 16}
 OF_ANY_DECODER: Final = 4
 OF_COEFFICIENTS: Final = 6  # more of a progressive JPEG, which is kept whole even where it is decoded small
-OF_ARRAY, OF_TRANSPARENT_ARRAY = 6, 18
+OF_COPY = 4  # more of modes that become another one, in full size, before anything else is done with them
+TRANSPARENT_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
+OF_ARRAY, OF_TRANSPARENT_ARRAY, OF_DEEP_ARRAY = 6, 18, 20  # the last of 16 bits or floats, which are scaled
 
 
 class MemoryBudget:
@@ -73,5 +75,12 @@ def bytes_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixels
     needed = width * height * OF_DECODER.get(image.format or "", OF_ANY_DECODER)
     if image.format in ("JPEG", "MPO") and image.info.get("progressive"):
         needed += full_size[0] * full_size[1] * OF_COEFFICIENTS
-    transparent = "transparency" in image.info or image.mode in ("RGBA", "LA", "PA")
-    return needed + min(array_pixels, width * height) * (OF_TRANSPARENT_ARRAY if transparent else OF_ARRAY)
+    of_array = OF_ARRAY
+    if "transparency" in image.info or image.mode in TRANSPARENT_MODES:
+        of_array = OF_TRANSPARENT_ARRAY
+    elif image.mode.startswith(("I", "F")):
+        of_array = OF_DEEP_ARRAY
+    is_clear_palette = image.mode == "P" and "transparency" in image.info
+    if array_pixels and (is_clear_palette or image.mode in (*TRANSPARENT_MODES, "LAB", "HSV")):
+        needed += width * height * OF_COPY
+    return needed + min(array_pixels, width * height) * of_array

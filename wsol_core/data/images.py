@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from wsol_core.config import MAX_IMAGE_PIXELS
-from wsol_core.data.decoding import memory_to_decode
+from wsol_core.data.decoding import TRANSPARENT_MODES, memory_to_decode
 from wsol_core.data.repair import repaired
 from wsol_core.errors import DataError
 from wsol_core.ops.maps import resize
@@ -27,7 +27,7 @@ RgbPixels = NDArray[np.uint8]  # (H, W, 3)
 
 BEHIND_TRANSPARENCY = (128, 128, 128)  # neither a black nor a white drawing vanishes on it
 HUGE_PIXELS = 16_000_000
-_AVERAGED_MODES = frozenset({"L", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"})
+_AVERAGED_MODES = frozenset({"L", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "I", "F"})
 _PLAIN_MODES = frozenset({"1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "RGBX"})
 
 
@@ -99,7 +99,8 @@ def _decode(file: Path | BytesIO, name: str, min_side: int | None) -> tuple[RgbP
         if min_side is not None and image.format == "JPEG":
             # Every JPEG mode but grey decodes into three channels or CMYK; draft leaves the mode alone for None.
             image.draft(None, (min_side, min_side))
-        with memory_to_decode(image, (width, height), width * height if min_side is None else HUGE_PIXELS):
+        array_pixels = width * height // _fraction(image.size, min_side) ** 2
+        with memory_to_decode(image, (width, height), array_pixels):
             image.load()
             if image.format != "JPEG":
                 width, height = image.size  # TIFF turns itself upright while loading
@@ -113,11 +114,21 @@ def _without_excess(image: Image.Image, min_side: int | None) -> Image.Image:
 
     Each step from here to the array copies all pixels.
     """
-    width, height = image.size
-    fraction = min(math.isqrt(width * height // HUGE_PIXELS) + 1, min(width, height) // (min_side or height))
-    if min_side is None or width * height <= HUGE_PIXELS or fraction < 2 or image.mode not in _AVERAGED_MODES:
+    if (fraction := _fraction(image.size, min_side)) < 2:
         return image
-    return image.reduce(fraction)
+    if image.mode in _AVERAGED_MODES:
+        return image.reduce(fraction)
+    is_transparent = "transparency" in image.info or image.mode in TRANSPARENT_MODES
+    plain = image.convert("RGBA" if is_transparent else "I" if image.mode.startswith("I") else "RGB")
+    return plain.reduce(fraction)
+
+
+def _fraction(size_wh: tuple[int, int], min_side: int | None) -> int:
+    """At which fraction of its size an image of `size_wh` is averaged: 1, 2, 3, ...; both sides keep `min_side`."""
+    width, height = size_wh
+    if min_side is None or width * height <= HUGE_PIXELS:
+        return 1
+    return max(1, min(math.isqrt(width * height // HUGE_PIXELS) + 1, min(width, height) // min_side))
 
 
 def _reason(error: Exception) -> str:

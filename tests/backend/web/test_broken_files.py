@@ -35,9 +35,8 @@ def full_site(site: Site, tmp_path: Path) -> Iterator[Site]:
             full.stores.feedback.put(project, [row(1)])
             run_id = full.stores.runs.create(project, {}).id
             full.stores.runs.update(run_id, state=RunState.RUNNING)
-            History(full.stores.runs.folder(run_id) / "model" / "history.jsonl").add(
-                {"losses": {"ce": 1.0}, "stage": "a"}
-            )
+            (model := full.stores.runs.folder(run_id) / "model").mkdir()
+            History(model / "history.jsonl").add({"losses": {"ce": 1.0}, "stage": "a"})
             live = full.stores.models.versions(project)[-1]
             (live.folder / "manifest.jsonl").write_text('{"labels": ["fish"], "regions": [], "part": "train"}\n')
             shown = Drawable(GalleryPicture(1, 0.5, ("fish",), 1), lambda: b"")

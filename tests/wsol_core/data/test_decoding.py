@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsol_core.data import decoding
+from wsol_core.data import decoding, images
 from wsol_core.data.decoding import MemoryBudget, bytes_to_decode
 from wsol_core.data.images import HUGE_PIXELS, open_image, open_image_small
 from wsol_core.errors import DataError
@@ -67,3 +67,19 @@ def test_a_huge_image_wanted_small_is_averaged_before_it_is_copied(tmp_path: Pat
     assert HUGE_PIXELS < 4100 * 4100 and size_wh == (4100, 4100)
     assert pixels.shape == (2050, 2050, 3) and (pixels == 77).all()
     assert open_image(path).shape == (4100, 4100, 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "I", "I;16", "F"])
+def test_an_image_of_any_mode_is_averaged_while_it_is_huge(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "image.tif"
+    Image.new(mode, (400, 300)).save(path)
+    monkeypatch.setattr(images, "HUGE_PIXELS", 10_000)
+    pixels, size_wh = open_image_small(path, 8)
+    assert (pixels.shape, size_wh) == ((75, 100, 3), (400, 300))
+
+
+@pytest.mark.parametrize(("mode", "least"), [("RGB", 10), ("RGBA", 26), ("LAB", 14), ("I;16", 24), ("F", 24)])
+def test_modes_that_take_more_are_counted_for_more(mode: str, least: int) -> None:
+    assert bytes_to_decode(Image.new(mode, (10, 10)), (10, 10), 100) == 100 * least
