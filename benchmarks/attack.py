@@ -25,10 +25,10 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.attacked_service import PROJECT, AttackedService, attacked_service
+from benchmarks.attacked_service import AttackedService, attacked_service
 from benchmarks.bystander import Bystander
 from benchmarks.hostile_pictures import hostile_pictures, picture_kinds
-from benchmarks.serving import CONFIG
+from benchmarks.serving import CONFIG, PROJECT
 from tests.backend.web.malformed import malformed
 
 MOST_WAIT_S, MOST_SERVE_MIB, MOST_WORKER_MIB = 2.0, 300, 2048

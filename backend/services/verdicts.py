@@ -137,5 +137,6 @@ def _pictures(trained_on: Any, corrected: Any) -> str:
 
 def _number(values: Mapping[str, Any], name: str) -> float | None:
     value = values.get(name)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < LARGEST else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST:
+        return None
+    return float(value)

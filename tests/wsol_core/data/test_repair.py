@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from wsol_core.data import decoding
 from wsol_core.data.images import open_image, open_image_small
+from wsol_core.data.repair import repaired
 from wsol_core.errors import DataError
 
 
@@ -53,3 +55,9 @@ def test_a_png_with_more_text_than_pillow_takes_is_read(tmp_path: Path) -> None:
     text = png_chunk(b"zTXt", b"prompt\0\0" + zlib.compress(b"word " * 500_000))
     (tmp_path / "a.png").write_bytes(content[:33] + text + content[33:])
     assert np.array_equal(open_image(tmp_path / "a.png"), np.asarray(picture()))
+
+
+def test_a_jpeg_that_would_take_too_much_memory_is_not_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "torn.jpg").write_bytes(jpeg(progressive=True)[:-1])
+    monkeypatch.setattr(decoding, "BUDGET_BYTES", 10_000)
+    assert repaired(tmp_path / "torn.jpg") is None
