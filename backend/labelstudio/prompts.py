@@ -13,8 +13,8 @@ from typing import Any
 
 from backend.labelstudio.annotations import listed
 from backend.labelstudio.controls import CHOICE_KINDS, LABELS
-from backend.labelstudio.regions import names_in
 from backend.labelstudio.region_shapes import MOST
+from backend.labelstudio.regions import names_in
 
 BOXES = ("rectanglelabels", "rectangle", "ellipselabels", "ellipse")
 POINTS = ("keypointlabels", "keypoint")
