@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from wsol_core.data.decoding import memory_to_decode
@@ -51,7 +50,7 @@ def _digest(content: bytes) -> bytes:
         if not image.info.get("progressive"):
             image.draft(None, (1, 1))
         with memory_to_decode(image, full_size, image.width * image.height):
-            return hashlib.blake2b(np.ascontiguousarray(image)).digest()
+            return hashlib.blake2b(image.tobytes()).digest()
 
 
 def _chunks_without_text(content: bytes) -> Iterator[bytes]:
