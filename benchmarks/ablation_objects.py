@@ -7,6 +7,7 @@ from benchmarks.ablated_constant import Constant, From
 COMPOSITES, KNOWN = "data.composites", "methods.pseudo_objects"
 LOSSES, HEAD = "methods.instance_losses", "networks.instance_head"
 INSTANCES, EXAM = "localization.instances", "training.object_exam"
+CUTS_OF_OBJECTS, CUT_EXAM = "localization.object_cuts", "training.cut_exam"
 
 OBJECT_CONSTANTS = (
     # A checkpoint keeps its stage's learning rates, so another one has to be there before the stage begins.
@@ -98,6 +99,38 @@ OBJECT_CONSTANTS = (
     Constant(EXAM, "HANDICAP", (0.0, 1.0), "the share of the parts' F1 that centres need", From.END),
     Constant(
         EXAM, "MOSTLY", (0.25, 0.75), "the share of a region on unknown places from which it is left out", From.END
+    ),
+    Constant(CUTS_OF_OBJECTS, "MARGIN", (0.25, 0.6), "what a cut sees around an object, of its box's sides", From.END),
+    Constant(
+        CUTS_OF_OBJECTS, "BACKGROUND_FROM", (0.3, 0.9), "the share of that margin that may be the object's", From.END
+    ),
+    Constant(CUTS_OF_OBJECTS, "MOST_PX", (64, 128), "the most pixels of a side of what is cut", From.END),
+    Constant(
+        CUTS_OF_OBJECTS,
+        "CERTAIN",
+        (0.75, 0.97),
+        "the value of its map above which a pixel stays the object's",
+        From.END,
+    ),
+    Constant(
+        CUTS_OF_OBJECTS,
+        "OTHERS",
+        (0.15, 0.5),
+        "the value of another object's map above which a pixel is not its",
+        From.END,
+    ),
+    Constant(
+        CUTS_OF_OBJECTS, "SAME_BOX", (0.6, 0.8), "the IoU with the box before, below which a cut is refused", From.END
+    ),
+    Constant(CUT_EXAM, "MOST_IMAGES", (24, 96), "the most images that tell whether objects are cut", From.END),
+    Constant(CUT_EXAM, "ZOOM", (0.8, 1.0), "the size of the other, mirrored view", From.END),
+    Constant(CUT_EXAM, "FEWEST_OBJECTS", (8, 32), "the objects in both views that it needs", From.END),
+    Constant(
+        CUT_EXAM,
+        "STEADIER",
+        (-1.0, 1.0),
+        "the mean IoU of the views' boxes that cuts have to gain; -1 cuts always",
+        From.END,
     ),
     Constant("training.calibration", "MOST_EXAMINED", (24, 48), "the most images of the exam", From.END),
 )

@@ -18,8 +18,11 @@ from benchmarks.ablation_objects import OBJECT_CONSTANTS
 from wsol_core.methods.boxstrap import Boxstrap
 from wsol_core.training.progress import Progress
 
-TABLED = ("composites", "pseudo_objects", "separation", "instance_losses", "instance_head", "instances", "object_exam")
-EXCEPT = {"object_exam.BATCH_SIZE"}  # how the exam is done, not what it finds
+TABLED = (
+    *("composites", "pseudo_objects", "separation", "instance_losses", "instance_head", "instances", "object_exam"),
+    *("object_cuts", "cut_exam"),
+)
+EXCEPT = {"object_exam.BATCH_SIZE", "cut_exam.BATCH"}  # how the exam is done, not what it finds
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
 
 

@@ -27,6 +27,7 @@ class ModelCard:
         sigmoid(score_scale * x + score_shift) of its uncalibrated score's logit x.
     keep_scale, keep_shift: the same for the probability that a person keeps it; None in models of before.
     refine_edges: whether maps are refined at the image's edges before thresholding.
+    cut_objects: whether single objects are snapped to the image's edges one by one; False in models of before.
     metrics: figures of the training, by name; without boxes, so not comparable with an evaluation's.
     faults: sentences that say why the model is unreliable: its training was too short, or collapsed. Cards of before
         they were looked for have none.
@@ -43,6 +44,7 @@ class ModelCard:
     keep_scale: float | None = None
     keep_shift: float | None = None
     refine_edges: bool = True
+    cut_objects: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     code_version: str = __version__
@@ -106,7 +108,13 @@ class ModelCard:
                 "use the program's version that wrote it, or train again."
             )
         names = {"refine" if part.name == "refine_edges" else part.name for part in fields(cls)}
-        values = {"faults": (), "keep_scale": None, "keep_shift": None, **values}  # cards of before have none
+        values = {
+            "faults": (),
+            "keep_scale": None,
+            "keep_shift": None,
+            "cut_objects": False,
+            **values,
+        }  # cards of before have none
         if wrong := sorted(names ^ set(values)):
             raise CheckpointError(f"The model card's entry {wrong[0]!r} is missing or unknown; train again.")
         for name in NUMBERS:
@@ -120,6 +128,7 @@ class ModelCard:
                 "classes": tuple(values["classes"]),
                 "faults": tuple(str(fault) for fault in values["faults"]),
                 "refine_edges": values["refine"],
+                "cut_objects": bool(values["cut_objects"]),
             }
             others = {name: value for name, value in values.items() if name not in (*parsed, "refine")}
             return cls(**parsed, **others)

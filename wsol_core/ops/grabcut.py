@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from wsol_core.records import FloatMap
+from wsol_core.records import BoolMask, FloatMap
 
 CERTAIN_FOREGROUND, CERTAIN_BACKGROUND = 0.95, 0.1
 LEAST_AGREEMENT = 0.5  # IoU of a cut and the map's upper half; one that differs more followed colours off the object
@@ -33,13 +33,18 @@ def graph_cut(image: NDArray[np.uint8], activation_map: FloatMap, iterations: in
     foreground = int(np.count_nonzero(sides & 1))
     if not MIN_PIXELS <= foreground <= sides.size - MIN_PIXELS:
         return activation_map
-    cv2.setRNGSeed(0)  # its k-means draws from a generator of this thread; the same image gets the same mask
-    unused_box, models = (0, 0, 1, 1), (np.zeros((1, 65)), np.zeros((1, 65)))
-    cv2.grabCut(image, sides, unused_box, *models, iterations, cv2.GC_INIT_WITH_MASK)
-    cut = (sides & 1).astype(bool)
+    cut = cut_sides(image, sides, iterations)
     if np.count_nonzero(cut & upper) < LEAST_AGREEMENT * np.count_nonzero(cut | upper):
         return activation_map
     return cut.astype(np.float32)
+
+
+def cut_sides(image: NDArray[np.uint8], sides: NDArray[np.uint8], iterations: int = 1) -> BoolMask:
+    """The foreground (h, w) by GrabCut, started from `sides` (h, w) of OpenCV's four kinds, which are written to."""
+    cv2.setRNGSeed(0)  # its k-means draws from a generator of this thread; the same image gets the same mask
+    unused_box, models = (0, 0, 1, 1), (np.zeros((1, 65)), np.zeros((1, 65)))
+    cv2.grabCut(image, sides, unused_box, *models, iterations, cv2.GC_INIT_WITH_MASK)
+    return np.asarray(sides & 1, np.bool_)
 
 
 def graph_cuts(images: Sequence[NDArray[np.uint8]], maps: Sequence[FloatMap], pool: Executor) -> list[FloatMap]:
