@@ -108,11 +108,12 @@ class _Project:
         self.done.drafts += draft
         self.done.predictions += not draft
         if not self.dry_run:
-            self._write(task, annotation, masks, known, draft)
+            self._write(task, config, annotation, masks, known, draft)
 
     def _write(
         self,
         task: Json,
+        config: LabelConfig,
         annotation: Mapping[str, Any],
         masks: Sequence[Json],
         known: Mapping[str, Any] | None,
@@ -129,7 +130,7 @@ class _Project:
             if known is not None:
                 self.client.change_prediction(int(known["id"]), task=task["id"], **values)
             else:
-                self.client.import_predictions(self.project_id, [{"task": task["id"], **values}])
+                self.client.import_predictions(self.project_id, [{"task": task["id"], **values}], config.xml)
 
     def _masks(self, view: TaskView, missing: MissingMasks) -> list[Json]:
         """Return the results for the masks of a picture's boxes; none where the picture cannot be read."""

@@ -127,6 +127,7 @@ class _Chunk:
         self._client.import_predictions(
             self._project_id,
             [{"task": number, **each.prediction} for number, each in predicted.items() if number in fresh],
+            self._config.xml,
         )
         imported = fresh & predicted.keys()
         for number in imported:

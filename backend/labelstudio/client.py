@@ -130,19 +130,34 @@ class LabelStudioClient(LabelStudioConnection):
         params = {"project": project_id, "page_size": page_size, "query": json.dumps(query), **as_stored, **more}
         return self._object("GET", "api/tasks/", params=params)
 
-    def import_predictions(self, project_id: str, predictions: Sequence[Mapping[str, Any]]) -> None:
+    def import_predictions(
+        self, project_id: str, predictions: Sequence[Mapping[str, Any]], label_config: str = ""
+    ) -> None:
         """Stores predictions, each with `task`, `result`, `score` and `model_version`.
 
-        Raises: LabelStudioError where Label Studio stored fewer than it was given; it drops bad ones silently.
+        The check of Label Studio's import knows less than its editor: it drops nested Choices, what a Repeater repeats,
+        and the Labels of a Brush. Those are stored one by one, as its own calls of backends are, unchecked.
+
+        Args: label_config: what the predictions were checked by.
+        Raises: LabelStudioError where some are dropped, and the project has another config by now.
         """
         for start in range(0, len(predictions), IMPORT_BATCH):
             batch = [dict(prediction) for prediction in predictions[start : start + IMPORT_BATCH]]
             done = self._object("POST", f"api/projects/{project_id}/import/predictions", json=batch)
-            if done.get("created") != len(batch):
+            if (created := done.get("created")) == len(batch):
+                continue
+            if self.project(project_id).get("label_config") != label_config:
                 raise LabelStudioError(
-                    f"Label Studio stored {done.get('created')} of {len(batch)} predictions of project {project_id}; "
+                    f"Label Studio stored {created} of {len(batch)} predictions of project {project_id}; "
                     "its labeling config may have changed meanwhile."
                 )
+            for prediction in batch:
+                if not (created and self._is_stored(prediction)):
+                    self._object("POST", "api/predictions/", json={**prediction, "project": project_id})
+
+    def _is_stored(self, prediction: Mapping[str, Any]) -> bool:
+        of_task = rows_of(self._json("GET", "api/predictions/", params={"task": prediction["task"]}))
+        return any(each.get("model_version") == prediction["model_version"] for each in of_task)
 
     def change_prediction(self, prediction_id: int, **changes: Any) -> bool:
         """Writes over parts of a prediction; whether it is still there."""
