@@ -7,7 +7,8 @@ from benchmarks.ablated_constant import Constant, From
 COMPOSITES, KNOWN = "data.composites", "methods.pseudo_objects"
 LOSSES, HEAD = "methods.instance_losses", "networks.instance_head"
 INSTANCES, EXAM = "localization.instances", "training.object_exam"
-CUTS_OF_OBJECTS, CUT_EXAM = "localization.object_cuts", "training.cut_exam"
+CUTS_OF_OBJECTS, PARTS = "localization.object_cuts", "localization.whole_parts"
+VIEW_EXAM = "training.view_exam"
 
 OBJECT_CONSTANTS = (
     # A checkpoint keeps its stage's learning rates, so another one has to be there before the stage begins.
@@ -122,14 +123,20 @@ OBJECT_CONSTANTS = (
     Constant(
         CUTS_OF_OBJECTS, "SAME_BOX", (0.6, 0.8), "the IoU with the box before, below which a cut is refused", From.END
     ),
-    Constant(CUT_EXAM, "MOST_IMAGES", (24, 96), "the most images that tell whether objects are cut", From.END),
-    Constant(CUT_EXAM, "ZOOM", (0.8, 1.0), "the size of the other, mirrored view", From.END),
-    Constant(CUT_EXAM, "FEWEST_OBJECTS", (8, 32), "the objects in both views that it needs", From.END),
     Constant(
-        CUT_EXAM,
+        PARTS, "SAME_BOX", (0.3, 0.7), "the IoU of an object's and its part's box from which it may get it", From.END
+    ),
+    Constant(
+        PARTS, "NEIGHBOUR", (0.1, 0.6), "the share of another object in a part, which then is not one's", From.END
+    ),
+    Constant(VIEW_EXAM, "MOST_IMAGES", (24, 96), "the most images that tell how objects are made", From.END),
+    Constant(VIEW_EXAM, "ZOOM", (0.8, 1.0), "the size of the other, mirrored view", From.END),
+    Constant(VIEW_EXAM, "FEWEST_OBJECTS", (8, 32), "the objects in both views that it needs", From.END),
+    Constant(
+        VIEW_EXAM,
         "STEADIER",
         (-1.0, 1.0),
-        "the mean IoU of the views' boxes that cuts have to gain; -1 cuts always",
+        "the mean IoU of two views' boxes that another way has to gain",
         From.END,
     ),
     Constant("training.calibration", "MOST_EXAMINED", (24, 48), "the most images of the exam", From.END),

@@ -20,9 +20,14 @@ from wsol_core.training.progress import Progress
 
 TABLED = (
     *("composites", "pseudo_objects", "separation", "instance_losses", "instance_head", "instances", "object_exam"),
-    *("object_cuts", "cut_exam"),
+    *("object_cuts", "whole_parts", "view_exam"),
 )
-EXCEPT = {"object_exam.BATCH_SIZE", "cut_exam.BATCH"}  # how the exam is done, not what it finds
+EXCEPT = {
+    "object_exam.BATCH_SIZE",
+    "view_exam.BATCH",
+    "view_exam.PLAIN",
+    "view_exam.WAYS",
+}  # how the exam is done, not what it finds
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
 
 

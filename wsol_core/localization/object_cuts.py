@@ -2,7 +2,7 @@
 
 The cut of a whole map (refinement.py) has one colour model for all that is no object. Around a single object there are
 fewer colours, and more pixels for its edges. It helps where objects have edges of their own, such as cards on a table,
-and harms where stripes look like edges, so each project tells; see training/cut_exam.py. Arrays in, arrays out.
+and harms where stripes look like edges, so each project tells; see training/view_exam.py. Arrays in, arrays out.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ from wsol_core.localization.model_folder import load_model
 from wsol_core.localization.object_cuts import snap_to_edges
 from wsol_core.localization.refinement import final_map
 from wsol_core.localization.regions import enlarged, extract_regions, findable_size
+from wsol_core.localization.whole_parts import give_whole_parts
 from wsol_core.methods.base import WsolMethod
 from wsol_core.records import Localization, Region, Sample, Unreadable
 
@@ -278,6 +279,9 @@ class Predictor:
             asked = {self._index_of[label]: score_map for label, score_map in image.maps.items()}
             presence = {index: image.presence(self.card.classes[index]) for index in asked}
             found = find_objects(image.fields, list(asked), list(asked.values()))
+            if self.card.whole_parts:
+                thresholds = {index: self.card.threshold_of(self.card.classes[index]) for index in asked}
+                found = give_whole_parts(found, asked, thresholds)
             if self.card.cut_objects:
                 found = snap_to_edges(found, image.pixels)
             return object_regions(found, size_wh, self.card.classes, presence)

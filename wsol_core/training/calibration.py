@@ -36,9 +36,9 @@ from wsol_core.localization.thresholds import (
 from wsol_core.localization.worth import Calibration, Worth
 from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_regions
 from wsol_core.records import CorrectedRegion, FloatMap, Sample, Unreadable
-from wsol_core.training.cut_exam import cuts_are_steadier
 from wsol_core.training.model_selection import evaluating
 from wsol_core.training.object_exam import ExamResult, examine
+from wsol_core.training.view_exam import steadiest_way
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ def choose_thresholds(
             examined = pick(samples, min(most, MOST_EXAMINED))
             exam = _choose_objects(with_thresholds, examined)
             if exam is not None and exam.chosen is not None:
-                card = replace(card, cut_objects=cuts_are_steadier(with_thresholds, examined))
+                card = steadiest_way(with_thresholds, examined).of(card)
                 with_thresholds.card = card
         else:
             exam = None

@@ -1,4 +1,4 @@
-"""Whether cuts are steadier than maps, with a fake method whose maps are known to be off."""
+"""How objects are made, with a fake method whose maps are known to be off."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.methods.base import ObjectMaps, Prediction
 from wsol_core.records import Sample
-from wsol_core.training.cut_exam import FEWEST_OBJECTS, cuts_are_steadier
+from wsol_core.training.view_exam import FEWEST_OBJECTS, PLAIN, steadiest_way
 
 SIDE, CELLS = 64, 8
 
@@ -55,9 +55,11 @@ def samples(folder: Path, count: int) -> list[Sample]:
     return found
 
 
-@pytest.mark.parametrize(("off", "steadier"), [(0, False), (3, True)])
-def test_cuts_are_steadier_where_maps_are_off(tmp_path: Path, off: int, steadier: bool) -> None:
+@pytest.mark.parametrize(("off", "cut"), [(0, False), (3, True)])
+def test_objects_are_cut_where_maps_are_off(tmp_path: Path, off: int, cut: bool) -> None:
     card = ModelCard(TrainConfig(side_px=SIDE), ("square",), False, 0.5, "fixed", refine_edges=False)
     predictor = Predictor(FakeFinder(off), card, "cpu", "float32")
-    assert cuts_are_steadier(predictor, samples(tmp_path, FEWEST_OBJECTS)) is steadier
-    assert cuts_are_steadier(predictor, samples(tmp_path, FEWEST_OBJECTS - 1)) is False, "too few to tell"
+    way = steadiest_way(predictor, samples(tmp_path, FEWEST_OBJECTS))
+    assert way.cut_objects is cut
+    assert way.of(card).cut_objects is cut and way.of(card).whole_parts is way.whole_parts
+    assert steadiest_way(predictor, samples(tmp_path, FEWEST_OBJECTS - 1)) == PLAIN, "too few to tell"
