@@ -7,6 +7,7 @@ the sum over all images that are decoded at the same time, in bytes, as the form
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -66,7 +67,12 @@ def memory_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixel
             f"memory, more than {BUDGET_BYTES // 2**20:,}; make it smaller, or save it as a baseline JPEG"
         )
     with _BUDGET.hold(needed):
-        yield
+        try:
+            yield
+        except BaseException as error:  # which keeps what its frames have, for as long as somebody keeps it
+            traceback.clear_frames(error.__traceback__)
+            image.close()
+            raise
 
 
 def bytes_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixels: int = 0) -> int:

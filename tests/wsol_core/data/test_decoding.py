@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 from pathlib import Path
 
@@ -83,3 +84,19 @@ def test_an_image_of_any_mode_is_averaged_while_it_is_huge(
 @pytest.mark.parametrize(("mode", "least"), [("RGB", 10), ("RGBA", 26), ("LAB", 14), ("I;16", 24), ("F", 24)])
 def test_modes_that_take_more_are_counted_for_more(mode: str, least: int) -> None:
     assert bytes_to_decode(Image.new(mode, (10, 10)), (10, 10), 100) == 100 * least
+
+
+def test_who_keeps_the_error_of_a_torn_image_keeps_no_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "torn.png"
+    Image.new("RGB", (2500, 2500)).save(path, compress_level=0)
+    os.truncate(path, path.stat().st_size // 2)
+    before, errors = resident_bytes(), list[DataError]()
+    for _ in range(5):
+        with pytest.raises(DataError, match="cannot be read") as caught:
+            open_image_small(path, 8)
+        errors.append(caught.value)
+    assert resident_bytes() - before < 2 * 2500 * 2500 * 4
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
