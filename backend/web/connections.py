@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 UNREAD_S = 30.0  # that a caller may leave what it asked for unread
 HEADER_S = 10.0  # from a connection's beginning, or a further request's first byte, to the end of the header
 MOST, FEWEST = 1000, 16
+# A chunk of one byte takes as long to read as one of thousands; so what comes at a time may not have many tiny ones.
+READ_BYTES, MOST_LINES, FEWEST_BYTES_A_LINE = 65536, 4000, 8
 PENDING = 1024  # connections that the system holds until they are accepted
 AT_A_TIME = 8  # connections that are accepted before those in excess are closed: each needs a descriptor
 LOG_EVERY_S = 10.0
@@ -123,6 +125,7 @@ class LimitedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """asyncio's."""
         super().connection_made(transport)
+        transport.max_size = READ_BYTES  # type: ignore[attr-defined]  # for each time that asyncio reads
         self._limits.add(self)
         self._watch_header()
 
@@ -145,6 +148,11 @@ class LimitedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """asyncio's."""
+        lines = data.count(b"\r\n")
+        if lines > MOST_LINES and lines * FEWEST_BYTES_A_LINE > len(data):
+            self._limits.flood.say("A connection sent thousands of tiny chunks or headers, and is closed.")
+            self.end()
+            return
         super().data_received(data)
         if self.importance >= 2:
             self._forget_header()

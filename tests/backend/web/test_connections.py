@@ -138,6 +138,20 @@ def test_a_chunk_that_is_none_ends_the_connection_with_one_line(site: Site, capl
     assert said[0].exc_info is None
 
 
+def test_thousands_of_tiny_chunks_end_the_connection_and_hold_up_nobody(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    head, body = HALF_A_BODY.partition(b"Content-Length")[0], b"1\r\n \r\n" * 500_000
+    with connected(site, head + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
+        start_s = time.monotonic()
+        with suppress(OSError):  # it is closed meanwhile
+            connection.sendall(body)
+        assert is_closed(connection)
+        assert site.client.get("/health").status_code == 200
+        assert time.monotonic() - start_s < 2
+    assert "thousands of tiny chunks" in caplog.text
+
+
 def test_the_same_line_is_written_once_in_ten_seconds_with_how_often_it_came(caplog: pytest.LogCaptureFixture) -> None:
     times_s = iter((0.0, 1.0, 2.0, 11.0))
     flood = connections.FloodLog(lambda: next(times_s))
