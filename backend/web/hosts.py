@@ -21,7 +21,8 @@ def which_host(header: str) -> str | None:
     """Return the name in a Host header, without its port; None for an IP address, which nobody can lead elsewhere."""
     host = header.strip().casefold()
     if host.startswith("["):
-        return None if _is_address(host[1:].partition("]")[0]) else host
+        address, _, port = host[1:].partition("]")
+        return None if _is_address(address) and port[:1] in ("", ":") else host
     name = host.partition(":")[0].rstrip(".")
     return None if not host or _is_address(name) else name
 

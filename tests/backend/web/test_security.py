@@ -78,7 +78,9 @@ def test_wrong_passwords_are_answered_later_and_later_and_the_right_one_at_once(
     assert time.monotonic() - start_s < 0.75
 
 
-@pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.example:9090", "a", "[::x]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.example:9090", "a", "[::x]", "[::1].evil.example"]
+)
 def test_without_a_password_a_name_that_is_led_here_is_refused(site: Site, host: str) -> None:
     for path in ("/", "/api/projects", "/static/dashboard.js"):
         answer = site.client.get(path, headers={"Host": host})
