@@ -31,7 +31,7 @@ from backend.queueing.connection import redis_errors
 from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans, requeue_taken
 from backend.queueing.progress import EventStore, ProgressStore
-from backend.queueing.rq_adapter import QueuedJob, declare_dead, forget, open_queue
+from backend.queueing.rq_adapter import QueuedJob, declare_dead, forget, open_queue, taken_jobs
 
 TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
 JOBS, CALLBACKS = "backend.jobs", "backend.queueing.callbacks"
@@ -208,9 +208,14 @@ class JobQueue:
             return requeue_taken(self._queues[PREDICT], seen_before)
 
     def declare_dead(self, hostname: str, pid: int) -> None:
-        """Say that a worker's process has died: its job is put back at the janitor's next round, not seconds later."""
+        """Say that a worker's process has died: its job is put back at the janitor's next round, not seconds later.
+
+        A prediction that it may have taken and not begun is put back at once.
+        """
+        predictions = self._queues[PREDICT]
         with redis_errors():
             declare_dead(self.connection, self._queues.values(), hostname, pid)
+            requeue_taken(predictions, taken_jobs(predictions))
 
     def workers(self, queue: str | None = None) -> list[BaseWorker]:
         """Living workers, those of a queue only if it is named."""

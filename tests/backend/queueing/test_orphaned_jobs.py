@@ -38,3 +38,10 @@ def test_a_prediction_that_a_dying_worker_had_just_taken_goes_back_at_the_second
     assert queue.requeue_taken_predictions(taken) == set()
     assert queue.counts()[PREDICT]["queued"] == 1
     assert queue.connection.llen(f"rq:queue:{PREDICT}:intermediate") == 0
+
+
+def test_a_prediction_that_a_dead_worker_had_just_taken_goes_back_at_once(queue: JobQueue) -> None:
+    open_queue(PREDICT, queue.connection).enqueue("a.b")
+    queue.connection.lmove(f"rq:queue:{PREDICT}", f"rq:queue:{PREDICT}:intermediate")
+    queue.declare_dead("host", 1)
+    assert queue.counts()[PREDICT]["queued"] == 1
