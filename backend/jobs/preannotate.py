@@ -63,7 +63,8 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
     config = context.label_config(project_id, str(project.get("label_config", "")))
     page = client.task_page(project_id, chunk.after_id, CHUNK)
     drafts = context.settings.preannotate_as == "draft" if chunk.drafts is None else chunk.drafts
-    work = _Chunk(context, client, project_id, version, config, chunk.anew)
+    tasks = int(project.get("task_number") or 0)
+    work = _Chunk(context, client, project_id, version, config, tasks, chunk.anew)
     seen, done = work.write(page, chunk.after_id)
     if drafts:
         work.write_drafts(page[:seen], chunk.after_id)
@@ -72,7 +73,7 @@ def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, An
         _update_project(context, client, project_id, version)
     counts: Json = {"seen": chunk.seen + seen, "done": chunk.done + done}
     hidden: Json = {"left_out": dict(work.left_out + Counter(chunk.left_out)), "empty": chunk.empty + work.empty}
-    tasks = counts["seen"] if ended else max(counts["seen"], int(project.get("task_number") or 0))
+    tasks = counts["seen"] if ended else max(counts["seen"], tasks)
     left_s = round((time.monotonic() - start_s) / max(1, seen) * (tasks - counts["seen"]), 1)
     progress = PreannotationProgress(version, **counts, ended=ended, tasks=tasks, seconds_left=left_s, **hidden)
     context.queue.progress.report_preannotation(project_id, progress)
@@ -110,9 +111,12 @@ class _Chunk:
         project_id: str,
         version: str,
         config: LabelConfig,
+        tasks: int,
         anew: bool = False,
     ) -> None:
+        """Args: tasks: how many the project has."""
         self._context, self._client, self._config, self._anew = context, client, config, anew
+        self._tasks = tasks
         self._project_id, self._version = project_id, version
         self._clustered = context.stores.policies.find(project_id).sampling == Sampling.UNCERTAINTY
         self.left_out: Counter[str] = Counter()  # objects of each class that are not shown
@@ -128,6 +132,7 @@ class _Chunk:
             self._project_id,
             [{"task": number, **each.prediction} for number, each in predicted.items() if number in fresh],
             self._config.xml,
+            self._tasks,
         )
         imported = fresh & predicted.keys()
         for number in imported:

@@ -21,6 +21,7 @@ PAGE = 100  # tasks a request: their annotations come along, masks included
 DATA_PAGE = 1000  # tasks a request of their data alone
 MANY_PAGES = 10  # tasks of a project that has more are asked for by windows of ids
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
+MOST_COUNTED = 2000  # tasks of a project whose predictions are imported many at a time
 PROJECT = "id,title,label_config,task_number,model_version,sampling,show_collab_predictions"  # counts all else, too
 _DATETIME = "%Y-%m-%dT%H:%M:%S.%fZ"  # the only way to write one that its filters take
 
@@ -131,16 +132,20 @@ class LabelStudioClient(LabelStudioConnection):
         return self._object("GET", "api/tasks/", params=params)
 
     def import_predictions(
-        self, project_id: str, predictions: Sequence[Mapping[str, Any]], label_config: str = ""
+        self, project_id: str, predictions: Sequence[Mapping[str, Any]], label_config: str = "", tasks: int = 0
     ) -> None:
         """Stores predictions, each with `task`, `result`, `score` and `model_version`.
 
         The check of Label Studio's import knows less than its editor: it drops nested Choices, what a Repeater repeats,
-        and the Labels of a Brush. Those are stored one by one, as its own calls of backends are, unchecked.
+        and the Labels of a Brush. Those are stored one by one, as its own calls of backends are, unchecked. So are all
+        in a large project, since each import counts the predictions of all its tasks anew, for minutes.
 
-        Args: label_config: what the predictions were checked by.
+        Args: label_config: what the predictions were checked by. tasks: how many the project has.
         Raises: LabelStudioError where some are dropped, and the project has another config by now.
         """
+        if tasks > MOST_COUNTED:
+            self._store_each(project_id, predictions)
+            return
         for start in range(0, len(predictions), IMPORT_BATCH):
             batch = [dict(prediction) for prediction in predictions[start : start + IMPORT_BATCH]]
             done = self._object("POST", f"api/projects/{project_id}/import/predictions", json=batch)
@@ -151,9 +156,11 @@ class LabelStudioClient(LabelStudioConnection):
                     f"Label Studio stored {created} of {len(batch)} predictions of project {project_id}; "
                     "its labeling config may have changed meanwhile."
                 )
-            for prediction in batch:
-                if not (created and self._is_stored(prediction)):
-                    self._object("POST", "api/predictions/", json={**prediction, "project": project_id})
+            self._store_each(project_id, [each for each in batch if not (created and self._is_stored(each))])
+
+    def _store_each(self, project_id: str, predictions: Sequence[Mapping[str, Any]]) -> None:
+        for prediction in predictions:
+            self._object("POST", "api/predictions/", json={**prediction, "project": project_id})
 
     def _is_stored(self, prediction: Mapping[str, Any]) -> bool:
         of_task = rows_of(self._json("GET", "api/predictions/", params={"task": prediction["task"]}))

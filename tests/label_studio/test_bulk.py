@@ -80,7 +80,7 @@ def test_what_is_accepted_in_bulk_is_no_evidence_and_can_be_taken_back(
     done = said(capsys, *command)
     assert rehearsed == {**done, "dry_run": True}
     assert (done["accepted"] + done["kept"], done["below"], done["others"]) == (14, 7, 9)
-    assert done["accepted"] > done["kept"] > 0 and done["threshold"]["threshold"] == 0.9
+    assert done["accepted"] > 0 and done["kept"] > 0 and done["threshold"]["threshold"] == 0.9
     after = person.tasks(number)
     accepted = [task for task in after if any(map(is_accepted_in_bulk, task["annotations"]))]
     me = person.call("GET", "/api/current-user/whoami")["id"]

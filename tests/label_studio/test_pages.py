@@ -48,8 +48,8 @@ def pictures(place: Place) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def predicted(place: Place, nursery: Nursery, model: Path, pictures: list[Path]) -> Iterator[dict[str, Paged]]:
-    """A project by `valueList` and one by `Repeater`."""
-    addresses = [f"{place.web}/{path.relative_to(place.folder)}" for path in pictures]
+    """A project by `valueList` and one by `Repeater`, of pictures that Label Studio serves, as a browser needs it."""
+    addresses = [f"/data/local-files/?d={path.relative_to(place.folder.parent)}" for path in pictures]
     with workshop(place, nursery) as at:
         at.workers.start("predict")
         found = {}
@@ -58,6 +58,7 @@ def predicted(place: Place, nursery: Nursery, model: Path, pictures: list[Path])
             ("repeater", REPEATED, [{"url": address} for address in addresses]),
         ):
             number = place.person.make(f"pages by {title}", config)
+            place.person.serve_local_files(number, place.folder)
             place.person.import_tasks(number, [{"pages": pages}])
             version = at.stores.models.publish(str(number), model, VersionFacts(run="pages"))
             TrainingService(at.settings, at.stores, at.queue).preannotate(str(number))

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,13 +19,22 @@ PAGE = 10
 
 
 class Asked:
-    """A Label Studio with one project. `counted`: how many tasks the filters of each request let through."""
+    """A Label Studio with one project. `counted`: how many tasks the filters of each request let through.
+
+    `posted`: where something was sent to, and what.
+    """
 
     def __init__(self) -> None:
         self.tasks: list[Json] = []
         self.counted: list[int] = []
+        self.posted: list[tuple[str, Any]] = []
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "POST":
+            sent = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+            self.posted.append((urlsplit(handler.path).path, sent))
+            send(handler, 201, json.dumps({"created": len(sent)}).encode())
+            return
         query = parse_qs(urlsplit(handler.path).query)
         total = len(found_by(self.tasks, query))
         self.counted.append(total)
@@ -76,3 +86,16 @@ def test_small_projects_and_changes_cost_one_request_a_page(asked: Asked, client
     before = client.newest_change("7")
     assert before is not None and before.isoformat() == "2026-01-02T00:00:00+00:00"
     assert client.newest_change("7", before) is None and asked.counted[-1] == 0
+
+
+@pytest.mark.parametrize(
+    ("tasks", "path", "requests"), [(2000, "/api/projects/7/import/predictions", 1), (2001, "/api/predictions/", 3)]
+)
+def test_predictions_of_large_projects_are_stored_one_by_one(
+    asked: Asked, client: LabelStudioClient, tasks: int, path: str, requests: int
+) -> None:
+    predictions = [{"task": number, "result": [], "score": 0.5, "model_version": "v1"} for number in range(3)]
+    client.import_predictions("7", predictions, "<View/>", tasks)
+    assert [where for where, _ in asked.posted] == [path] * requests
+    sent = [each for _, what in asked.posted for each in (what if isinstance(what, list) else [what])]
+    assert [each["task"] for each in sent] == [0, 1, 2]
