@@ -267,4 +267,5 @@ def test_a_run_whose_checkpoint_is_damaged_begins_anew(trainings: Trainings, wor
     model.mkdir()
     (model / "checkpoint.pt").write_bytes(b"torn")
     workers.start()
-    assert trainings.versions() == [trainings.ends(run_id).version]
+    run = trainings.ends(run_id)
+    assert trainings.versions() == [run.version]

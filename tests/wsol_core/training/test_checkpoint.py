@@ -60,6 +60,13 @@ def test_every_tear_of_a_checkpoint_is_noticed(tmp_path: Path) -> None:
             load_checkpoint(tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"torn", b"\xff" * 100, b"PK\x03\x04" + b"\0" * 99, b"\x80\x02}q", b"<html>"])
+def test_what_is_no_checkpoint_at_all_is_said_to_be_torn(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / CHECKPOINT).write_bytes(content)
+    with pytest.raises(CheckpointError, match="torn or not ours"):
+        load_checkpoint(tmp_path)
+
+
 @pytest.mark.parametrize("content", [{"format": "other"}, {"model": torch.ones(1)}, torch.ones(2), [1, 2]])
 def test_a_foreign_checkpoint_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / CHECKPOINT)
