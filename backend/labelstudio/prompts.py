@@ -20,6 +20,7 @@ BOXES = ("rectanglelabels", "rectangle", "ellipselabels", "ellipse")
 POINTS = ("keypointlabels", "keypoint")
 BACKGROUND = ("background", "negative", "exclude")  # labels of points that are not on the object
 ELLIPSE_CORNERS = 32
+MOST_MARKS = 200  # the newest; nobody clicks as often, and each takes time
 
 PointXy = tuple[float, float]
 
@@ -96,7 +97,7 @@ def newest_prompt(context: Mapping[str, Any]) -> Prompt | None:
     if not marks:
         return None
     newest = marks[-1]
-    marks = [mark for mark in marks if mark.place == newest.place]
+    marks = [mark for mark in marks if mark.place == newest.place][-MOST_MARKS:]
     boxes = [mark for mark in marks if mark.box is not None]
     points = [mark for mark in marks if mark.box is None]
     box = newest if newest.box is not None else _box_of(newest, boxes)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.labelstudio.prompts import DrawnBox, Prompt, newest_prompt
+from backend.labelstudio.prompts import MOST_MARKS, DrawnBox, Prompt, newest_prompt
 
 Json = dict[str, Any]
 
@@ -69,6 +69,11 @@ def test_what_is_drawn_without_labels_is_called_what_another_result_of_its_id_sa
 def test_numbers_that_no_float_holds_mean_nothing() -> None:
     assert newest_prompt({"result": [box(10, 10, 40, 10**400), click(20, 10**400)]}) is not None
     assert newest_prompt({"result": [box(10, 10, 40, 10**400)]}) is None
+
+
+def test_of_thousands_of_clicks_the_newest_count() -> None:
+    prompt = newest_prompt({"result": [click(number / 100, 50) for number in range(5000)]})
+    assert prompt is not None and len(prompt.inside) == MOST_MARKS and prompt.inside[-1] == pytest.approx((0.4999, 0.5))
 
 
 def test_a_turned_box_has_corners_in_pixels() -> None:
