@@ -7,10 +7,8 @@ are made, and images/image_store.py for pictures.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 from backend.errors import LabelStudioError
@@ -19,7 +17,6 @@ from backend.labelstudio.connection import LabelStudioConnection, status_of
 
 PAGE = 100  # tasks a request: their annotations come along, masks included
 DATA_PAGE = 1000  # tasks a request of their data alone
-MANY_PAGES = 10  # tasks of a project that has more are asked for by windows of ids
 IMPORT_BATCH = 100  # predictions a request; Label Studio stores 500 at most at a time
 MOST_COUNTED = 2000  # tasks of a project whose predictions are imported many at a time
 PROJECT = "id,title,label_config,task_number,model_version,sampling,show_collab_predictions"  # counts all else, too
@@ -30,11 +27,6 @@ Json = dict[str, Any]
 
 class LabelStudioClient(LabelStudioConnection):
     """What there is to ask a Label Studio for."""
-
-    @cached_property
-    def _ids_a_task(self) -> dict[str, float]:
-        """Of large projects: how far apart the ids of their tasks are."""
-        return {}
 
     def whoami(self) -> Json:
         """The user whose token it is."""
@@ -69,27 +61,14 @@ class LabelStudioClient(LabelStudioConnection):
         Args: changed_after: only tasks that were changed later than that, by Label Studio's clock. People's annotations
             change a task when they are made, changed or deleted, one or many at a time; new predictions do not.
         """
+        filters = [_id_above(after_id)]
         if changed_after is not None:
-            changed = _filter("updated_at", "Datetime", "greater", _written(changed_after))
-            return _by_id(self._query_page(project_id, [_id_above(after_id), changed], page_size))
-        # Label Studio counts predictions and annotations of all tasks that its filters let through, for every page.
-        if ids_a_task := self._ids_a_task.get(project_id):
-            window = [_id_above(after_id), _id_up_to(after_id + math.ceil(2 * page_size * ids_a_task))]
-            if len(tasks := _by_id(self._query_page(project_id, window, page_size))) == page_size:
-                return tasks
-        answer = self._query_page(project_id, [_id_above(after_id)], page_size)
-        tasks = _by_id(answer)
-        if len(tasks) > 1 and int(answer.get("total") or 0) > MANY_PAGES * page_size:
-            self._ids_a_task[project_id] = (int(tasks[-1]["id"]) - int(tasks[0]["id"]) + 1) / len(tasks)
-        else:
-            self._ids_a_task.pop(project_id, None)
-        return tasks
+            filters.append(_filter("updated_at", "Datetime", "greater", _written(changed_after)))
+        found = self._tasks(project_id, ["tasks:id"], filters, page_size, fields="all")
+        return sorted(found, key=lambda task: int(task["id"]))
 
     def newest_change(self, project_id: str, after: datetime | None = None) -> datetime | None:
-        """When a task was changed last, by Label Studio's clock; None where none was, or none later than `after`.
-
-        With `after` Label Studio looks at few tasks, without it at all.
-        """
+        """When a task was changed last, by Label Studio's clock; None where none was, or none later than `after`."""
         later = [] if after is None else [_filter("updated_at", "Datetime", "greater", _written(after))]
         tasks = self._tasks(project_id, ["-tasks:updated_at"], later, 1)
         return datetime.fromisoformat(str(tasks[0]["updated_at"])) if tasks else None
@@ -114,10 +93,6 @@ class LabelStudioClient(LabelStudioConnection):
         """How many tasks have ids above the one and not above the other."""
         filters = [_id_above(above_id), _id_up_to(up_to_id)]
         return int(self._query(project_id, ["tasks:id"], filters, 1).get("total") or 0)
-
-    def _query_page(self, project_id: str, filters: list[Json], page_size: int) -> Json:
-        """Tasks with all that belongs to them, in the order of their ids, and how many there are in all."""
-        return self._query(project_id, ["tasks:id"], filters, page_size, fields="all")
 
     def _tasks(
         self, project_id: str, ordering: list[str], filters: list[Json], page_size: int, **more: str
@@ -234,7 +209,3 @@ def _id_up_to(task_id: int) -> Json:
 def _written(moment: datetime) -> str:
     """A time as filters take it."""
     return moment.astimezone(UTC).strftime(_DATETIME)
-
-
-def _by_id(answer: Json) -> list[Json]:
-    return sorted(list_in(answer, "tasks"), key=lambda task: int(task["id"]))
