@@ -132,12 +132,7 @@ OBJECT_CONSTANTS = (
     Constant(VIEW_EXAM, "MOST_IMAGES", (24, 96), "the most images that tell how objects are made", From.END),
     Constant(VIEW_EXAM, "ZOOM", (0.8, 1.0), "the size of the other, mirrored view", From.END),
     Constant(VIEW_EXAM, "FEWEST_OBJECTS", (8, 32), "the objects in both views that it needs", From.END),
-    Constant(
-        VIEW_EXAM,
-        "STEADIER",
-        (-1.0, 1.0),
-        "the mean IoU of two views' boxes that another way has to gain",
-        From.END,
-    ),
+    Constant(VIEW_EXAM, "STEADIER", (-1.0, 1.0), "the mean IoU of two views' boxes that cuts have to gain", From.END),
+    Constant(VIEW_EXAM, "UNSTEADY", (-1.0, 1.0), "the mean IoU that whole parts may lose at most", From.END),
     Constant("training.calibration", "MOST_EXAMINED", (24, 48), "the most images of the exam", From.END),
 )

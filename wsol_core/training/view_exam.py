@@ -31,7 +31,8 @@ logger = logging.getLogger(__name__)
 MOST_IMAGES, BATCH = 48, 16
 ZOOM = 0.9  # of the other view
 FEWEST_OBJECTS = 16  # in both views; fewer do not tell
-STEADIER = 0.013  # mean IoU by which another way has to agree better than the plain one
+STEADIER = 0.013  # mean IoU by which cuts have to agree better than no cuts
+UNSTEADY = 0.01  # mean IoU by which whole parts have to agree worse than pieces, where they join neighbours
 
 
 class Way(NamedTuple):
@@ -46,11 +47,15 @@ class Way(NamedTuple):
 
 
 PLAIN = Way()
-WAYS = (PLAIN, Way(cut_objects=True), Way(whole_parts=True), Way(whole_parts=True, cut_objects=True))
+WAYS = (PLAIN, Way(cut_objects=True), Way(whole_parts=True))
 
 
 def steadiest_way(predictor: Predictor, samples: Sequence[Sample]) -> Way:
-    """The way whose boxes agree best with those of another view, by mean IoU; `PLAIN` unless it is clearly better."""
+    """The steps that another view speaks for, by the mean IoU of its boxes with the image's own.
+
+    A cut has to agree clearly better; whole parts are taken where they do not agree clearly worse, since what sticks
+    out of an object is hard to find again. `PLAIN` where few objects are found in both views.
+    """
     judges = [copy(predictor) for _ in WAYS]
     for judge, way in zip(judges, WAYS, strict=True):
         judge.card = way.of(predictor.card)
@@ -68,10 +73,15 @@ def steadiest_way(predictor: Predictor, samples: Sequence[Sample]) -> Way:
     if len(agreed) < FEWEST_OBJECTS:
         return PLAIN
     means = np.mean(agreed, axis=0)
-    best = int(means.argmax())
-    said = ", ".join(f"{mean:.3f}" for mean in means)
-    logger.info("Boxes of %d objects agree with those in another view by IoU %s.", len(agreed), said)
-    return WAYS[best] if means[best] - means[0] >= STEADIER else PLAIN
+    plain_iou, cut_iou, whole_iou = (float(mean) for mean in means)
+    logger.info(
+        "Boxes of %d objects agree with those in another view by IoU %.3f, cut by %.3f, as whole parts by %.3f.",
+        len(agreed),
+        plain_iou,
+        cut_iou,
+        whole_iou,
+    )
+    return Way(whole_iou > plain_iou - UNSTEADY, cut_iou >= plain_iou + STEADIER)
 
 
 def _agreed(judges: Sequence[Predictor], plain: ImageMaps, other: ImageMaps) -> list[list[float]]:
