@@ -220,7 +220,7 @@ def test_what_begins_with_a_first_look_takes_the_rest_of_the_whole_training(
     tmp_path: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wsol_core.methods.base.ENOUGH_STEPS", 10)
-    monkeypatch.setattr("wsol_core.methods.cam.CamOptions.default_epochs", {"classify": 1})
+    monkeypatch.setattr("wsol_core.methods.cam.Cam.default_epochs", {"classify": 1})
     monkeypatch.setattr("wsol_core.training.fit.examiner", lambda *_: lambda dtype: [])
     whole = replace(CONFIG, epochs=None)
     brief = fit(replace(whole, brief=True), samples, CLASSES, tmp_path / "first")
