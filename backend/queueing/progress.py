@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from backend.queueing.connection import redis_errors
+from backend.storage.files import checked
 
 KEPT_S = 86400
 
@@ -59,7 +60,10 @@ class ProgressStore:
         if values is None or not {"version", "seen", "done", "ended"} <= values.keys():
             return None
         known = {part.name for part in fields(PreannotationProgress)}
-        return PreannotationProgress(**{name: value for name, value in values.items() if name in known})
+        try:
+            return checked(PreannotationProgress, {name: value for name, value in values.items() if name in known})
+        except ValueError:  # as in `_read`
+            return None
 
 
 class EventStore:

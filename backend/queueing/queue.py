@@ -18,7 +18,7 @@ from typing import Any
 
 import redis
 from redis.exceptions import LockError
-from rq import Callback, Retry, Worker
+from rq import Callback, Retry
 from rq.command import send_stop_job_command
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job, JobStatus
@@ -28,6 +28,7 @@ from rq.worker import BaseWorker
 
 from backend.errors import BusyError
 from backend.queueing.connection import redis_errors
+from backend.queueing.living_workers import living_workers
 from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans, requeue_taken
 from backend.queueing.progress import EventStore, ProgressStore
@@ -208,10 +209,7 @@ class JobQueue:
             return requeue_taken(self._queues[PREDICT], seen_before)
 
     def declare_dead(self, hostname: str, pid: int) -> None:
-        """Say that a worker's process has died: its job is put back at the janitor's next round, not seconds later.
-
-        A prediction that it may have taken and not begun is put back at once.
-        """
+        """Say that a worker's process has died: its job goes back at the janitor's next round, what it took at once."""
         predictions = self._queues[PREDICT]
         with redis_errors():
             declare_dead(self.connection, self._queues.values(), hostname, pid)
@@ -220,7 +218,7 @@ class JobQueue:
     def workers(self, queue: str | None = None) -> list[BaseWorker]:
         """Living workers, those of a queue only if it is named."""
         with redis_errors():
-            every = Worker.all(connection=self.connection, serializer=JSONSerializer)
+            every = living_workers(self.connection)
         return [worker for worker in every if queue is None or queue in worker.queue_names()]
 
     def counts(self) -> dict[str, dict[str, int]]:

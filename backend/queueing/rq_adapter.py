@@ -2,8 +2,7 @@
 
 Written for RQ 2.12 and RQ 3.0. tests/backend/queueing/test_rq_adapter.py has a test for each assumption made here; it
 is the first to fail on a version that breaks one. RQ 3 hands the execution of a job to perform_job,
-maintain_heartbeats and cleanup_execution, where RQ 2 keeps it in the worker: `*execution` below is that argument, or
-nothing.
+maintain_heartbeats and cleanup_execution, where RQ 2 keeps it in the worker: `*execution` below.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from rq.timeouts import BaseDeathPenalty
 from rq.utils import as_text
 
 from backend.queueing.expected_failures import TerseWorker
+from backend.queueing.living_workers import living_workers
 from backend.queueing.moved_functions import MOVED
 
 logger = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def requeue_abandoned(queue: Queue) -> None:
 
 def declare_dead(connection: redis.Redis, queues: Iterable[Queue], hostname: str, pid: int) -> None:
     """Let the heartbeats of a dead process's job count as late at once, and forget its worker."""
-    for worker in Worker.all(connection=connection, serializer=JSONSerializer):
+    for worker in living_workers(connection):
         if (worker.hostname, worker.pid) != (hostname, pid):
             continue
         for registry in (StartedJobRegistry(queue=queue) for queue in queues):

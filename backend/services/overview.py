@@ -137,7 +137,11 @@ def _with_share(progress: Json | None) -> Json | None:
     if progress is None:
         return None
     now = time.time()
-    return {"share": _share(progress), **progress, "age_s": round(max(0.0, now - float(progress.get("at", now))), 1)}
+    try:
+        age_s = round(max(0.0, now - float(progress.get("at", now))), 1)
+        return {"share": _share(progress), **progress, "age_s": age_s}
+    except (TypeError, ValueError, ArithmeticError):  # nobody of ours wrote that
+        return None
 
 
 def _share(progress: Mapping[str, Any]) -> float:

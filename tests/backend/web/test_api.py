@@ -10,6 +10,7 @@ from rq import Worker
 
 from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import BULK, PREDICT, TRAIN
+from backend.storage.runs import RunState
 from tests.backend.web.serving import Site, code_of
 
 
@@ -195,3 +196,16 @@ def test_a_loss_that_is_no_number_is_null(site: Site) -> None:
         site.post("/job_status", {"job": run.id}).json()["result"]["progress"],
     ):
         assert (progress["loss"], progress["images_per_s"]) == (None, None)
+
+
+def test_entries_of_others_in_redis_stop_no_page(site: Site) -> None:
+    site.set_up()
+    run = site.stores.runs.create("7", {})
+    site.stores.runs.update(run.id, state=RunState.RUNNING)
+    redis = site.queue.connection
+    redis.sadd("rq:workers", "rq:worker:junk")
+    redis.hset("rq:worker:junk", mapping={"birth": "soon", "queues": b"\xff", "pid": "x", "last_heartbeat": "z"})
+    redis.set("boxstrap:progress:bulk-7", '{"version": 7, "seen": "x", "done": {}, "ended": [], "left_out": 5}')
+    redis.set(f"boxstrap:progress:{run.id}", '{"epoch": "x", "steps": [], "at": {}}')
+    for path in ("/", "/projects/7", "/api/status", "/api/runs", "/api/projects", "/metrics"):
+        assert site.client.get(path, headers={"Accept": "text/html"}).status_code == 200, path
