@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -54,7 +55,9 @@ class ModelCard:
 
     def __post_init__(self) -> None:
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise ConfigError(f"A model needs different class names, at least one; got {list(self.classes)}.")
+            raise ConfigError(
+                f"A model needs different class names, at least one; got {reprlib.repr(list(self.classes))}."
+            )
         for name, threshold in {"threshold": self.threshold, **self.class_thresholds}.items():
             if not 0 <= threshold <= 1:
                 raise ConfigError(f"The threshold of {name!r} is {threshold!r}; it has to be between 0 and 1.")
