@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from redis.exceptions import RedisError
+
 from backend.errors import BackendError
 from backend.processes.parent_death import die_with_parent
 
@@ -90,7 +92,7 @@ class Guardian:
         try:
             self._work(ward.queues)
             code = 0
-        except BackendError as error:
+        except (BackendError, RedisError) as error:  # such as a Redis whose memory is full
             logger.error("%s", error)
         except BaseException:
             logger.exception("a worker ended")
