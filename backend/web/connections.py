@@ -12,6 +12,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from enum import IntEnum
 from functools import partial
 from typing import Any
 
@@ -30,6 +31,16 @@ READ_BYTES, MOST_LINES, FEWEST_BYTES_A_LINE = 65536, 4000, 8
 PENDING = 1024  # connections that the system holds until they are accepted
 AT_A_TIME = 8  # connections that are accepted before those in excess are closed: each needs a descriptor
 LOG_EVERY_S = 10.0
+
+
+class Importance(IntEnum):
+    """How late a connection is closed where there are too many."""
+
+    NOTHING = 0  # of a request has come, or the answer is left unread
+    HALF = 1  # a request without the end of its body
+    NEW = 2  # it has had no time to send anything
+    ANSWERED = 3
+    WAITING = 4  # a whole request, for its answer
 
 
 class FloodLog:
@@ -77,7 +88,7 @@ class Connections:
         self._open[connection] = None
         if len(self._open) > self.most:
             self.flood.say(f"There are more than {self.most} connections; those that send no request are closed.")
-            victim = min(self._open, key=lambda each: each.importance)
+            victim = min(self._open, key=lambda each: Importance.NEW if each is connection else each.importance)
             self.remove(victim)
             victim.end()
 
@@ -106,13 +117,13 @@ class LimitedProtocol(H11Protocol):
         self._unread_timer: asyncio.TimerHandle | None = None
 
     @property
-    def importance(self) -> int:
-        """How late it is closed where there are too many: a request that waits for its answer goes last."""
+    def importance(self) -> Importance:
+        """Where it stands, once it has had time."""
         if (cycle := self._request) is None or self._unread_timer is not None:
-            return 0
+            return Importance.NOTHING
         if cycle.response_complete:
-            return 1
-        return 2 if cycle.more_body else 3
+            return Importance.ANSWERED
+        return Importance.HALF if cycle.more_body else Importance.WAITING
 
     @property
     def _request(self) -> RequestResponseCycle | None:
@@ -154,7 +165,7 @@ class LimitedProtocol(H11Protocol):
             self.end()
             return
         super().data_received(data)
-        if self.importance >= 2:
+        if self.importance in (Importance.HALF, Importance.WAITING):
             self._forget_header()
         elif self._header_timer is None and not self.transport.is_closing():
             self._watch_header()

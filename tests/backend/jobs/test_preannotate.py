@@ -24,9 +24,9 @@ DIES_AFTER_STORING = (
 import os
 from backend.labelstudio.client import LabelStudioClient
 real, stored = LabelStudioClient.import_predictions, []
-def dies(self, project_id, predictions):
-    real(self, project_id, predictions)
-    stored.append(predictions)
+def dies(self, *given):
+    real(self, *given)
+    stored.append(given)
     if len(stored) == 2:
         os.kill(os.getpid(), 9)
 LabelStudioClient.import_predictions = dies

@@ -128,26 +128,28 @@ def test_half_a_body_is_refused_after_a_while(site: Site, monkeypatch: pytest.Mo
         assert b" 408 " in answer.split(b"\r\n")[0] and b"too_slow" in answer
 
 
-def test_a_chunk_that_is_none_ends_the_connection_with_one_line(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_chunk_that_is_none_ends_the_connection_with_one_line(
+    narrow_site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     for _ in range(5):
-        with connected(site, NO_CHUNK) as connection:
+        with connected(narrow_site, NO_CHUNK) as connection:
             assert is_closed(connection)
-    assert site.client.get("/health").status_code == 200
+    assert narrow_site.client.get("/health").status_code == 200
     said = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert len(said) == 1 and said[0].getMessage().startswith("Invalid HTTP request received.")
     assert said[0].exc_info is None
 
 
 def test_thousands_of_tiny_chunks_end_the_connection_and_hold_up_nobody(
-    site: Site, caplog: pytest.LogCaptureFixture
+    narrow_site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     head, body = HALF_A_BODY.partition(b"Content-Length")[0], b"1\r\n \r\n" * 500_000
-    with connected(site, head + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
+    with connected(narrow_site, head + b"Transfer-Encoding: chunked\r\n\r\n") as connection:
         start_s = time.monotonic()
         with suppress(OSError):  # it is closed meanwhile
             connection.sendall(body)
         assert is_closed(connection)
-        assert site.client.get("/health").status_code == 200
+        assert narrow_site.client.get("/health").status_code == 200
         assert time.monotonic() - start_s < 2
     assert "thousands of tiny chunks" in caplog.text
 

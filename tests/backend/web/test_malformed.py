@@ -53,10 +53,10 @@ def test_no_request_breaks_the_server(site: Site, tmp_path: Path, caplog: pytest
 def test_what_is_hardly_http_ends_the_connection_only(site: Site, sent: bytes) -> None:
     with socket.create_connection((site.client.base_url.host, site.client.base_url.port or 0), timeout=5) as connection:
         connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
         try:
+            connection.shutdown(socket.SHUT_WR)
             answered = connection.recv(1000)
-        except ConnectionResetError:
+        except OSError:  # it has been ended already
             answered = b""
     assert not answered or answered.split(b" ")[1][:1] in (b"2", b"4"), answered
     assert site.client.get("/health").status_code == 200
