@@ -148,6 +148,9 @@ class ImportService:
             self._client.remove_backends(gone)
             user, password = self._settings.basic_auth_user, self._settings.basic_auth_pass
             self._client.add_backend(project_id, url, user, password)
+            # `boxstrap up` may have connected us meanwhile, too.
+            same = [each for each in self._client.backends(project_id) if _has([each], url)]
+            self._client.remove_backends(sorted(same, key=lambda each: int(each["id"]))[1:])
         self._stores.connections.done(project_id)
 
     def is_connected(self, project_id: str, url: str) -> bool:

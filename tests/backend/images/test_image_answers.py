@@ -46,7 +46,7 @@ def test_a_refusal_names_the_status_and_the_next_step_and_is_not_repeated(
 def test_a_temporary_failure_is_tried_again(status: int, label_studio: PictureServer, make_store: MakeStore) -> None:
     label_studio.answer("/data/upload/7/a.png", says(status=status), says(png()))
     pauses: list[float] = []
-    assert make_store(pauses=pauses).fetch("/data/upload/7/a.png", "7", 1).read_bytes() == png()
+    assert make_store(pauses=pauses, timeout_s=10).fetch("/data/upload/7/a.png", "7", 1).read_bytes() == png()
     assert pauses == [0.3]
 
 
