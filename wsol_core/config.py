@@ -10,8 +10,8 @@ from wsol_core.errors import ConfigError
 from wsol_core.registry import backbone_info, check_backbone, check_method
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-# What trainings did that name no options: they are from before there were any, and since then defaults have changed.
 LARGEST_SIDE_PX = 2048  # in a file of settings, damaged or not, a larger one asks for gigabytes a picture
+# What trainings did that name no options: they are from before there were any, and since then defaults have changed.
 EARLIER_OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("bas", "resnet18"): {"max_pool": False, "head_width": 512},
     ("bas", "resnet50"): {"max_pool": False},

@@ -7,7 +7,6 @@ their absence is a failure; elsewhere these tests are skipped, and say so.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from backend.storage.stores import Stores, open_stores
 from demo.label_studio_server import LabelStudioServer
 from tests.backend.support.command_line import SMALL
 from tests.backend.support.real_services import Nursery
+from tests.chromium import chromium_program
 from tests.label_studio.person import Person
 from tests.label_studio.servers import ROOT, S3_PROGRAM, boxstrap, installed, label_studio, personal_token
 from tests.local_http import web_server
@@ -128,10 +128,4 @@ def model(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        sentence = "There is no Chromium here; install Debian's package chromium."
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
-    return program
+    return chromium_program()

@@ -19,6 +19,7 @@ from wsol_core.localization.instances import TRUSTED, FoundObject
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.grabcut import MIN_PIXELS, cut_sides
 from wsol_core.ops.maps import resize
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask
 
 MARGIN = 0.4  # of a box's sides: what is seen around it
@@ -74,10 +75,8 @@ def _box(found: FoundObject) -> NDArray[np.float64] | None:
     """Its box as it is shown without a cut, in pixels of the map."""
     if found.agreement < TRUSTED:
         return np.asarray(found.box * found.score_map.shape[0], np.float64)
-    rows, columns = (np.flatnonzero(_largest(found.score_map > found.threshold).any(axis)) for axis in (1, 0))
-    if not len(rows):
-        return None
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+    box = np.array(bounds(_largest(found.score_map > found.threshold)), np.float64)
+    return box if box.any() else None
 
 
 def _largest(mask: BoolMask) -> BoolMask:

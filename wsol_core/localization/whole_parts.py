@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wsol_core.localization.instances import FoundObject
 from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask, FloatMap
 
 SAME_BOX = 0.5  # IoU of the part's box and the object's; a part that differs more is more, or something else
@@ -61,6 +62,5 @@ def _lies_in(other: BoolMask, part: BoolMask) -> bool:
 
 
 def _same_box(part: BoolMask, found: FoundObject) -> bool:
-    rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
-    box = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / part.shape[0]
+    box = np.array(bounds(part)) / part.shape[0]
     return float(box_iou(box[None], found.box[None], inclusive=False)[0, 0]) >= SAME_BOX

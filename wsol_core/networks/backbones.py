@@ -56,7 +56,7 @@ class Backbone(nn.Module):
         self.kept = kept
         self._stem = stem
         self.register_buffer("moves", torch.zeros(4))
-        self._moves = (0.0,) * 4
+        self._moves = (0.0,) * 4  # the same as numbers: to read the tensor at each call would wait for the GPU
 
     moves: Tensor  # what `align` was called with; not a number in models from before it, which have `OddPixels` instead
 

@@ -6,7 +6,6 @@ axe looks for what people with a keyboard or a screen reader could not use. The 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.backend.web.page_states import STATES
 from tests.backend.web.serving import Site
+from tests.chromium import chromium_program
 
 pytestmark = pytest.mark.slow
 
@@ -27,14 +27,8 @@ if os.environ.get("ALL_LOOKS"):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        sentence = "There is no Chromium here; install Debian's package chromium."
-        if os.environ.get("CI"):
-            pytest.fail(sentence)
-        pytest.skip(sentence)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_program(), args=["--no-sandbox"])
         yield browser
         browser.close()
 
