@@ -1,7 +1,7 @@
 """What all tests share: one thread of arithmetic per process, and how processes divide the tests among them.
 
 `make test` runs one process more than there are cores. A file's tests stay in one process, for what they share is made
-once there; the tests against a real Label Studio share a server, so they all stay in one.
+once there; most tests against a real Label Studio share a server, in two halves, each of which stays in one process.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from wsol_core.cores import usable_cores
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 LABEL_STUDIO = "tests/label_studio"
+# Its files, but for those with servers of their own. The second half takes about as long.
+FIRST_HALF = ("test_kills.py", "test_replacing.py", "test_importing.py", "test_forms.py")
+OWN_SERVER = ("test_storages.py",)
 SLOW_FIXTURES = {"place", "nursery"}  # Label Studio, and worker processes
 
 
@@ -28,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (shared_by(item.nodeid) != LABEL_STUDIO, item.path not in slow))
+    items.sort(key=lambda item: (not item.nodeid.startswith(f"{LABEL_STUDIO}/"), item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -43,13 +46,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 
 class _Scheduler(LoadScopeScheduling):
-    """Gives a process all tests of a file, or of a room whose tests share a server."""
+    """Gives a process all tests of a file, or of the files that share a server."""
 
     def _split_scope(self, nodeid: str) -> str:
         return shared_by(nodeid)
 
 
 def shared_by(nodeid: str) -> str:
-    """The file of a test, or its room where that shares a server."""
-    path = nodeid.partition("::")[0]
-    return LABEL_STUDIO if path.startswith(f"{LABEL_STUDIO}/") else path
+    """The file of a test, or the half of its room where files share a server."""
+    room, _, name = nodeid.partition("::")[0].rpartition("/")
+    if room != LABEL_STUDIO or name in OWN_SERVER:
+        return f"{room}/{name}"
+    return f"{room}: {'first' if name in FIRST_HALF else 'second'} half"

@@ -24,7 +24,7 @@ from backend.labelstudio.task_views import TaskView, views_of
 from backend.storage.sample_index import IndexCursor, IndexedPicture, IndexedRegion, IndexedTask, SampleIndex
 from wsol_core import __version__
 
-RULES = 1  # how tasks are read; a change of this has all of them read again
+RULES = 2  # how tasks are read; a change of this has all of them read again
 OVERLAP = timedelta(minutes=1)  # a change is stamped before others can read it, a large one long before
 
 Json = dict[str, Any]

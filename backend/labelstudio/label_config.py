@@ -41,7 +41,7 @@ class LabelConfig:
     `image_key` and `label_keys` are keys of a task's data; `label_keys` are those that the config shows beside the
     picture, such as in `<Header value="Class: $label"/>`. `image_value` is what the Image tag says of the picture.
     `item_index` is the page, where one tag shows several. `others` are the names of the tags that belong to no part of
-    this. `remarks` are sentences about what of the config is neither read nor filled. Where the config means something
+    this; `is_only` is whether there is no other picture. `remarks` are sentences about what of the config is neither read nor filled. Where the config means something
     else for each task, `varies`, `views` says what; only then are `xml` and `renames` needed. `class_names` pairs
     labels with what the first tag of all pictures calls their class.
     """
@@ -58,6 +58,7 @@ class LabelConfig:
     xml: str = ""
     renames: Renames = ()
     class_names: Renames = ()
+    is_only: bool = False
 
     @classmethod
     def parse(cls, xml: str, renames: Mapping[str, str] = MappingProxyType({})) -> LabelConfig:
@@ -121,9 +122,12 @@ class LabelConfig:
         return next((control for control in self.controls if control.name == name), None)
 
     def control_of(self, result: Mapping[str, object]) -> Control | None:
-        """The control that a result is of; a region of a tag that is gone is of the only one of its type."""
-        name = str(result.get("from_name"))
-        if name in self.others or result.get("to_name", self.image) != self.image:
+        """The control that a result is of; a region of a tag that is gone is of the only one of its type.
+
+        So is a picture's tag that is gone the only one of the config.
+        """
+        name, image = str(result.get("from_name")), str(result.get("to_name", self.image))
+        if name in self.others or (image != self.image and (image in self.others or not self.is_only)):
             return None
         alike = [control for control in self.region_controls if control.type == result.get("type")]
         found = self.control(name) or (alike[0] if len(alike) == 1 else None)
@@ -175,7 +179,7 @@ def _read(xml: str, data: object, renames: Renames) -> list[LabelConfig]:
         raise RequestError(_nothing_to_fill([image["name"] for image in images], root))
     is_repeated = bool(config_xml.repeaters(written))
     return [
-        config
+        replace(config, is_only=len(images) == 1)
         for image in images
         if image["name"] in filled
         for config in _of_image(image, root, controls, data, names, is_repeated)

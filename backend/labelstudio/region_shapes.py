@@ -65,8 +65,8 @@ def box_of(region: Json) -> BoxXyxy | None:
 
 def is_turned(region: Json) -> bool:
     """Whether a rectangle stands askew, so that it covers less than the box around it."""
-    rotation = region["value"].get("rotation", 0)
-    return isinstance(rotation, int | float) and abs(rotation) < MOST and abs((rotation + 45) % 90 - 45) > ASKEW_DEGREES
+    numbers = _numbers(region["value"], "rotation")
+    return numbers is not None and abs((numbers[0] + 45) % 90 - 45) > ASKEW_DEGREES
 
 
 def box_of_polygon(region: Json) -> BoxXyxy | None:
@@ -133,14 +133,25 @@ def region_iou(predicted: Json, final: Json) -> float | None:
 
 def _corners(region: Json) -> NDArray[np.float64] | None:
     """The corners (4, 2) of a rectangle in pixels, one after the other; None where its numbers mean nothing."""
-    value, (width, height) = region["value"], size_of(region)
-    numbers = [value.get(name, 0) for name in ("x", "y", "width", "height", "rotation")]
-    if not all(isinstance(number, int | float) and abs(number) < MOST for number in numbers):
+    (width, height), numbers = size_of(region), _numbers(region["value"], "x", "y", "width", "height", "rotation")
+    if numbers is None:
         return None
-    x, y, w, h, rotation = (float(number) for number in numbers)
+    x, y, w, h, rotation = numbers
     w, h = w * width / 100, h * height / 100
     offsets = np.array([(0.0, 0.0), (w, 0.0), (w, h), (0.0, h)])
     return _turned(offsets, rotation) + (x * width / 100, y * height / 100)
+
+
+def _numbers(value: Json, *names: str) -> list[float] | None:
+    """Numbers of a region's value, which other programs may have written as text, or as null for none; None: no number.
+
+    What is missing is 0.
+    """
+    try:
+        numbers = [float(value.get(name) or 0) for name in names]
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return numbers if all(abs(number) < MOST for number in numbers) else None
 
 
 def _turned(points: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:
@@ -197,7 +208,10 @@ def _polygon(points: Any, size_wh: tuple[int, int]) -> BoolMask | None:
 
 def _ellipse(value: Json, size_wh: tuple[int, int]) -> BoolMask | None:
     """What an ellipse covers, which may be turned about its centre."""
-    x, y, across, down, rotation = (float(value.get(name, 0)) for name in ("x", "y", "radiusX", "radiusY", "rotation"))
+    numbers = _numbers(value, "x", "y", "radiusX", "radiusY", "rotation")
+    if numbers is None:
+        return None
+    x, y, across, down, rotation = numbers
     around = np.linspace(0, 2 * math.pi, CORNERS, endpoint=False)
     width, height = size_wh
     edge = np.stack([np.cos(around) * across * width / 100, np.sin(around) * down * height / 100], axis=1)

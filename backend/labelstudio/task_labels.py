@@ -6,7 +6,9 @@ over, never an error, but for the picture itself. Nothing is downloaded here, an
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +21,7 @@ from backend.labelstudio.regions import UNTOUCHED, label_in, names_in, regions_o
 from backend.labelstudio.task_values import look_up, value_of
 
 USUAL_KEYS = ("label", "class", "labels", "classes")  # of a task's data, for classes given with the picture
+SEPARATORS = (";", "|", ",")  # between them; names have commas in them more often than the others
 
 
 def image_reference(task: Mapping[str, object], config: LabelConfig) -> str:
@@ -132,10 +135,17 @@ def _class_in(name: str | tuple[str, ...], control: Control, config: LabelConfig
 
 
 def _given(value: object, config: LabelConfig) -> list[str]:
-    """Classes given with the data: a name, names with commas between them, or a list of names."""
+    """Classes given with the data: a name, several with one of SEPARATORS between them, or a list of names.
+
+    A list may be text, as it is in a column of a CSV file.
+    """
+    name = (as_text(value) or "").strip()
+    if name.startswith("[") and not config.label_for(name):
+        with suppress(ValueError, RecursionError):
+            value = json.loads(name)
     if isinstance(value, list):
         return [name for each in value if (name := (as_text(each) or "").strip())]
-    name = (as_text(value) or "").strip()
-    if "," not in name or config.label_for(name):
+    separator = next((each for each in SEPARATORS if each in name), None)
+    if separator is None or config.label_for(name):
         return [name] if name else []
-    return [part.strip() for part in name.split(",") if part.strip()]
+    return [part.strip() for part in name.split(separator) if part.strip()]

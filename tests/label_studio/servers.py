@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from backend.storage.files import locked
 from demo.label_studio_server import LabelStudioServer, Login
 from demo.local_servers import comes_up, free_port
 
@@ -48,12 +49,13 @@ def installed(program: Path) -> Path:
 
 def label_studio_data(program: Path, template: Path) -> Path:
     """`template`, which holds the data folder after a first start; that takes half a minute, the first time."""
-    if not (template / ".migrated").is_file():
-        shutil.rmtree(template, ignore_errors=True)
-        first = LabelStudioServer(program, template, free_port(), LOGIN)
-        first.start()
-        first.stop()
-        (template / ".migrated").touch()
+    with locked(template.with_suffix(".lock")):  # another process's tests may begin as well
+        if not (template / ".migrated").is_file():
+            shutil.rmtree(template, ignore_errors=True)
+            first = LabelStudioServer(program, template, free_port(), LOGIN)
+            first.start()
+            first.stop()
+            (template / ".migrated").touch()
     return template
 
 

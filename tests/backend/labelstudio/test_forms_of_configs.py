@@ -175,6 +175,12 @@ def test_regions_with_and_without_a_size_are_of_one_picture() -> None:
     ]
 
 
+@pytest.mark.parametrize("rotation", [None, "", "0", "360"])
+def test_numbers_that_other_programs_wrote_as_text_or_null_are_read(rotation: object) -> None:
+    value = {"x": "10", "y": "10.0", "width": 20, "height": "20", "rotation": rotation}
+    assert drawn(task(box(value=value)), config(BOXES)) == [("cat", (20, 10, 60, 30))]
+
+
 def test_a_turned_rectangle_teaches_the_polygon_that_it_covers() -> None:
     (found,) = drawn_regions(task(box(value={"x": 50, "rotation": 45})), config(BOXES))
     assert found.mask is not None and not found.mask[10, 90] and 700 < found.mask.sum() < 900  # of 40 x 20 px
@@ -299,3 +305,6 @@ def test_results_of_a_tag_that_was_renamed_since_are_those_of_the_only_one_of_it
     assert drawn(task(box(name="bbox")), config(BOXES)) == [("cat", (20, 10, 60, 30))]
     two = BOXES + BOXES.replace('"box"', '"other"')
     assert drawn(task(box(name="bbox")), config(two)) == []
+    assert drawn(task(box(name="bbox", to_name="picture")), config(BOXES)) == [("cat", (20, 10, 60, 30))]
+    two = '<Image name="second" value="$second"/>' + BOXES
+    assert drawn(task(box(to_name="second")), config(two)) == drawn(task(box(to_name="picture")), config(two)) == []

@@ -101,8 +101,9 @@ def test_an_annotation_without_a_class_leaves_it_to_the_older_one_and_then_to_th
 
 
 def test_results_of_other_tags_and_pictures_say_nothing() -> None:
+    config = LabelConfig.parse(CONFIG.xml.replace("<Header", '<Image name="logo" value="$logo"/><Header'))
     task = annotated(annotation(choice("cat", from_name="pose"), choice("cat", to_name="logo"), choice("dog")))
-    assert given_labels(task, CONFIG) == ("dog",)
+    assert given_labels(task, config) == ("dog",)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,11 @@ def test_results_of_other_tags_and_pictures_say_nothing() -> None:
         ({"label": " CAT "}, ("cat",)),
         ({"label": "cat, dog,,cat"}, ("cat", "dog")),
         ({"label": "dog, wild"}, ("dog, wild",)),
+        ({"label": "dog, wild; cat"}, ("dog, wild", "cat")),
+        ({"label": "cat|dog"}, ("cat", "dog")),
+        ({"label": '["dog, wild", "cat"]'}, ("dog, wild", "cat")),
+        ({"label": "[cat"}, ()),
+        ({"label": "[" * 9999}, ()),
         ({"classes": ["dog", "cat", 3]}, ("dog", "cat")),
         ({"label": "cow"}, ("Kuh",)),
         ({"label": "zebra"}, ()),
