@@ -6,6 +6,8 @@ left, so where the number of tasks is not the one that is known, those are searc
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,10 +23,15 @@ from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.manifest_line import manifest_line
 from backend.labelstudio.task_labels import image_reference
 from backend.labelstudio.task_views import TaskView, views_of
+from backend.labelstudio.unread_regions import unread_regions
 from backend.storage.sample_index import IndexCursor, IndexedPicture, IndexedRegion, IndexedTask, SampleIndex
+from backend.wording import counted
 from wsol_core import __version__
 
+logger = logging.getLogger(__name__)
+
 RULES = 2  # how tasks are read; a change of this has all of them read again
+MOST_REASONS = 5  # why regions teach nothing, that one warning names
 OVERLAP = timedelta(minutes=1)  # a change is stamped before others can read it, a large one long before
 
 Json = dict[str, Any]
@@ -59,6 +66,7 @@ def read_samples(context: JobContext, project_id: str, on_read: OnCount = tell_n
     else:
         reader.read_all(cursor)
     reader.compare_numbers()
+    reader.name_unread()
     index.set_cursor(replace(cursor, after_id=None))
     return index
 
@@ -83,6 +91,8 @@ class _Reader:
         """Args: tasks: how many the project has."""
         self._client, self._index, self._project_id, self._config = client, index, project_id, config
         self._tasks, self._on_read = tasks, on_read
+        self._unread: Counter[str] = Counter()  # regions that teach nothing, by reason
+        self._first: dict[str, int] = {}  # task with such a region
 
     def read_all(self, cursor: IndexCursor) -> None:
         """Read all tasks above `cursor.after_id`, and keep after each page how far that is."""
@@ -124,6 +134,18 @@ class _Reader:
         new = [task for task in page if known.get(task["id"], "") != task.get("updated_at", "?")]
         # One after the other: the masks of a whole page would fill the memory.
         self._index.put([indexed_task(task, self._config, self._project_id) for task in new])
+        for task in new:
+            for reason in unread_regions(task, self._config):
+                self._unread[reason] += 1
+                self._first.setdefault(reason, int(task["id"]))
+
+    def name_unread(self) -> None:
+        """Say in the log which regions teach nothing, of all that were read."""
+        if self._unread:
+            most = self._unread.most_common(MOST_REASONS)
+            reasons = "; ".join(f"{reason} ({number}, task {self._first[reason]})" for reason, number in most)
+            all_of_them = counted(self._unread.total(), "drawn region")
+            logger.warning("project %s: nothing is learned from %s: %s", self._project_id, all_of_them, reasons)
 
     def _read_page(self, after_id: int, since: datetime | None = None) -> int | None:
         """Read one page; return the number of its last task, None where it is the last page."""

@@ -112,3 +112,16 @@ def test_manifests_are_the_same_from_the_index_and_a_picture_may_come_later(
     assert first == again and sum(bool(boxes) for _, _, boxes in first) == 1
     label_studio.files[name] = there
     assert len(manifest()) == len(first) + 1 == len(label_studio.tasks)
+
+
+def test_regions_of_which_nothing_is_learned_are_named_once(
+    context: JobContext, label_studio: FakeLabelStudio, caplog: pytest.LogCaptureFixture
+) -> None:
+    for task in label_studio.tasks[:2]:
+        task["annotations"] = [drawn_box("zebra")]
+    read_samples(context, PROJECT)
+    [said] = [each.getMessage() for each in caplog.records if "nothing is learned" in each.getMessage()]
+    assert "2 drawn regions: the labeling config has no label 'zebra' (2, task 1)" in said
+    caplog.clear()
+    read_samples(context, PROJECT)
+    assert not caplog.records
