@@ -77,7 +77,7 @@ def _url(name: str, text: str) -> str:
 
 
 def _names(_name: str, text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+    return tuple(part for part in re.split(r"[,;\s]+", text) if part)
 
 
 def _count(at_least: int) -> Parser:
@@ -235,7 +235,7 @@ class Settings:
         "IMAGE_HOSTS",
         _names,
         (),
-        "hosts or networks with private addresses that pictures may come from, separated by commas",
+        "hosts (also *.pictures.local) or networks with private addresses that pictures may come from, by commas",
         shown="none but Label Studio's own",
     )
     image_cache_gb: float = _variable("IMAGE_CACHE_GB", _number(0), 10.0, "most gigabytes of the picture cache")

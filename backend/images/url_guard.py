@@ -90,7 +90,7 @@ class AllowedHosts:
     """Says to which IP addresses of a host one may connect.
 
     Public ones; any of Label Studio's own host and port; private ones if the host, IP or a network around it is among
-    `private_hosts`.
+    `private_hosts`, where `*.example.com` stands for every host below example.com.
     """
 
     def __init__(
@@ -110,7 +110,8 @@ class AllowedHosts:
             raise ImageError(f"{host[:80]} is no valid host name; correct the address in the task") from error
         except OSError as error:
             raise httpcore.ConnectError(f"the host {host} is not known ({error.strerror or error})") from error
-        named = {(host.lower(), None), (host.lower(), port)}
+        names = _name_and_patterns(host.lower())
+        named = {(name, each) for name in names for each in (None, port)}
         if (host.lower(), port) == self._label_studio or not named.isdisjoint(self._names):
             return found
         for text in found:
@@ -216,9 +217,16 @@ def _plain_path(url: httpx.URL) -> str | None:
     return None if hidden else path
 
 
+def _name_and_patterns(host: str) -> list[str]:
+    """A host as IMAGE_HOSTS may name it: a.b.c, *.b.c, *.c."""
+    parts = host.split(".")
+    return [host, *(f"*.{'.'.join(parts[number:])}" for number in range(1, len(parts)))]
+
+
 def _named_host(name: str) -> tuple[str, int | None]:
     """A host of IMAGE_HOSTS with its port, None where every port is meant; people paste whole addresses, too."""
     text = re.sub(r"^[a-z]+://", "", name.strip().lower())
+    text = f"*{text}" if text.startswith(".") else text
     if _network(text) is None:
         text = text.split("/")[0]
     found = re.fullmatch(r"\[?([^\]]*?)\]?:([0-9]{1,5})", text) if text.count(":") == 1 or "]:" in text else None

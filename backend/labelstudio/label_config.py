@@ -41,9 +41,9 @@ class LabelConfig:
     `image_key` and `label_keys` are keys of a task's data; `label_keys` are those that the config shows beside the
     picture, such as in `<Header value="Class: $label"/>`. `image_value` is what the Image tag says of the picture.
     `item_index` is the page, where one tag shows several. `others` are the names of the tags that belong to no part of
-    this; `is_only` is whether there is no other picture. `remarks` are sentences about what of the config is neither read nor filled. Where the config means something
-    else for each task, `varies`, `views` says what; only then are `xml` and `renames` needed. `class_names` pairs
-    labels with what the first tag of all pictures calls their class.
+    this; `is_only` is whether the config has one Image tag. `remarks` are sentences about what of the config is neither
+    read nor filled. Where the config means something else for each task, `varies`, `views` says what; only then are
+    `xml` and `renames` needed. `class_names` pairs labels with what the first tag of all pictures calls their class.
     """
 
     image: str

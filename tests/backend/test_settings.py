@@ -50,6 +50,11 @@ def test_a_value_without_meaning_is_named_with_its_variable(name: str, value: st
         Settings.from_env({name: value})
 
 
+@pytest.mark.parametrize("written", ["10.0.0.0/8,minio:9000", " 10.0.0.0/8 minio:9000\n", "10.0.0.0/8; minio:9000;"])
+def test_names_have_commas_or_what_people_write_instead_between_them(written: str) -> None:
+    assert Settings.from_env({"IMAGE_HOSTS": written}).image_hosts == ("10.0.0.0/8", "minio:9000")
+
+
 def test_a_rank_beyond_the_world_is_refused() -> None:
     with pytest.raises(ConfigError, match="RANK is 2 and WORLD_SIZE 2"):
         Settings.from_env({"RANK": "2", "WORLD_SIZE": "2"})

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from backend.errors import ImageError, LabelStudioError
+from backend.images.url_guard import AllowedHosts
 from backend.labelstudio.client import LabelStudioClient
 from tests.backend.images.media_servers import (
     MakeStore,
@@ -92,6 +93,14 @@ def test_private_hosts_may_be_named_with_their_port(
     other.answer("/a.png", says(png()))
     store = make_store(private_hosts=(write.format(host=host, port=port),))
     assert store.fetch(f"{other.url}/a.png", "7", 1).read_bytes() == png()
+
+
+@pytest.mark.parametrize("named", ["*.example.com", ".example.com", "*.minio.example.com:9000", "s3.minio.example.com"])
+def test_a_pattern_stands_for_all_hosts_below_a_private_one(named: str) -> None:
+    hosts = AllowedHosts(None, (named,), lambda host, port: ["10.0.0.7"])
+    assert hosts.addresses("S3.minio.example.com", 9000) == ["10.0.0.7"]
+    with pytest.raises(ImageError, match="no public address"):
+        hosts.addresses("minio-example.com", 9000)
 
 
 def test_another_port_of_a_private_host_stays_refused(other: PictureServer, make_store: MakeStore) -> None:
