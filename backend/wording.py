@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 MOST_CLASSES = 3  # that a sentence names
 
@@ -30,6 +30,17 @@ def lasting(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def a_few(names: Sequence[str]) -> str:
+    """Name the first of many.
+
+    Example:
+        >>> a_few(("crab", "fish", "ladybird", "snail", "starfish"))
+        'crab, fish, ladybird and 2 more'
+    """
+    shown, more = ", ".join(names[:MOST_CLASSES]), len(names) - MOST_CLASSES
+    return f"{shown} and {more:,} more" if more > 0 else shown
 
 
 def left_out_sentence(left_out: Mapping[str, int], empty: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backend.wording import counted, short_name
+from backend.wording import a_few, counted, short_name
 
 START, PREANNOTATE, ACTIVATE, OPEN = "train", "preannotate", "activate", "open"
 
@@ -14,15 +14,17 @@ START, PREANNOTATE, ACTIVATE, OPEN = "train", "preannotate", "activate", "open"
 class Standing:
     """Where a project stands. Counts are of tasks.
 
-    works: a training waits or runs. writes: predictions are being written. failed: the newest training did. live:
-    the version that predicts; suggested: one that waits for a person. faults: why `live` is unreliable. labelled: with
-    a class; lacking: classes without enough pictures for a first training. corrected: since the last training.
-    reviewed: accepted or corrected. by_itself: trainings start without being told.
+    works: a training waits or runs. writes: predictions are being written. bare: they are written, and no task shows
+    any. failed: the newest training did. live: the version that predicts; suggested: one that waits for a person.
+    faults: why `live` is unreliable. labelled: with a class; lacking: classes without enough pictures for a first
+    training. corrected: since the last training. reviewed: accepted or corrected. by_itself: trainings start without
+    being told.
     """
 
     works: bool = False
     writes: bool = False
     failed: bool = False
+    bare: bool = False
     live: str | None = None
     suggested: str | None = None
     versions: int = 0
@@ -70,7 +72,7 @@ def _before_the_first(project: Standing) -> NextStep:
         )
     has = f"{counted(project.labelled, 'picture')} {'has' if project.labelled == 1 else 'have'} a class"
     if project.lacking:
-        return NextStep(f"{has}, but few or none show {', '.join(project.lacking)}. Label some more, then train.", OPEN)
+        return NextStep(f"{has}, but few or none show {a_few(project.lacking)}. Label some more, then train.", OPEN)
     return NextStep(f"{has}. Start the first training.", START)
 
 
@@ -84,6 +86,13 @@ def _with_predictions(project: Standing) -> NextStep:
     if project.corrected and not project.by_itself:
         corrected = f"{counted(project.corrected, 'task')} {'was' if project.corrected == 1 else 'were'} corrected"
         return NextStep(f"{corrected} since the last training. Start another one to learn from that.", START)
+    if project.bare:
+        return NextStep(
+            "No task shows anything yet. Draw boxes on some pictures in Label Studio and submit them: the next "
+            'training learns from that. 0 in "Show objects that score at least", on the project\'s page, shows all '
+            "that was found.",
+            OPEN,
+        )
     if not project.reviewed:
         return NextStep(
             "Open predicted tasks in Label Studio, correct and submit them: the next training learns from that.", OPEN

@@ -85,6 +85,7 @@ class ProjectPages:
         now = Standing(
             works=bool(active),
             writes=writing is not None and not writing.ended,
+            bare=writing is not None and writing.ended and 0 < writing.done <= writing.empty,
             failed=failed is not None,
             live=live,
             suggested=next((each.name for each in versions if is_suggested(each, live)), None),

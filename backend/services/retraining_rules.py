@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.storage.policies import Policy
 from backend.storage.runs import Run, RunState
+from backend.wording import a_few
 
 PAUSE_S = 60.0  # after a failed training
 FIRST_LOOK_S = 60.0  # after a first look, whose predictions are written first: a training takes all cores
@@ -125,7 +126,7 @@ def _lack(policy: Policy, facts: Facts) -> str:
     lacking = {name: count for name, count in facts.class_counts.items() if count < policy.min_per_class}
     if not lacking:
         return ""
-    shown = ", ".join(f"{name} has {count}" for name, count in sorted(lacking.items()))
+    shown = a_few([f"{name} has {count}" for name, count in sorted(lacking.items())])
     return f"The first training waits until every class has {policy.min_per_class} pictures: {shown}."
 
 

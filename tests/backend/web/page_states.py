@@ -6,7 +6,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -26,9 +26,7 @@ from tests.backend.web.serving import Site
 from wsol_core.config import TrainConfig
 
 CLASSES = ("ladybird", "fish", "starfish", "snail with a rather long name")
-CHOICES, LABELS = ("".join(f'<{tag} value="{name}"/>' for name in CLASSES) for tag in ("Choice", "Label"))
-CONFIG = f"""<View><Image name="image" value="$image"/><Choices name="class" toName="image">{CHOICES}</Choices>
-<RectangleLabels name="box" toName="image">{LABELS}</RectangleLabels></View>"""
+MANY = tuple(f"part number {number}" for number in range(4711, 4791))
 SHORT = (
     "36 steps of stage localize are not enough for 51 images; 250 would do. The model is unreliable: train for 9 "
     "minutes on this machine, or leave the length open."
@@ -39,9 +37,16 @@ UNREADABLE = (
 )
 
 
-def connect(site: Site, project: str = "7", title: str = "Beetles and fish") -> None:
+def config(classes: Sequence[str]) -> str:
+    """A labeling config with choices and boxes."""
+    choices, labels = ("".join(f'<{tag} value="{name}"/>' for name in classes) for tag in ("Choice", "Label"))
+    return f"""<View><Image name="image" value="$image"/><Choices name="class" toName="image">{choices}</Choices>
+    <RectangleLabels name="box" toName="image">{labels}</RectangleLabels></View>"""
+
+
+def connect(site: Site, project: str = "7", title: str = "Beetles and fish", classes: Sequence[str] = CLASSES) -> None:
     """Label Studio has set the project up and named it."""
-    call = {"project": f"{project}.17", "schema": CONFIG, "hostname": "http://localhost:8080"}
+    call = {"project": f"{project}.17", "schema": config(classes), "hostname": "http://localhost:8080"}
     assert site.post("/setup", call).status_code == 200
     event = {"action": "PROJECT_UPDATED", "project": {"id": int(project), "title": title}}
     assert site.post("/webhook", event).is_success
@@ -76,6 +81,7 @@ def publish(
     live: bool = True,
     faults: tuple[str, ...] = (),
     brief: bool = False,
+    classes: Sequence[str] = CLASSES[:3],
 ) -> str:
     """A version with a history, a manifest and twelve predictions; its model is empty."""
     model = folder / run
@@ -84,10 +90,10 @@ def publish(
         (model / name).write_text("{}")
     manifest = model / "manifest.jsonl"
     lines = [
-        {"task": task, "labels": [CLASSES[task % 3]], "regions": [{}] * (task > 40), "part": "train"}
-        for task in range(1, 61)
+        {"task": task, "labels": [classes[task % len(classes)]], "regions": [{}] * (task > 40), "part": "train"}
+        for task in range(1, max(61, len(classes)))
     ]
-    lines += [{"task": task, "labels": [CLASSES[0]], "regions": [{}], "part": "holdout"} for task in range(61, 67)]
+    lines += [{"task": task, "labels": [classes[0]], "regions": [{}], "part": "holdout"} for task in range(61, 67)]
     manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
     metrics = {
         "holdout_top1_accuracy": 0.8333,
@@ -101,7 +107,7 @@ def publish(
     facts = VersionFacts(
         run=run,
         trigger="20 new corrections",
-        classes=CLASSES[:3],
+        classes=tuple(classes),
         pictures=60,
         corrected=20,
         holdout=6,
@@ -255,6 +261,31 @@ def refused_version(site: Site, folder: Path) -> None:
     site.queue.progress.report_preannotation("7", ended)
 
 
+def nothing_shown(site: Site, folder: Path) -> None:
+    """One class, and a version of which nothing is worth showing."""
+    work(site)
+    connect(site, classes=CLASSES[:1])
+    rows = [LedgerRow(task, Outcome.OPEN, CLASSES[:1], digest=str(task)) for task in range(1, 41)]
+    site.stores.feedback.put("7", rows)
+    name = publish(site, folder, "a", decision(GateCriterion.FIRST_VERSION, None, True), classes=CLASSES[:1])
+    gallery = [drawing(task, 0.0) for task in range(3, 37, 3)]  # of those that have no objects
+    site.stores.galleries.add("7", name, gallery, anew=True)
+    ended = PreannotationProgress(name, 40, 40, ended=True, tasks=40, left_out={CLASSES[0]: 57}, empty=40)
+    site.queue.progress.report_preannotation("7", ended)
+
+
+def many_classes(site: Site, folder: Path) -> None:
+    """Eighty classes and 10,000 pictures, whose predictions are being written."""
+    work(site)
+    connect(site, title="Parts of pumps", classes=MANY)
+    rows = [LedgerRow(task, Outcome.OPEN, (MANY[task % len(MANY)],), digest=str(task)) for task in range(1, 10_001)]
+    site.stores.feedback.put("7", rows)
+    name = publish(site, folder, "a", decision(GateCriterion.FIRST_VERSION, None, True), classes=MANY)
+    left_out = dict.fromkeys(MANY, 12)
+    writing = PreannotationProgress(name, 6144, 6100, False, 10_000, 252.0, left_out, 31)
+    site.queue.progress.report_preannotation("7", writing)
+
+
 def many_projects(site: Site, folder: Path) -> None:
     """Twelve projects, one of which is trained."""
     for number in range(11, 22):
@@ -274,5 +305,7 @@ STATES: dict[str, Callable[[Site, Path], None]] = {
     "failed": failed,
     "first version": first_version,
     "refused version": refused_version,
+    "nothing shown": nothing_shown,
+    "many classes": many_classes,
     "many projects": many_projects,
 }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from backend.storage.runs import RunState
 from tests.backend.web.html_page import get, page
-from tests.backend.web.page_states import STATES, label
+from tests.backend.web.page_states import MANY, STATES, connect, label
 from tests.backend.web.serving import Site
 
 
@@ -62,6 +62,21 @@ def test_classes_are_counted_as_people_have_labelled_them(site: Site, tmp_path: 
     text = page(site, "/projects/7").text
     assert "ladybird 30 7 2" in text and "fish 20 6 0" in text  # pictures, corrected, held out
     assert "70 pictures have a class, but few or none show snail with a rather long name." in text
+
+
+def test_of_many_classes_a_sentence_names_three(site: Site, tmp_path: Path) -> None:
+    STATES["unlabelled"](site, tmp_path)
+    connect(site, classes=MANY)
+    label(site)
+    text = page(site, "/projects/7").text
+    assert "few or none show part number 4711, part number 4712, part number 4713 and 77 more. Label" in text
+
+
+def test_where_no_task_shows_anything_it_says_what_helps(site: Site, tmp_path: Path) -> None:
+    STATES["nothing shown"](site, tmp_path)
+    text = page(site, "/projects/7").text
+    assert "Next: No task shows anything yet. Draw boxes on some pictures in Label Studio and submit them" in text
+    assert "57 objects (ladybird 57) are not shown" in text and "40 tasks show none for that reason" in text
 
 
 def test_predictions_are_shown_least_certain_first_and_lead_to_their_tasks(site: Site, tmp_path: Path) -> None:
