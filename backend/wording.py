@@ -48,12 +48,12 @@ def left_out_sentence(left_out: Mapping[str, int], empty: int) -> str:
 
     Example:
         >>> left_out_sentence({"crab": 30, "fish": 7}, 12)
-        '37 objects (crab 30, fish 7) are not shown, since ... Corrections of pictures with crab help most.'
+        '37 objects (30 of crab, 7 of fish) are not shown, since ... Corrections of pictures with crab help most.'
     """
     most = sorted((name for name in left_out if left_out[name]), key=lambda name: (-left_out[name], name))
     if not most:
         return ""
-    named = ", ".join(f"{name} {left_out[name]:,}" for name in most[:MOST_CLASSES])
+    named = ", ".join(f"{left_out[name]:,} of {name}" for name in most[:MOST_CLASSES])
     named += ", ..." if len(most) > MOST_CLASSES else ""
     total = sum(left_out.values())
     them, are = ("it", "is") if total == 1 else ("them", "are")

@@ -124,4 +124,4 @@ def shoot(page: Page, name: str, clip: FloatRect | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]).resolve())

@@ -19,6 +19,7 @@ from backend.labelstudio.label_config import LabelConfig, unknown_classes, unkno
 from backend.labelstudio.task_labels import USUAL_KEYS, given_labels, image_reference
 from backend.services.projects import ProjectService
 from backend.settings import Settings
+from backend.wording import a_few, counted
 
 Json = dict[str, Any]
 
@@ -29,7 +30,6 @@ UNBLOCK = (
 )
 CONNECT = "Connect it in Label Studio: Settings, Model, Connect Model, with our address as Backend URL."
 OURS = "boxstrap-"  # what the names of our versions begin with
-FEW = 10  # pictures of a class
 MOST_TASKS = 1000  # whose labels are counted
 ROUND_TRIP_S = 5.0
 PICTURE_S = 8.0
@@ -204,10 +204,10 @@ def labels(view: ProjectView) -> Finding:
         return warning(
             f"no task has a class yet ({tasks} tasks)", "Choose classes for some tasks (Choices) and submit them."
         )
-    if few := [name for name, count in counts.items() if count < FEW]:
-        return warning(
-            found, f"Label {FEW} pictures or more of {', '.join(few)}; a class without any is never predicted."
-        )
+    enough = view.settings.train_min_per_class
+    if few := [name for name, count in counts.items() if count < enough]:
+        them = counted(enough, "picture")
+        return warning(found, f"Label {them} or more of {a_few(few)}; a class without any is never predicted.")
     return ok(found)
 
 

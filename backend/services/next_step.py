@@ -57,9 +57,9 @@ def next_step(project: Standing) -> NextStep | None:
         return NextStep(f"{written}. Look at the first of them.", OPEN)
     if project.suggested:
         better = f" if you like it better than {short_name(project.live)}" if project.live else ""
-        return NextStep(f"Look at {short_name(project.suggested)} below, and activate it{better}.", ACTIVATE)
+        return NextStep(f"Look at version {short_name(project.suggested)}, and activate it{better}.", ACTIVATE)
     if project.live is None:
-        return NextStep("No version predicts. Activate one of those below.")
+        return NextStep("No version predicts. Activate one.")
     return _with_predictions(project)
 
 
@@ -79,7 +79,7 @@ def _before_the_first(project: Standing) -> NextStep:
 def _with_predictions(project: Standing) -> NextStep:
     if project.faults:
         return NextStep(
-            f"{short_name(project.live)} is unreliable; what is said of it below has the reason, and what would help. "
+            f"Version {short_name(project.live)} is unreliable; the project's page says why, and what would help. "
             "Then start another training.",
             START,
         )

@@ -71,7 +71,9 @@ def figures(version: Version) -> list[Figure]:
     metrics, gate = version.facts.metrics, version.facts.gate
     found = []
     if (right := _number(metrics, "holdout_top1_accuracy")) is not None:
-        found.append(Figure(RIGHT, percent(right)))
+        pictures = _number(metrics, "holdout_pictures")
+        of = f" of {counted(round(pictures), 'picture')}" if pictures else ""  # 100 % of three says little
+        found.append(Figure(RIGHT, percent(right) + of))
     measured = gate.measures if gate is not None and gate.criterion == GateCriterion.HOLDOUT else {}
     for name, words in (("box_iou", "Overlap with people's boxes"), ("mask_iou", "Overlap with people's masks")):
         if (share := _number(measured.get(name) or {}, "new")) is not None:
@@ -87,8 +89,6 @@ def circumstances(version: Version) -> list[Figure]:
     found = []
     if facts.pictures is not None:
         found.append(Figure("Learned from", _pictures(facts.pictures, facts.corrected)))
-    if held_out := _number(metrics, "holdout_pictures"):
-        found.append(Figure("Classified to measure that", counted(round(held_out), "picture")))
     if facts.holdout:
         found.append(Figure("Kept for comparing versions", counted(facts.holdout, "corrected picture")))
     if (seconds := _number(metrics, "train_seconds")) is not None:

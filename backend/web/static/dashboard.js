@@ -65,10 +65,11 @@ function showPreannotation(project) {
   const [text, notShown] = [document.createElement("p"), document.createElement("p")];
   text.className = notShown.className = "muted";
   notShown.textContent = bulk.not_shown;
+  const figure = (number) => number.toLocaleString("en");
   const left = bulk.seconds_left ? `, about ${duration(bulk.seconds_left)} left` : "";
   text.textContent = bulk.ended
-    ? `${bulk.done} of ${bulk.seen} tasks got new predictions.`
-    : `Predictions are being written: ${bulk.seen}${bulk.tasks ? ` of ${bulk.tasks}` : ""} tasks are done${left}.`;
+    ? `${figure(bulk.done)} of ${figure(bulk.seen)} tasks got new predictions.`
+    : `Predictions are being written: ${figure(bulk.seen)}${bulk.tasks ? ` of ${figure(bulk.tasks)}` : ""} tasks are done${left}.`;
   const bar = document.createElement("progress");
   bar.max = 1;
   bar.setAttribute("aria-label", "Predictions written");

@@ -141,7 +141,7 @@ def test_the_first_picture_is_fetched_past_the_cache(settings: Settings, studio:
 
 
 def test_pictures_are_counted_by_class_and_few_are_a_warning(settings: Settings, studio: FakeLabelStudio) -> None:
-    says(project.labels(view(settings)), "warning", "fish 1, bird 0 of 1 tasks", "10 pictures or more of fish, bird")
+    says(project.labels(view(settings)), "warning", "fish 1, bird 0 of 1 tasks", "5 pictures or more of fish, bird")
     tasks = [labelled(number, ("fish", "bird")[number % 2]) for number in range(1, 21)]
     studio.answers["GET /api/tasks/"] = (200, {"tasks": tasks})
     says(project.labels(view(settings)), "ok", "fish 10, bird 10 of 20 tasks")

@@ -50,7 +50,7 @@ def test_every_task_gets_a_prediction_chunk_by_chunk(
     assert trainings.queue.progress.of_preannotation(PROJECT) == all_predicted(
         version, 10, left_out={"fish": 5, "ladybird": 5}, empty=10
     )
-    assert "10 objects (fish 5, ladybird 5) are not shown" in workers.log()
+    assert "10 objects (5 of fish, 5 of ladybird) are not shown" in workers.log()
     assert all(task["predictions"][0]["result"] for task in label_studio.tasks)
 
 

@@ -128,7 +128,7 @@ def test_objects_that_nobody_sees_are_said_of_the_live_version_alone(stores: Sto
     assert report(stores).not_shown == ""
     stores.feedback.set_next_chunk("7", {"version": live, "left_out": {"crab": 1}, "empty": 1})
     assert report(stores).not_shown == (
-        "1 object (crab 1) is not shown, since correcting it would take longer than it saves; 1 task shows none for "
+        "1 object (1 of crab) is not shown, since correcting it would take longer than it saves; 1 task shows none for "
         "that reason. Corrections of pictures with crab help most."
     )
     stores.feedback.set_next_chunk("7", {"version": "boxstrap-7-0000", "left_out": {"crab": 1}, "empty": 1})

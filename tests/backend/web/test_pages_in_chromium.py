@@ -43,6 +43,7 @@ def look_at(browser: Browser, url: str, name: str) -> None:
         answer = page.goto(url)
         page.evaluate("document.querySelectorAll('img').forEach((each) => (each.loading = 'eager'))")
         page.wait_for_timeout(300)  # for the script's first look
+        page.evaluate("Promise.all([...document.images].map((each) => each.decode().catch(() => {})))")
         SHOTS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SHOTS / f"{name}, {look}.png".replace(" ", "-"), full_page=True)
         ours = f"status of {answer.status if answer else 0} "  # of a page that is not here itself

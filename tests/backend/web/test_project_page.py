@@ -14,7 +14,7 @@ def test_every_version_but_the_live_one_has_a_button_and_all_have_figures_in_wor
     STATES["refused version"](site, tmp_path)
     found = page(site, "/projects/7")
     assert "Predictions come from boxstrap-7-0002" in found.text
-    assert found.text.count("Pictures classified right 83 %") == 5
+    assert found.text.count("Pictures classified right 83 % of 12 pictures") == 5
     assert "Overlap with people's boxes 71 %" in found.text
     bodies = [attributes.get("data-body") for tag, attributes in found.tags if tag == "button"]
     others = [f'{{"version": "boxstrap-7-000{number}"}}' for number in (5, 4, 3, 1)]
@@ -35,7 +35,7 @@ def test_each_verdict_is_a_sentence_with_what_follows_and_a_badge(site: Site, tm
         "It is unreliable, and 0002 is not: 0002 stays live.",
         "boxstrap-7-0005 suggested",
         ": 0002 stays live until a person activates this one.",
-        "Look at 0005 below, and activate it if you like it better than 0002.",
+        "Look at version 0005, and activate it if you like it better than 0002.",
     ):
         assert said in text, said
     site.stores.models.activate("7", "boxstrap-7-0005")
@@ -76,7 +76,7 @@ def test_where_no_task_shows_anything_it_says_what_helps(site: Site, tmp_path: P
     STATES["nothing shown"](site, tmp_path)
     text = page(site, "/projects/7").text
     assert "Next: No task shows anything yet. Draw boxes on some pictures in Label Studio and submit them" in text
-    assert "57 objects (ladybird 57) are not shown" in text and "40 tasks show none for that reason" in text
+    assert "57 objects (57 of ladybird) are not shown" in text and "40 tasks show none for that reason" in text
 
 
 def test_predictions_are_shown_least_certain_first_and_lead_to_their_tasks(site: Site, tmp_path: Path) -> None:
