@@ -9,6 +9,8 @@ import io
 import json
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,19 +41,21 @@ def main(home: Path, chromium: str = "/usr/bin/chromium") -> None:
         page.click("button[type=submit], input[type=submit]")
         page.wait_for_url(lambda address: "/user/login" not in address)
         connect_and_train(page, submitted)
-        task = next(task for task in predicted if task["predictions"])
+        task = max(
+            (task for task in predicted if task["predictions"]), key=lambda task: task["predictions"][0]["score"]
+        )
         open_task(page, DEMO, task)
         page.get_by_text(task["predictions"][0]["model_version"]).first.click()
-        page.mouse.move(1100, 650)
+        page.mouse.move(1100, 780)
         page.wait_for_timeout(3000)
         shoot(page, "task.png")
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(f"{BOXSTRAP}/projects/{submitted}")
-        page.wait_for_selector(".learning img", timeout=240_000)
+        wait_for(submitted, lambda project: project["active_runs"][0]["progress"].get("share", 0) > 0.7)
         page.wait_for_timeout(15_000)
         shoot(page, "training.png")
         page.set_viewport_size(SIZE)
-        wait_for_predictions(submitted)
+        wait_for(submitted, lambda project: project["preannotation"]["ended"])
         open_task(page, submitted, next(task for task in label_studio.tasks(submitted) if task["drafts"]))
         shoot(page, "draft.png")
         browser.close()
@@ -105,12 +109,13 @@ def open_task(page: Page, project: int, task: dict[str, Any]) -> None:
     page.wait_for_timeout(5000)
 
 
-def wait_for_predictions(project: int) -> None:
-    """Until those of the training that runs are written."""
+def wait_for(project: int, reached: Callable[[dict[str, Any]], bool]) -> None:
+    """Until its training is there, by what Boxstrap says of the project."""
     while True:
         [found] = httpx.get(f"{BOXSTRAP}/api/projects", params={"project": project}).json()["projects"]
-        if (found["preannotation"] or {}).get("ended"):
-            return
+        with suppress(LookupError, TypeError):  # nothing is said of that yet
+            if reached(found):
+                return
         run = found["latest_run"] or {}
         if run.get("state") == "failed":
             raise RuntimeError(f"The training failed: {run['reason']}")
