@@ -70,7 +70,8 @@ def figures(version: Version) -> list[Figure]:
     """Return how good the version is, as far as that was measured."""
     metrics, gate = version.facts.metrics, version.facts.gate
     found = []
-    if (right := _number(metrics, "holdout_top1_accuracy")) is not None:
+    told_apart = len(version.facts.classes) != 1  # of a single class each picture is right, whatever was learned
+    if told_apart and (right := _number(metrics, "holdout_top1_accuracy")) is not None:
         pictures = _number(metrics, "holdout_pictures")
         of = f" of {counted(round(pictures), 'picture')}" if pictures else ""  # 100 % of three says little
         found.append(Figure(RIGHT, percent(right) + of))

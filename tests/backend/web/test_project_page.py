@@ -77,6 +77,7 @@ def test_where_no_task_shows_anything_it_says_what_helps(site: Site, tmp_path: P
     text = page(site, "/projects/7").text
     assert "Next: No task shows anything yet. Draw boxes on some pictures in Label Studio and submit them" in text
     assert "57 objects (57 of ladybird) are not shown" in text and "40 tasks show none for that reason" in text
+    assert "classified right" not in text  # of one class they all are
 
 
 def test_predictions_are_shown_least_certain_first_and_lead_to_their_tasks(site: Site, tmp_path: Path) -> None:
