@@ -1,19 +1,27 @@
 """What a GPU makes of Boxstrap, in one command: nothing is downloaded, and everything is a ratio to the stock backbone.
 
     python -m benchmarks.gpu [--backbone mobilenet_v2] [--batch 64] [--sides 224 448] [--repeats 7]
+                             [--steps 60] [--data FOLDER --weights-dir FOLDER]
 
 Precision and layout by measuring; the default method's training steps and `localize` beside the stock backbone; how
-long a step waits for graph cuts, which run on the CPU and starve the device; memory by batch size; and what is left of
-it when a training was cancelled. On a machine without a GPU the same tables are of the CPU, and say so.
+long a step waits for graph cuts, which run on the CPU and starve the device, and the share of its time that the device
+computes; one training alone and two at once; memory by batch size, a training that has too little of it, and what is
+left when one was cancelled. With --data, the figures of a training of the default length on the split test, to compare
+with a CPU's. On a machine without a GPU the same tables are of the CPU, and say so.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from unittest import mock
 
@@ -29,8 +37,9 @@ from wsol_core.data.batch import Batch
 from wsol_core.data.folder import DataFolder, read_folder
 from wsol_core.devices import autocast, choose_device, choose_precision
 from wsol_core.errors import TrainingCancelled
+from wsol_core.evaluation.evaluate import evaluate
 from wsol_core.localization import refinement
-from wsol_core.localization.predictor import own_labels
+from wsol_core.localization.predictor import Predictor, own_labels
 from wsol_core.methods import pseudo_masks
 from wsol_core.methods.build import build_method
 from wsol_core.synthetic.dataset import draw_folder
@@ -70,6 +79,9 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[224, 448])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=256)
+    parser.add_argument("--steps", type=int, default=60, help="of each training that is timed")
+    parser.add_argument("--data", type=Path, help="a data folder with splits train and test, to learn from")
+    parser.add_argument("--weights-dir", type=Path, help="a folder with the backbone's pretrained weights")
     asked = parser.parse_args()
     device = choose_device("auto")
     print(
@@ -80,10 +92,14 @@ def main() -> None:
         data = read_folder(Path(folder))
         precision_and_layout(asked.backbone, device, asked.batch, asked.sides, asked.repeats)
         training_steps(asked.backbone, device, asked.batch, asked.sides, asked.repeats)
-        localizing(asked.backbone, device, data, asked.repeats)
+        localizing(asked.backbone, device, data, asked.sides, asked.repeats)
+        two_at_once(asked.backbone, Path(folder), asked.steps)
         cancelling(asked.backbone, device, data, Path(folder) / "cancelled")
-    if device.type == "cuda":
-        memory_by_batch(asked.backbone, device, asked.sides[0])
+        if device.type == "cuda":
+            memory_by_batch(asked.backbone, device, asked.sides[0])
+            too_little_memory(asked.backbone, data, Path(folder) / "small")
+    if asked.data is not None:
+        accuracy(asked.backbone, asked.data, asked.weights_dir)
 
 
 def precision_and_layout(backbone: str, device: torch.device, batch: int, sides: Sequence[int], repeats: int) -> None:
@@ -101,8 +117,9 @@ def precision_and_layout(backbone: str, device: torch.device, batch: int, sides:
 
 
 def training_steps(backbone: str, device: torch.device, batch: int, sides: Sequence[int], repeats: int) -> None:
-    """Each stage of the default, as a ratio to the stock backbone, and the share of its time that graph cuts take."""
-    print("\n| training step of the default | px | images/s | ratio to stock | waits for cuts |\n|---|---|---|---|---|")
+    """Each stage of the default, as a ratio to the stock backbone, and what its time goes to."""
+    print("\n| training step of the default | px | images/s | ratio to stock | waits for cuts | GPU computes |")
+    print("|---|---|---|---|---|---|")
     dtype = choose_precision(device, "auto")
     for side in sides:
         drawn = drawn_batch(batch, side).to(device)
@@ -114,43 +131,75 @@ def training_steps(backbone: str, device: torch.device, batch: int, sides: Seque
             spent = seconds(step, repeats)
             with cuts.inside(pseudo_masks, "graph_cuts"):
                 _, counted = step(), seconds(step, repeats)
-            share = cuts.seconds / (counted * (repeats + 3))
-            print(f"| {stage} | {side} | {batch / spent:.0f} | {base / spent:.2f} | {share:.0%} |", flush=True)
+            waits = f"{cuts.seconds / (counted * (repeats + 3)):.0%}"
+            rates = f"{batch / spent:.0f} | {base / spent:.2f}"
+            print(f"| {stage} | {side} | {rates} | {waits} | {_busy_share(step, device)} |", flush=True)
 
 
-def localizing(backbone: str, device: torch.device, data: DataFolder, repeats: int) -> None:
+def localizing(
+    backbone: str, device: torch.device, data: DataFolder, sides: Sequence[int], repeats: int, batch: int = 32
+) -> None:
     """`localize` from files to regions, as a ratio to the stock backbone's forward."""
-    predictor, samples, dtype = open_predictor(None, backbone), data.samples, choose_precision(device, "auto")
-    list(predictor.localize(samples[:32], own_labels))
-    edges = Clock()
-    with edges.inside(refinement, "graph_cut"):
-        begin_s = time.perf_counter()
-        list(predictor.localize(samples, own_labels))
-        spent = time.perf_counter() - begin_s
-    stock = _stock(backbone, device, torch.channels_last).eval()
-    images = torch.randn(32, 3, 224, 224, device=device).to(memory_format=torch.channels_last)
+    print("\n| localize | px | images/s | ratio to stock forward | seconds of cuts a second | GPU computes |")
+    print("|---|---|---|---|---|---|")
+    samples, dtype = data.samples, choose_precision(device, "auto")
+    for side in sides:
+        predictor = open_predictor(None, backbone, side)
+        list(predictor.localize(samples[:batch], own_labels))
+        edges = Clock()
+        with edges.inside(refinement, "graph_cut"):
+            begin_s = time.perf_counter()
+            list(predictor.localize(samples, own_labels))
+            spent = time.perf_counter() - begin_s
+        busy = _busy_share(lambda predictor=predictor: list(predictor.localize(samples, own_labels)), device)  # type: ignore[misc]
+        stock = _stock(backbone, device, torch.channels_last).eval()
+        images = torch.randn(batch, 3, side, side, device=device).to(memory_format=torch.channels_last)
 
-    def forward() -> None:
-        with torch.inference_mode(), autocast(device, dtype):
-            stock(images)
+        def forward(stock: torch.nn.Module = stock, images: torch.Tensor = images) -> None:
+            with torch.inference_mode(), autocast(device, dtype):
+                stock(images)
 
-    bare, rate = 32 / seconds(forward, repeats), len(samples) / spent
-    print("\n| localize | images/s | ratio to stock forward | seconds of cuts a second |\n|---|---|---|---|")
-    print(f"| files to regions | {rate:.0f} | {rate / bare:.2f} | {edges.seconds / spent:.2f} |", flush=True)
+        bare, rate = batch / seconds(forward, repeats), len(samples) / spent
+        print(f"| files to regions | {side} | {rate:.0f} | {rate / bare:.2f} | {edges.seconds / spent:.2f} | {busy} |")
+
+
+def two_at_once(backbone: str, folder: Path, steps: int) -> None:
+    """What a second training on the same device costs the first: steps a second of one alone, and of two together."""
+    rates = {}
+    for workers in (1, 2):
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            outs = [folder / f"worker-{workers}-{index}" for index in range(workers)]
+            rates[workers] = sum(pool.map(partial(_steps_a_second, backbone, folder, steps), outs))
+    print(
+        f"\nOne training makes {rates[1]:.2f} steps a second; two at once make {rates[2]:.2f} together "
+        f"({rates[2] / rates[1]:.2f} times as many)."
+    )
+
+
+def _steps_a_second(backbone: str, folder: Path, steps: int, out: Path) -> float:
+    """Of a training that is cancelled after so many steps, without the first sixth of them."""
+    config, data = TrainConfig(backbone=backbone, pretrained=False), read_folder(folder)
+    ended = _cancelled_training(config, data, out, after_steps=steps)[steps // 6 :]
+    return (len(ended) - 1) / (ended[-1] - ended[0])
+
+
+def _cancelled_training(config: TrainConfig, data: DataFolder, out: Path, after_steps: int) -> list[float]:
+    """When each step of a training ended, in seconds."""
+    ended: list[float] = []
+    hooks = TrainingHooks(
+        on_progress=lambda _: ended.append(time.perf_counter()), should_stop=lambda: len(ended) >= after_steps
+    )
+    with suppress(TrainingCancelled):
+        fit(config, data.samples, data.classes, out, hooks=hooks)
+    return ended
 
 
 def cancelling(backbone: str, device: torch.device, data: DataFolder, out: Path) -> None:
-    """What a training that was cancelled at its first step leaves of the device's memory."""
-    before = _allocated_mib(device)
-    config = TrainConfig(backbone=backbone, epochs=1, pretrained=False)
-    begin_s = time.perf_counter()
-    try:
-        fit(config, data.samples, data.classes, out, hooks=TrainingHooks(should_stop=lambda: True))
-    except TrainingCancelled:
-        left, took_s = _allocated_mib(device) - before, time.perf_counter() - begin_s
-        print(
-            f"\nA training that is cancelled at once ends after {took_s:.1f} s and leaves {left:.0f} MiB on the device."
-        )
+    """What a training that was cancelled after two steps leaves of the device's memory."""
+    before, begin_s = _allocated_mib(device), time.perf_counter()
+    _cancelled_training(TrainConfig(backbone=backbone, pretrained=False), data, out, after_steps=2)
+    left, took_s = _allocated_mib(device) - before, time.perf_counter() - begin_s
+    print(f"\nA training that is cancelled after two steps ends after {took_s:.1f} s and leaves {left:.0f} MiB.")
 
 
 def memory_by_batch(backbone: str, device: torch.device, side: int) -> None:
@@ -167,6 +216,49 @@ def memory_by_batch(backbone: str, device: torch.device, side: int) -> None:
             print(f"| {2**exponent} | does not fit; a training halves its batches there |")
             return
         print(f"| {2**exponent} | {torch.cuda.max_memory_allocated(device) / MIB:.0f} |", flush=True)
+
+
+def too_little_memory(backbone: str, data: DataFolder, out: Path) -> None:
+    """A training whose batches do not fit halves them until they do."""
+    torch.cuda.empty_cache()
+    fraction = (torch.cuda.memory_allocated() + 1.5 * 2**30) / torch.cuda.get_device_properties().total_memory
+    torch.cuda.set_per_process_memory_fraction(fraction)
+    notes = io.StringIO()
+    handler = logging.StreamHandler(notes)
+    logging.getLogger("wsol_core.training").addHandler(handler)
+    try:
+        config = TrainConfig(backbone=backbone, batch_size=128, pretrained=False)
+        steps = len(_cancelled_training(config, data, out, after_steps=3))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        logging.getLogger("wsol_core.training").removeHandler(handler)
+    said = [line for line in notes.getvalue().splitlines() if "memory" in line]
+    print(f"\nA training of batches of 128 with 1.5 GiB made {steps} steps; it says: {' '.join(said) or 'nothing'}")
+
+
+def accuracy(backbone: str, folder: Path, weights_dir: Path | None) -> None:
+    """What a training of the default length reaches on a data folder's split test."""
+    learned, judged = read_folder(folder, "train"), read_folder(folder, "test")
+    with tempfile.TemporaryDirectory() as out:
+        begin_s = time.perf_counter()
+        model = Path(out) / "model"
+        fit(TrainConfig(backbone=backbone), learned.samples, learned.classes, model, weights_dir=weights_dir)
+        spent_s = time.perf_counter() - begin_s
+        report = evaluate(Predictor.open(model), judged.samples)
+    print(f"\n| {folder.name}, {len(judged.samples)} test images, after {spent_s:.0f} s of training | |\n|---|---|")
+    for name, value in report.rows():
+        if value is not None:
+            print(f"| {name} | {value:.3f} |")
+
+
+def _busy_share(call: Callable[[], object], device: torch.device) -> str:
+    """The share of the call's time in which the device computes, as torch's profiler sees it."""
+    if device.type != "cuda":
+        return "no GPU"
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        spent_s = seconds(call, repeats=1, warm_up=1)
+    busy_s = sum(event.self_device_time_total for event in profile.key_averages()) / 1e6
+    return f"{busy_s / 2 / spent_s:.0%}"  # half of it was the warm-up
 
 
 def _stock(backbone: str, device: torch.device, layout: torch.memory_format) -> torch.nn.Module:

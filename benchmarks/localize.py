@@ -59,7 +59,7 @@ def main() -> None:
     print(f"| localize, files to files | {rate:.0f} | {rate / bare:.3f} |")
 
 
-def open_predictor(model: Path | None, backbone: str) -> Predictor:
+def open_predictor(model: Path | None, backbone: str, side_px: int = SIDE_PX) -> Predictor:
     """A trained model's predictor, or one of fresh weights."""
     if model is not None:
         return Predictor.open(model)
@@ -69,7 +69,7 @@ def open_predictor(model: Path | None, backbone: str) -> Predictor:
     from wsol_core.synthetic.bodies import CLASS_NAMES
 
     card = ModelCard(
-        config=TrainConfig(backbone=backbone),
+        config=TrainConfig(backbone=backbone, side_px=side_px),
         classes=tuple(sorted(CLASS_NAMES[:CLASSES])),
         multi_label=False,
         threshold=0.5,
