@@ -11,6 +11,7 @@ BackendError
 ├── BusyError              503  the answer did not come in time; ask again later
 ├── QueueError             503  Redis cannot be reached, or refuses
 │   └── RedisAwayError     503  it cannot be reached; workers cannot either, and are not dead for that
+│       └── RedisFullError 503  it answers, but takes no writes for now
 ├── RegistryError          409  a version cannot be published, activated or deleted
 │   └── LiveVersionChangedError  409  a version was judged against one that is no longer live
 ├── DamagedFileError       409  a file that the service keeps does not hold what it should
@@ -88,6 +89,10 @@ class QueueError(BackendError):
 
 class RedisAwayError(QueueError):
     """Redis cannot be reached; workers cannot reach it either, and are not dead for that."""
+
+
+class RedisFullError(RedisAwayError):
+    """Redis answers, but takes no writes for now: its disk or memory is full, or it is a replica."""
 
 
 class RegistryError(BackendError):

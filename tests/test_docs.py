@@ -50,6 +50,15 @@ def test_the_room_map_shows_the_floors_that_imports_obey(package: str, floors: S
     assert {(floor, name or package) for floor, (name, _) in shown} == wanted
 
 
+def test_every_promise_about_security_names_tests_that_are_there() -> None:
+    text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| .* \| `(tests/[\w/]+\.py)`: (.*) \|$", text, re.MULTILINE)
+    named = [(path, name) for path, names in rows for name in re.findall(r"`(test_\w+)`", names)]
+    assert len(named) >= len(rows) > 10
+    sources = {path: (ROOT / path).read_text(encoding="utf-8") for path, _ in named}
+    assert [name for path, name in named if f"def {name}(" not in sources[path]] == []
+
+
 def test_every_file_and_class_of_the_architecture_exists() -> None:
     files = [path for package in ("wsol_core", "backend", "tests") for path in (ROOT / package).rglob("*.py")]
     paths = {str(path.relative_to(ROOT)) for path in files} | {path.name for path in files}

@@ -44,7 +44,8 @@ def list_jobs(
     progress = {run.id: _progress(parts, run) for run in shown} if status.redis_up else {}
     warn_of(parts.services.projects.notices())
     if not status.redis_up:
-        warn_of(["Redis does not answer, so trainings are shown as they were last noted; start `boxstrap up`."])
+        problem = status.redis_problem or "Redis does not answer; start `boxstrap up`."
+        warn_of([f"{problem} Trainings are shown as they were last noted."])
     if as_json:
         found = [{**_facts(run), "progress": progress.get(run.id)} for run in shown]
         queues = {name: {**jobs, "workers": status.workers[name]} for name, jobs in status.jobs.items()}

@@ -30,6 +30,7 @@ from backend.storage.ledger_rows import ClassDoubt
 from backend.storage.models import is_version_of
 from backend.storage.policies import Sampling
 from backend.wording import left_out_sentence
+from wsol_core.errors import StorageError
 from wsol_core.localization.model_card import ModelCard
 
 logger = logging.getLogger(__name__)
@@ -48,14 +49,17 @@ def preannotate(chunk: Mapping[str, Any]) -> dict[str, Any]:
     Left alone are tasks that people have worked on, and predictions that others have made.
     Args: chunk: a PreannotationChunk as JSON.
     Returns: seen and done, and as `next` the following chunk, None after the last or when the version is not live.
-    Raises: UnreachableError, ImageNotNowError when Label Studio is down; RQ tries again.
+    Raises: UnreachableError, ImageNotNowError when Label Studio is down, StorageError when the model store is away or a
+        disk full; RQ tries again.
     """
     return _preannotate(job_context(), PreannotationChunk.from_dict(chunk))
 
 
 def _preannotate(context: JobContext, chunk: PreannotationChunk) -> dict[str, Any]:
     project_id, version = chunk.project_id, chunk.version
-    if context.stores.models.current(project_id) != version:
+    if (live := context.stores.models.current(project_id)) != version:
+        if live is None:
+            context.stores.require_model_store(project_id)
         logger.info("project %s: pre-annotation by %s ends, another version is live", project_id, version)
         return {"seen": chunk.seen, "done": chunk.done, "next": None}
     client, start_s = context.label_studio(), time.monotonic()
@@ -208,7 +212,7 @@ class _Chunk:
             for task, each in zip(tasks, found, strict=True):
                 if each.labels and each.localization is not None:
                     self._context.stores.feedback.set_doubt(self._project_id, int(task["id"]), class_doubt(each, card))
-        except DamagedFileError as error:  # the ledger's; predictions need none
+        except (DamagedFileError, StorageError) as error:  # the ledger's; predictions need none
             logger.warning("project %s: doubts about classes are not kept: %s", self._project_id, error)
         pictures = [each.drawable for each in found if each.drawable is not None]
         show_least_certain(self._context, self._project_id, self._version, pictures)

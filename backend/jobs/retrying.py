@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from redis.exceptions import RedisError
 from rq import get_current_job
 from rq.job import Retry
 
@@ -18,7 +19,7 @@ from wsol_core.errors import StorageError
 
 logger = logging.getLogger(__name__)
 
-FOR_NOW = (UnreachableError, ImageNotNowError, QueueError, StorageError)  # trying again helps
+FOR_NOW = (UnreachableError, ImageNotNowError, QueueError, RedisError, StorageError)  # trying again helps
 WITHOUT_END = (StorageError,)  # until somebody makes room: what was trained is not given up for a full disk
 WAITS_S = (1, 5, 15, 30, 60, 120, 300)  # before that; then every five minutes
 MOST = 300  # attempts: about a day of a Label Studio that is down

@@ -37,7 +37,7 @@ class RunProgress:
         self._training_began_s: float | None = None
         self._image_s = USUAL_IMAGE_S
         self._tasks = self._compared = self._samples = 0
-        self._said = ""
+        self._said = self._problem = ""
         self._values: Json = {}
 
     def reading(self, seen: int, tasks: int) -> None:
@@ -125,7 +125,11 @@ class RunProgress:
         self._write(self._values)
 
     def _write(self, values: Mapping[str, Any]) -> None:
+        problem = ""
         try:
             self._context.queue.progress.report_run(self._run.id, values)
         except QueueError as error:
-            logger.warning("run %s: progress is not shown: %s", self._run.id, error)
+            problem = str(error)
+            if not self._problem:
+                logger.warning("run %s: progress is not shown: %s", self._run.id, error)
+        self._problem = problem

@@ -89,6 +89,7 @@ def _train(context: JobContext, run: Run, worker_ends: Callable[[], bool]) -> st
         progress.compared_on(len(pictures.holdout))
         card = _fit(context, run, pictures, model, progress.hooks(worker_ends))
         progress.phase("comparing", "The new version is compared with the live one.")
+        context.stores.require_model_store(run.project_id)  # it may have gone meanwhile
         version = _publish(context, run, card, pictures, manifest)
         progress.phase("showing", f"{version} is kept; its least certain predictions are looked for.")
         show_version(context, run.project_id, version, pictures)

@@ -21,6 +21,7 @@ from backend.queueing.connection import socket_path
 logger = logging.getLogger(__name__)
 
 TRIAL_S = 60.0  # that reading all writes may take
+REFUSES = "no space left|quota exceeded|read-only file system|permission denied"  # the disk, and no file is damaged
 NAMES = ("redis-server", "valkey-server")
 
 
@@ -83,6 +84,8 @@ def _problem_with(home: Path) -> str:
         trial.terminate()
         said = (trial.stdout.read() if trial.stdout else "").strip().splitlines()
     socket.unlink(missing_ok=True)
+    if any(re.search(REFUSES, line, re.IGNORECASE) for line in said):
+        return ""
     problems = [line for line in said if re.search("aof|append", line, re.IGNORECASE)]
     return problems[-1][:300] if has_ended and problems else ""
 

@@ -19,7 +19,7 @@ from backend.processes.malloc import give_back_large_blocks, limit_malloc_arenas
 from backend.processes.parent_death import die_with_parent
 from backend.queueing.connection import connect, where
 from backend.queueing.queue import BULK, JOBS, PREDICT, TRAIN, JobQueue
-from backend.queueing.rq_adapter import ForkingWorker, InlineWorker, PatientWorker
+from backend.queueing.rq_workers import ForkingWorker, InlineWorker, PatientWorker
 from backend.settings import Settings
 from backend.storage.files import keep_private
 

@@ -10,15 +10,16 @@ from pathlib import Path
 import redis
 from redis.backoff import ConstantBackoff
 from redis.exceptions import ConnectionError as ConnectionLostError
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as TooSlowError
 from redis.retry import Retry
 
-from backend.errors import QueueError, RedisAwayError
+from backend.errors import QueueError, RedisAwayError, RedisFullError
 from backend.settings import Settings
 
 QUICKLY_S = 2.0  # for what a person or Label Studio waits for
 LONGEST_SOCKET_PATH = 100  # bytes; the system takes 107
+TAKES_NO_WRITES = re.compile("MISCONF|NOREPLICAS|OOM |READONLY")  # how such answers begin, also inside of others
 
 
 def socket_path(home: Path) -> Path:
@@ -91,6 +92,25 @@ def redis_errors() -> Iterator[None]:
             f"Redis does not answer ({type(error).__name__}); start `boxstrap up`, or set REDIS_URL to your own server."
         ) from error
     except RedisError as error:
-        raise QueueError(
-            f"Redis refuses: {str(error)[:300]}. Is its disk or memory full, or its password wrong?"
-        ) from error
+        if takes_no_writes(error):
+            raise RedisFullError(
+                f"Redis takes no writes ({reason_of(error)}). Make room on its disk, or raise its maxmemory; what "
+                "waits goes on by itself then."
+            ) from error
+        raise QueueError(f"Redis refuses: {reason_of(error)}. Is its password wrong?") from error
+
+
+def require_writes(connection: redis.Redis) -> None:
+    """Write something that nobody reads. Raises: RedisError where the server does not answer, or takes no writes."""
+    connection.set("boxstrap:probe", "1", ex=60)
+
+
+def takes_no_writes(error: RedisError) -> bool:
+    """Return whether the server answers, but refuses to write: trying again helps once somebody has made room."""
+    return isinstance(error, OutOfMemoryError | ReadOnlyError) or TAKES_NO_WRITES.search(str(error)) is not None
+
+
+def reason_of(error: RedisError) -> str:
+    """Return what the server said, without the command, whose arguments may be addresses that are signed."""
+    said = re.sub(r"^Command # \d+ \(.*\) of pipeline caused error: ", "", str(error), flags=re.DOTALL)
+    return said[:200].rstrip(". ")

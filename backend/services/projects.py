@@ -205,8 +205,8 @@ class ProjectService:
         return parent
 
     def notices(self) -> list[str]:
-        """Return what is wrong with files that the service keeps, each in a sentence with its path and what to do."""
-        return self._stores.damage.notices()
+        """Return what is wrong with files and disks, each in a sentence with its path and what to do."""
+        return self._stores.notices()
 
     def _remember(self, project: Project) -> None:
         try:

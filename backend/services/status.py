@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.errors import QueueError
+from backend.errors import QueueError, RedisFullError
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 
 
@@ -20,12 +20,16 @@ class WorkerFacts:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """jobs: queue -> state -> how many. workers: queue -> how many live. All empty where Redis does not answer."""
+    """jobs: queue -> state -> how many. workers: queue -> how many live. All empty where Redis does not answer.
+
+    redis_up: it answers and takes writes; where it only answers, `redis_problem` says in a sentence what is missing.
+    """
 
     redis_up: bool
     jobs: dict[str, dict[str, int]]
     workers: dict[str, int]
     processes: tuple[WorkerFacts, ...] = ()
+    redis_problem: str = ""
 
     @property
     def can_train(self) -> bool:
@@ -47,11 +51,14 @@ class StatusService:
     def now(self) -> Status:
         """Return the status now; all counts are empty if Redis does not answer."""
         try:
+            self._queue.require_writes()
             found = [
                 WorkerFacts(worker.name, worker.hostname or "", str(worker.get_state()), tuple(worker.queue_names()))
                 for worker in self._queue.workers()
             ]
             jobs = self._queue.counts()
+        except RedisFullError as error:
+            return Status(False, {}, {}, redis_problem=str(error))
         except QueueError:
             return Status(False, {}, {})
         processes = tuple(sorted(found, key=lambda worker: (worker.queues, worker.host, worker.name)))

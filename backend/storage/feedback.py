@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class FeedbackStore:
-    """Every method raises DamagedFileError where the file is broken or cannot be written.
+    """Every method raises DamagedFileError where the file is broken, StorageError where it cannot be written.
 
     Rows that cannot be understood are left out: a reading of all tasks, four times a day, writes them again.
     """

@@ -22,8 +22,8 @@ from filelock import FileLock, Timeout
 from pydantic import Field, TypeAdapter, ValidationError
 
 from backend.errors import BackendError, DamagedFileError, NotFoundError
-from wsol_core.errors import WsolError
-from wsol_core.files import write_whole
+from wsol_core.errors import StorageError, WsolError
+from wsol_core.files import is_full, next_step, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def keep_private(folder: Path) -> None:
     """Have this process make files and folders that no other user can open, and close `folder` to them."""
     os.umask(0o077)
     if folder.is_dir():
-        with suppress(PermissionError):  # somebody else's, who has to know
+        with suppress(OSError):  # somebody else's, who has to know, or on a disk that cannot be written
             folder.chmod(0o700)
 
 
@@ -215,18 +215,22 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     """Hold the lock file `path` inside; the system releases it when the process dies, however it dies.
 
     Yields whether it is held: always with `wait`, otherwise False where another process or thread holds it. The file
-    stays; a link or a folder in its place is put aside, not followed. OSError where the file system has no locks: those
-    that filelock has instead outlive a process.
+    stays; a link or a folder in its place is put aside, not followed. Raises: StorageError where the disk is full or
+    read-only, or the file system has no locks: those that filelock has instead outlive a process.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_symlink() or path.is_dir():
-        _put_aside(path)
-    lock = FileLock(path, poll_interval=POLL_S, fallback_to_soft=False)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink() or path.is_dir():
+            _put_aside(path)
+        lock = FileLock(path, poll_interval=POLL_S, fallback_to_soft=False)
         lock.acquire(blocking=wait)
     except Timeout:
         yield False
         return
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be locked: {error.strerror or error}; {next_step(error)}.", is_full(error)
+        ) from error
     try:
         yield True
     finally:

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from typing import Any
 from backend.errors import DamagedFileError
 from backend.storage.files import safe_name
 from backend.storage.sqlite_file import SqliteFile
-from wsol_core.errors import StorageError
 
 LAYOUT = """
 CREATE TABLE IF NOT EXISTS tasks (task INTEGER PRIMARY KEY, changed TEXT, pictures TEXT);
@@ -92,7 +89,7 @@ class IndexCursor:
 
 
 class SampleIndex:
-    """The index of one project. Raises DamagedFileError where it cannot be written, StorageError on a full disk."""
+    """The index of one project. Raises DamagedFileError where it is broken, StorageError where it cannot be written."""
 
     def __init__(self, folder: Path, project_id: str) -> None:
         """Nothing is made on disk before something is kept."""
@@ -111,12 +108,12 @@ class SampleIndex:
 
     def set_cursor(self, cursor: IndexCursor) -> None:
         """Keep how far the project has been read."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO cursor VALUES (0, ?)", (json.dumps(asdict(cursor)),))
 
     def clear(self) -> None:
         """Forget everything."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for table in ("tasks", "masks", "cursor"):
                 db.execute(f"DELETE FROM {table}")
 
@@ -139,7 +136,7 @@ class SampleIndex:
 
     def put(self, tasks: Iterable[IndexedTask]) -> None:
         """Put tasks in place of what is known of them."""
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for task in tasks:
                 pictures = json.dumps([asdict(picture) for picture in task.pictures], ensure_ascii=False)
                 db.execute("INSERT OR REPLACE INTO tasks VALUES (?, ?, ?)", (task.number, task.changed, pictures))
@@ -150,7 +147,7 @@ class SampleIndex:
     def forget(self, numbers: Iterable[int]) -> None:
         """Remove tasks that are gone."""
         gone = [(number,) for number in numbers]
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for table in ("tasks", "masks"):
                 db.executemany(f"DELETE FROM {table} WHERE task = ?", gone)
 
@@ -171,7 +168,7 @@ class SampleIndex:
         if not sizes:
             return
         tasks = {task for task, _ in sizes}
-        with self._transaction() as db:
+        with self._file.transaction() as db:
             for task in tasks:
                 found = db.execute("SELECT pictures FROM tasks WHERE task = ?", (task,)).fetchone()
                 pictures = json.loads(found[0]) if found else []
@@ -179,14 +176,3 @@ class SampleIndex:
                     picture["size_wh"] = sizes.get((task, picture["view"]), picture["size_wh"])
                 kept = json.dumps(pictures, ensure_ascii=False)
                 db.execute("UPDATE tasks SET pictures = ? WHERE task = ?", (kept, task))
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """A transaction. Raises: StorageError where the disk is full, so that the run waits for room."""
-        try:
-            with self._file.transaction() as db:
-                yield db
-        except DamagedFileError as error:
-            if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise StorageError(str(error), True) from error
-            raise

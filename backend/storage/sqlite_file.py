@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from backend.errors import DamagedFileError
 from backend.storage.files import Damage
+from wsol_core.errors import StorageError
 
 WAIT_S = 30.0  # for another process's transaction, which takes milliseconds
 READING_WAIT_S = 3.0  # where a person waits for a page
+ROOM = "make room"
 
 
 class SqliteFile:
     """Tables at `path`, made when something is kept first.
 
-    Every method raises DamagedFileError where the file is broken or cannot be written.
+    Every method raises DamagedFileError where the file is broken, StorageError where the disk is full or read-only.
     """
 
     def __init__(self, path: Path, layout: str, loss: str, damage: Damage | None = None) -> None:
@@ -43,7 +46,8 @@ class SqliteFile:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that is kept whole where the block ends well, and otherwise not at all."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # SQLite says what is wrong
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._connection(WAIT_S) as db:
             db.execute("BEGIN IMMEDIATE")
             yield db
@@ -59,8 +63,20 @@ class SqliteFile:
                 db.executescript(self._layout)
                 yield db
         except sqlite3.Error as error:
+            if (step := self._what_the_disk_needs(error)) is not None:
+                raise StorageError(f"{self.path} cannot be written: {error}; {step}.", step == ROOM) from error
             broken = f"If the file is broken, remove it: {self._loss}."
-            notice = f"{self.path} cannot be used: {error}. Is the disk full? {broken}"
+            notice = f"{self.path} cannot be used: {error}. {broken}"
             self._damage.note(self.path, notice)
             raise DamagedFileError(notice) from error
         self._damage.clear(self.path)
+
+    def _what_the_disk_needs(self, error: sqlite3.Error) -> str | None:
+        """Return the next step where the disk refuses, and nothing is wrong with the file; else None."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the details
+        if code == sqlite3.SQLITE_FULL:
+            return ROOM
+        is_refused = code == sqlite3.SQLITE_READONLY or (
+            code == sqlite3.SQLITE_CANTOPEN and not os.access(self.path.parent, os.W_OK)
+        )
+        return "let this user write there, or mount the file system for writing" if is_refused else None

@@ -9,10 +9,11 @@ from functools import partial
 from backend.settings import Settings
 from backend.storage.bucket import open_bucket
 from backend.storage.connections import ConnectionStore
+from backend.storage.disks import disk_notice
 from backend.storage.feedback import FeedbackStore
 from backend.storage.files import Damage
 from backend.storage.galleries import GalleryStore
-from backend.storage.models import ModelRegistry
+from backend.storage.models import ROOM_BYTES, ModelRegistry
 from backend.storage.policies import Policy, PolicyStore
 from backend.storage.projects import ProjectStore
 from backend.storage.runs import RunStore
@@ -50,6 +51,21 @@ class Stores:
                 f"{self.models.root} holds nothing of project {project_id}, which has {trained}: the model store is "
                 f"away. Mount it; if its versions are gone for good, make the folder {self.models.root / project_id}."
             )
+
+    def notices(self) -> list[str]:
+        """Return what is wrong with files and disks, each in a sentence with its path and what to do."""
+        disks = [disk_notice(self.runs.root), disk_notice(self.models.root, ROOM_BYTES)]
+        return [*self.damage.notices(), *filter(None, disks), *filter(None, map(self._away, self._projects()))]
+
+    def _away(self, project_id: str) -> str | None:
+        try:
+            self.require_model_store(project_id)
+        except StorageError as error:
+            return str(error)
+        return None
+
+    def _projects(self) -> list[str]:
+        return [project.id for project in self.projects.all()]
 
 
 def open_stores(settings: Settings) -> Stores:

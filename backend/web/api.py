@@ -106,12 +106,12 @@ def cancel(run: str, all_services: TheServices) -> Json:
 
 @router.get("/status")
 def status(all_services: TheServices) -> Json:
-    """Whether Redis answers, jobs by queue and state, and the workers that live."""
+    """Whether Redis answers and takes writes, jobs by queue and state, and the workers that live."""
     return show_status(all_services.status.now())
 
 
 def show_status(now: Status) -> Json:
     """Its `revision` changes when Redis or a worker comes or goes."""
     shown = asdict(now)
-    known = {"redis_up": now.redis_up, "workers": now.workers}
+    known = {"redis_up": now.redis_up, "redis_problem": now.redis_problem, "workers": now.workers}
     return {**shown, "can_train": now.can_train, "can_predict": now.can_predict, "revision": revision([known])}

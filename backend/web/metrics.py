@@ -36,7 +36,7 @@ class BoxstrapCollector(Collector):
         self._status, self._monitoring = status, monitoring
 
     def collect(self) -> Iterable[Metric]:
-        """`boxstrap_redis_up` is 0 where Redis does not answer; jobs, workers and progress are unknown then."""
+        """`boxstrap_redis_up` is 0 where Redis does not answer or takes no writes; jobs are unknown then."""
         now = self._status.now()
         yield from _queues(now)
         figures = self._monitoring.figures(now.redis_up)
@@ -57,7 +57,7 @@ def metrics_page(status: StatusService, monitoring: MonitoringService) -> Callab
 
 
 def _queues(now: Status) -> Iterable[Metric]:
-    yield GaugeMetricFamily("boxstrap_redis_up", "Whether Redis answers", value=float(now.redis_up))
+    yield GaugeMetricFamily("boxstrap_redis_up", "Whether Redis answers and takes writes", value=float(now.redis_up))
     jobs = {(queue, state): count for queue, states in now.jobs.items() for state, count in states.items()}
     yield _gauge("boxstrap_jobs", "Jobs by queue and state", ("queue", "state"), jobs)
     workers = {(queue,): count for queue, count in now.workers.items()}

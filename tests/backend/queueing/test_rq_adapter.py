@@ -17,9 +17,10 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from backend.errors import BackendError
-from backend.queueing import rq_adapter
+from backend.queueing import rq_adapter, rq_workers
 from backend.queueing.queue import BULK, TRAIN, JobQueue
-from backend.queueing.rq_adapter import DueJobs, ForkingWorker, InlineWorker, PatientWorker, QueuedJob, open_queue
+from backend.queueing.rq_adapter import DueJobs, QueuedJob, open_queue
+from backend.queueing.rq_workers import ForkingWorker, InlineWorker, PatientWorker
 from tests.test_architecture import imports_of, sources
 
 KNOWN = ("2.", "3.")
@@ -84,7 +85,7 @@ def test_no_other_module_imports_what_rq_does_not_document() -> None:
     used = {
         found.module.rpartition(".")[0]
         for module in sources()
-        if module != rq_adapter.__name__
+        if module not in (rq_adapter.__name__, rq_workers.__name__)
         for found in imports_of(module)
         if found.module.startswith("rq.")
     }
@@ -101,6 +102,10 @@ def test_no_other_module_imports_what_rq_does_not_document() -> None:
         (BaseWorker, "cleanup_execution", ["self", "job", "pipeline"]),
         (BaseWorker, "perform_job", ["self", "job", "queue"]),
         (BaseWorker, "execute_job", ["self", "job", "queue"]),
+        (BaseWorker, "dequeue_job_and_maintain_ttl", ["self", "timeout", "max_idle_time"]),
+        (BaseWorker, "run_maintenance_tasks", ["self"]),
+        (BaseWorker, "bootstrap", ["self"]),
+        (BaseWorker, "_pubsub_exception_handler", ["self", "exc", "pubsub", "pubsub_thread"]),
         (BaseWorker, "main_work_horse", ["self", "job", "queue"]),
         (BaseWorker, "handle_warm_shutdown_request", ["self"]),
         (Worker, "execute_job", ["self", "job", "queue"]),
@@ -131,7 +136,7 @@ def test_a_heartbeat_registers_a_worker_that_redis_forgot(worker: PatientWorker,
     queue.connection.flushall()
     worker.heartbeat()
     assert [each.name for each in Worker.all(connection=queue.connection, serializer=JSONSerializer)] == [worker.name]
-    assert 0 < queue.connection.ttl(worker.key) <= rq_adapter.GONE_AFTER_S
+    assert 0 < queue.connection.ttl(worker.key) <= rq_workers.GONE_AFTER_S
 
 
 def test_a_job_is_abandoned_soon_after_its_last_heartbeat(
@@ -146,14 +151,14 @@ def test_a_job_is_abandoned_soon_after_its_last_heartbeat(
     monkeypatch.setattr(InlineWorker, "prepare_job_execution", look)
     bulk.enqueue(f"{HERE}.note", "x", job_timeout=3600)
     worker.work(burst=True)
-    assert rq_adapter.DEAD_AFTER_S - 2 < scores[0] <= rq_adapter.DEAD_AFTER_S + 1
+    assert rq_workers.DEAD_AFTER_S - 2 < scores[0] <= rq_workers.DEAD_AFTER_S + 1
 
 
 @pytest.mark.slow
 def test_heartbeats_of_a_running_job_put_off_the_time_when_it_counts_as_abandoned(
     bulk: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rq_adapter, "BEAT_S", 0.05)
+    monkeypatch.setattr(rq_workers, "BEAT_S", 0.05)
     beats: list[float] = []
     beat = BaseWorker.maintain_heartbeats
 
@@ -182,7 +187,7 @@ def test_a_job_whose_redis_went_away_leaves_no_execution_for_the_next_one(
     worker: PatientWorker, bulk: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(*_: object) -> None:
-        raise rq_adapter.ConnectionLostError("gone")
+        raise rq_workers.ConnectionLostError("gone")
 
     job = bulk.enqueue(f"{HERE}.note", "x")
     with monkeypatch.context() as patch:
