@@ -75,30 +75,43 @@ def group_labels(controls: Sequence[Mapping[str, Sequence[str]]]) -> list[ClassG
 
     Args: controls: each label of a control, with its synonyms.
     """
-    groups: list[ClassGroup] = []
+    groups = _Groups()
     for number, labels in enumerate(controls):
         waiting = list(labels)
         for key in HOW_ALIKE:
-            waiting = [each for each in waiting if not _join(number, each, labels[each], groups, key, True)]
-        waiting = [each for each in waiting if not _join(number, each, labels[each], groups, loose, False)]
-        groups += [ClassGroup({number: each}, list(labels[each])) for each in waiting]
-    return groups
+            waiting = [each for each in waiting if not groups.join(number, each, labels[each], key)]
+        waiting = [each for each in waiting if not groups.join(number, each, labels[each], None)]
+        for each in waiting:
+            groups.add(number, each, labels[each])
+    return groups.all
 
 
-def _join(
-    number: int,
-    label: str,
-    synonyms: Sequence[str],
-    groups: Iterable[ClassGroup],
-    key: Callable[[str], str],
-    by_label: bool,
-) -> bool:
-    """Put a label into the first group that is alike and has none of its control; return whether there is one."""
-    own = {key(name) for name in ((label,) if by_label else (label, *synonyms))}
-    for group in groups:
-        names = group.labels.values() if by_label else group.names()
-        if number not in group.labels and not own.isdisjoint(map(key, names)):
-            group.labels[number] = label
-            group.synonyms += synonyms
-            return True
-    return False
+class _Groups:
+    """Groups, found by their names: a config may have thousands of labels."""
+
+    def __init__(self) -> None:
+        self.all: list[ClassGroup] = []
+        # By a way of comparing labels, or None for labels and synonyms loosely: name -> places of groups.
+        self._places: dict[Callable[[str], str] | None, dict[str, set[int]]] = {key: {} for key in (*HOW_ALIKE, None)}
+
+    def add(self, number: int, label: str, synonyms: Sequence[str]) -> None:
+        """Begin a group with a label of a control."""
+        self.all.append(ClassGroup({number: label}, list(synonyms)))
+        self._know(len(self.all) - 1, label, synonyms)
+
+    def join(self, number: int, label: str, synonyms: Sequence[str], key: Callable[[str], str] | None) -> bool:
+        """Put a label into the first group that is alike and has none of its control; return whether there is one."""
+        own = {key(label)} if key is not None else set(map(loose, (label, *synonyms)))
+        found = (place for name in own for place in self._places[key].get(name, ()))
+        place = min((place for place in found if number not in self.all[place].labels), default=None)
+        if place is None:
+            return False
+        self.all[place].labels[number] = label
+        self.all[place].synonyms += synonyms
+        self._know(place, label, synonyms)
+        return True
+
+    def _know(self, place: int, label: str, synonyms: Sequence[str]) -> None:
+        for key, places in self._places.items():
+            for name in {key(label)} if key is not None else set(map(loose, (label, *synonyms))):
+                places.setdefault(name, set()).add(place)

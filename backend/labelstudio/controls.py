@@ -123,8 +123,11 @@ def join_controls(controls: Sequence[Control], renames: Sequence[tuple[str, str]
     """
     older = [replace(control, other_names=(*control.other_names, *_older(control, renames))) for control in controls]
     # Copies of a tag, for several pictures, are as one.
-    kinds = list(dict.fromkeys((each.labels, each.other_names) for each in older if each.fillable))
-    alike = {kind: next(each for each in older if (each.labels, each.other_names) == kind) for kind in kinds}
+    alike: dict[tuple[object, object], Control] = {}
+    for each in older:
+        if each.fillable:
+            alike.setdefault((each.labels, each.other_names), each)
+    kinds = list(alike)
     others: dict[tuple[object, object], list[tuple[str, str]]] = {kind: [] for kind in kinds}
     for group in group_labels([_synonyms(each) for each in alike.values()]):
         for place, label in group.labels.items():
@@ -150,7 +153,11 @@ def _older(control: Control, renames: Sequence[tuple[str, str]]) -> Iterator[tup
 
 def _synonyms(control: Control) -> dict[str, list[str]]:
     """Return each label's further names."""
-    return {label: [name for name, own in control.other_names if own == label] for label in control.labels}
+    found: dict[str, list[str]] = {label: [] for label in control.labels}
+    for name, label in control.other_names:
+        if label in found:
+            found[label].append(name)
+    return found
 
 
 def _of_element(element: ET.Element, tags: Mapping[str, str]) -> Iterator[Control]:
@@ -198,8 +205,8 @@ def _named_by(control: Control, source: Control | None) -> Control:
     )
 
 
-def remarks_on(controls: Sequence[Control], root: ET.Element) -> Iterator[str]:
-    """Return a sentence for each part of a config that is neither read nor filled, with what to do."""
+def remarks_on(controls: Sequence[Control]) -> Iterator[str]:
+    """Return a sentence for each control that is neither read nor filled, with what to do."""
     shown = {loose(name) for group in classes_of(controls) for name in group.names()}
     known = not any(control.dynamic for control in controls)  # nobody knows yet which labels a task brings
     for control in controls:
@@ -217,6 +224,10 @@ def remarks_on(controls: Sequence[Control], root: ET.Element) -> Iterator[str]:
                 f"Labels of {control.name!r} are remarks and no classes, since no tag for regions has one of them; add "
                 "them there if they are classes."
             )
+
+
+def remarks_on_tags(root: ET.Element) -> Iterator[str]:
+    """Return a sentence for each tag that takes regions or labels in a way that is not followed."""
     for element in root.iter():
         attributes = attributes_of(element)
         if tag_of(element) == TAXONOMY and attributes.get("apiurl"):

@@ -26,6 +26,7 @@ from backend.labelstudio.controls import (
     join_controls,
     read_controls,
     remarks_on,
+    remarks_on_tags,
 )
 from backend.labelstudio.task_values import expressions, look_up, value_of
 
@@ -40,10 +41,11 @@ class LabelConfig:
 
     `image_key` and `label_keys` are keys of a task's data; `label_keys` are those that the config shows beside the
     picture, such as in `<Header value="Class: $label"/>`. `image_value` is what the Image tag says of the picture.
-    `item_index` is the page, where one tag shows several. `others` are the names of the tags that belong to no part of
-    this; `is_only` is whether the config has one Image tag. `remarks` are sentences about what of the config is neither
-    read nor filled. Where the config means something else for each task, `varies`, `views` says what; only then are
-    `xml` and `renames` needed. `class_names` pairs labels with what the first tag of all pictures calls their class.
+    `item_index` is the page, where one tag shows several. `names` are those of all tags, also of other pictures, and
+    `is_only` is whether the config has one Image tag. `remarks` are sentences about what of the config is neither read
+    nor filled. Where the config means something else for each task, `varies`, `views` says what; only then are `xml` and
+    `renames` needed. `pictures` is what it means for each of several pictures, where that is the same for all tasks.
+    `class_names` pairs labels with what the first tag of all pictures calls their class.
     """
 
     image: str
@@ -52,13 +54,14 @@ class LabelConfig:
     label_keys: tuple[str, ...] = ()
     image_value: str = ""
     item_index: int | None = None
-    others: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     remarks: tuple[str, ...] = ()
     varies: bool = False
     xml: str = ""
     renames: Renames = ()
     class_names: Renames = ()
     is_only: bool = False
+    pictures: tuple[LabelConfig, ...] = ()
 
     @classmethod
     def parse(cls, xml: str, renames: Mapping[str, str] = MappingProxyType({})) -> LabelConfig:
@@ -68,9 +71,12 @@ class LabelConfig:
         Raises: RequestError, naming what is missing or has no meaning.
         """
         pairs = tuple(renames.items())
-        first, *more = _read(xml, None, pairs)
-        remarks = dict.fromkeys(remark for each in (first, *more) for remark in each.remarks)
-        return replace(first, xml=xml, renames=pairs, varies=bool(more) or first.varies, remarks=tuple(remarks))
+        views = _read(xml, None, pairs)
+        remarks = tuple(dict.fromkeys(remark for each in views for remark in each.remarks))
+        first, several = replace(views[0], xml=xml, renames=pairs, remarks=remarks), len(views) > 1
+        if several and not any(each.varies for each in views):
+            return replace(first, varies=True, pictures=tuple(views))
+        return replace(first, varies=several or first.varies)
 
     @property
     def digest(self) -> str:
@@ -80,8 +86,8 @@ class LabelConfig:
 
     def views(self, data: object) -> tuple[LabelConfig, ...]:
         """Return what the config means for a task with such data: a config for each of its pictures, at least one."""
-        if not self.varies:
-            return (self,)
+        if self.pictures or not self.varies:
+            return self.pictures or (self,)
         return tuple(replace(view, varies=False) for view in _read(self.xml, data, self.renames))
 
     @property
@@ -127,7 +133,7 @@ class LabelConfig:
         So is a picture's tag that is gone the only one of the config.
         """
         name, image = str(result.get("from_name")), str(result.get("to_name", self.image))
-        if name in self.others or (image != self.image and (image in self.others or not self.is_only)):
+        if self._is_another(name) or (image != self.image and (self._is_another(image) or not self.is_only)):
             return None
         alike = [control for control in self.region_controls if control.type == result.get("type")]
         found = self.control(name) or (alike[0] if len(alike) == 1 else None)
@@ -135,6 +141,10 @@ class LabelConfig:
             return found
         item = result.get("item_index", None if found.kind in CHOICE_KINDS else 0)
         return found if item in (None, self.item_index) else None
+
+    def _is_another(self, name: str) -> bool:
+        """Whether a tag of that name is there, and belongs to no part of this."""
+        return name in self.names and name != self.image and self.control(name) is None
 
     def label_for(self, name: str) -> str | None:
         """How the config writes a class; None for what is not among `classes`. An exact name anywhere wins."""
@@ -168,6 +178,10 @@ def _read(xml: str, data: object, renames: Renames) -> list[LabelConfig]:
         raise RequestError(
             'The labeling config has no Image tag with a name. Add <Image name="image" value="$image"/>.'
         )
+    if len(images) > config_xml.MOST_PAGES:
+        raise RequestError(
+            f"The labeling config has {len(images)} Image tags; leave out some, {config_xml.MOST_PAGES} are the most."
+        )
     for element in root.iter():
         _fill_in(element, data)
     controls = join_controls(read_controls(root), renames)
@@ -177,40 +191,64 @@ def _read(xml: str, data: object, renames: Renames) -> list[LabelConfig]:
     names = tuple((label, group.name) for group in classes_of(controls) for label in group.labels.values())
     if not any(image["name"] in filled for image in images):
         raise RequestError(_nothing_to_fill([image["name"] for image in images], root))
-    is_repeated = bool(config_xml.repeaters(written))
-    return [
-        replace(config, is_only=len(images) == 1)
-        for image in images
-        if image["name"] in filled
-        for config in _of_image(image, root, controls, data, names, is_repeated)
-    ]
+    config = _Config(
+        controls=_by_picture(controls),
+        names=frozenset(attributes_of(element).get("name", "") for element in root.iter()) - {""},
+        shown=tuple(_shown_keys(root)),
+        remarks=tuple(remarks_on_tags(root)),
+        class_names=names,
+        is_repeated=bool(config_xml.repeaters(written)),
+        is_only=len(images) == 1,
+    )
+    return [view for image in images if image["name"] in filled for view in _of_image(image, config, data)]
 
 
-def _of_image(
-    image: Mapping[str, str],
-    root: ET.Element,
-    controls: Sequence[Control],
-    data: object,
-    class_names: Renames,
-    is_repeated: bool,
-) -> Iterator[LabelConfig]:
+@dataclass(frozen=True, slots=True)
+class _Config:
+    """What a config has for all its pictures. `controls`: by the name of their picture. `shown`: keys of data."""
+
+    controls: Mapping[str, Sequence[Control]]
+    names: frozenset[str]
+    shown: tuple[str, ...]
+    remarks: tuple[str, ...]
+    class_names: Renames
+    is_repeated: bool
+    is_only: bool
+
+
+def _by_picture(controls: Sequence[Control]) -> dict[str, list[Control]]:
+    found: dict[str, list[Control]] = {}
+    for control in controls:
+        found.setdefault(control.to_name, []).append(control)
+    return found
+
+
+def _of_image(image: Mapping[str, str], config: _Config, data: object) -> Iterator[LabelConfig]:
     """Return a config for each page of an Image tag."""
     has_pages = "valuelist" in image
-    own = [control for control in controls if control.to_name == image["name"]]
+    own = config.controls.get(image["name"], ())
     joined = tuple(control for control in own if has_pages or not control.per_item)
-    names = {attributes_of(element).get("name", "") for element in root.iter()} - {""}
-    others = frozenset(names - {image["name"], *(control.name for control in joined)})
-    remarks = tuple(remarks_on(joined, root))
-    varies = is_repeated or has_pages or any(control.dynamic for control in joined)
+    remarks = (*remarks_on(joined), *config.remarks)
+    varies = config.is_repeated or has_pages or any(control.dynamic for control in joined)
     for number, value in _pages(image, data):
         key = next(expressions(value), None)
         if key is None:
             raise RequestError(
                 f'Image tag {image["name"]!r} names no key of the task\'s data (value={value!r}). Write value="$image".'
             )
-        shown = tuple(each for each in _shown_keys(root) if each != key)
+        shown = tuple(each for each in config.shown if each != key)
         yield LabelConfig(
-            image["name"], key, joined, shown, value, number, others, remarks, varies, class_names=class_names
+            image["name"],
+            key,
+            joined,
+            shown,
+            value,
+            number,
+            config.names,
+            remarks,
+            varies,
+            class_names=config.class_names,
+            is_only=config.is_only,
         )
 
 

@@ -21,7 +21,7 @@ from backend.queueing.connection import socket_path
 logger = logging.getLogger(__name__)
 
 TRIAL_S = 60.0  # that reading all writes may take
-REFUSES = "no space left|quota exceeded|read-only file system|permission denied"  # the disk, and no file is damaged
+REFUSES = "no space left|quota exceeded|permission denied"  # the disk, and no file is damaged
 NAMES = ("redis-server", "valkey-server")
 
 
