@@ -127,11 +127,11 @@ def join_controls(controls: Sequence[Control], renames: Sequence[tuple[str, str]
     for each in older:
         if each.fillable:
             alike.setdefault((each.labels, each.other_names), each)
-    kinds = list(alike)
-    others: dict[tuple[object, object], list[tuple[str, str]]] = {kind: [] for kind in kinds}
+    by_place: list[list[tuple[str, str]]] = [[] for _ in alike]
     for group in group_labels([_synonyms(each) for each in alike.values()]):
         for place, label in group.labels.items():
-            others[kinds[place]] += [(name, label) for name in group.names() if name != label]
+            by_place[place] += [(name, label) for name in group.names() if name != label]
+    others = dict(zip(alike, by_place, strict=True))
     filled = {each.to_name for each in older if each.is_region and each.fillable and each.kind not in _ONLY_ALONE}
     return tuple(
         replace(

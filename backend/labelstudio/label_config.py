@@ -120,8 +120,12 @@ class LabelConfig:
         labels = [(label, name) for group, name in named for label in group.labels.values()]
         return NameIndex([*labels, *((other, name) for group, name in named for other in group.synonyms)])
 
+    @cached_property
+    def _class_names(self) -> dict[str, str]:
+        return dict(self.class_names)
+
     def _class_of(self, group: ClassGroup) -> str:
-        return dict(self.class_names).get(group.name, group.name)
+        return self._class_names.get(group.name, group.name)
 
     def control(self, name: str) -> Control | None:
         """The control of that name, skipped or not."""
@@ -171,16 +175,16 @@ def unknown_sentence(project_id: str, version: str, unknown: Sequence[str]) -> s
 def _read(xml: str, data: object, renames: Renames) -> list[LabelConfig]:
     """Return a config for each picture of a task with such data; data None: as far as all tasks are alike."""
     written = config_xml.parse_xml(xml)
+    if (tags := sum(tag_of(element) == "image" for element in written.iter())) > config_xml.MOST_PAGES:
+        raise RequestError(
+            f"The labeling config has {tags} Image tags; leave out some, {config_xml.MOST_PAGES} are the most."
+        )
     root = config_xml.repeated(written, data)
     images = [attributes_of(element) for element in root.iter() if tag_of(element) == "image"]
     images = [image for image in images if image.get("name")]
     if not images:
         raise RequestError(
             'The labeling config has no Image tag with a name. Add <Image name="image" value="$image"/>.'
-        )
-    if len(images) > config_xml.MOST_PAGES:
-        raise RequestError(
-            f"The labeling config has {len(images)} Image tags; leave out some, {config_xml.MOST_PAGES} are the most."
         )
     for element in root.iter():
         _fill_in(element, data)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -219,3 +221,43 @@ def test_controls_of_any_attributes_give_a_config_or_a_reason(kind: str, names: 
     except RequestError:
         return
     assert config.classes == ("cat",)
+
+
+def _each(count: int, text: str) -> str:
+    return "".join(text.replace("#", str(number)) for number in range(count))
+
+
+IMAGE, OWN_IMAGE = '<Image name="image" value="$image"/>', '<Image name="i#" value="$a#"/>'
+LARGE = {
+    "pictures": _each(490, OWN_IMAGE + '<RectangleLabels name="r#" toName="i#"><Label value="a#"/></RectangleLabels>'),
+    "controls of all pictures": _each(490, OWN_IMAGE)
+    + _each(20, '<RectangleLabels name="r#" toName="ALL"><Label value="a#"/></RectangleLabels>').replace(
+        "ALL", _each(490, "i#,")
+    ),
+    "labels": IMAGE
+    + '<RectangleLabels name="r" toName="image">'
+    + _each(5000, '<Label value="a#" alias="b#"/>')
+    + "</RectangleLabels>",
+    "further names": IMAGE
+    + '<RectangleLabels name="r" toName="image">'
+    + _each(4000, '<Label value="a#" predicted_values="b,c,d,e,f"/>')
+    + "</RectangleLabels>",
+    "alike labels": IMAGE
+    + _each(1000, '<Choices name="c#" toName="image"><Choice value="x#"/><Choice value="X#"/></Choices>')
+    + '<RectangleLabels name="r" toName="image"><Label value="x1"/></RectangleLabels>',
+}
+
+
+@pytest.mark.parametrize("many", LARGE)
+def test_a_config_takes_time_in_proportion_to_its_length(many: str) -> None:
+    began_s = time.thread_time()
+    config = LabelConfig.parse(f"<View>{LARGE[many]}</View>")
+    for _ in range(100):
+        config.views({"image": "x"})
+    assert config.label_for("nobody's") is None
+    assert time.thread_time() - began_s < 2
+
+
+def test_more_pictures_than_a_task_can_have_are_refused() -> None:
+    with pytest.raises(RequestError, match="501 Image tags; leave out some, 500 are the most"):
+        LabelConfig.parse(f"<View>{_each(501, OWN_IMAGE)}</View>")
