@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -79,6 +80,9 @@ def log_to_stderr(level: str) -> None:
     """Logs of a service: one line a record, with its time. The libraries' own INFO is noise, and httpx's has URLs."""
     logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr, force=True)
     logging.getLogger().handlers[0].addFilter(_name_variable)
+    warnings.filterwarnings(
+        "ignore", module=r"PIL\b"
+    )  # a line for each broken tag of a picture, which is used all the same
     for name in ("httpx", "httpcore", "uvicorn.access", "urllib3", "PIL"):
         logging.getLogger(name).setLevel(logging.WARNING)
 

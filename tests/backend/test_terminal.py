@@ -14,8 +14,10 @@ from wsol_core.networks.pretrained import pretrained_state
 
 CODE = """
 import logging
+import warnings
 from backend.terminal import log_to_stderr
 log_to_stderr("INFO")
+warnings.warn_explicit("broken tag 7", UserWarning, "TiffImagePlugin.py", 7, "PIL.TiffImagePlugin")
 logging.getLogger("backend.x").info("hello")
 logging.getLogger("backend.x").debug("too much")
 logging.getLogger("httpx").info("GET http://x/?token=s3cret")

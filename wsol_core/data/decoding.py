@@ -22,6 +22,9 @@ OF_DECODER: Final = {"WEBP": 16, "AVIF": 16, "JPEG2000": 16}
 OF_ANY_DECODER: Final = 4
 OF_COEFFICIENTS: Final = 6  # more of a progressive JPEG, which is kept whole even where it is decoded small
 OF_COPY = 4  # more of modes that become another one, in full size, before anything else is done with them
+MOST_SCANS: Final = (
+    100  # of a JPEG; programs write ten or so, each goes over the whole image, and thousands fit into a file
+)
 TRANSPARENT_MODES = ("RGBA", "LA", "PA", "La", "RGBa")
 OF_ARRAY, OF_TRANSPARENT_ARRAY, OF_DEEP_ARRAY = 6, 18, 20  # the last of 16 bits or floats, which are scaled
 
@@ -58,8 +61,10 @@ def memory_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixel
 
     Args: full_size: (width, height) before `draft`, which has a JPEG decoded at a part of it. array_pixels: how many
         pixels become an array.
-    Raises: DataError where it takes more than all images together may.
+    Raises: DataError where it takes more than all images together may, or is a JPEG that takes minutes.
     """
+    if image.format in ("JPEG", "MPO") and (scans := _scans(image)) > MOST_SCANS:
+        raise DataError(f"the JPEG has {scans} scans, and {MOST_SCANS} are the most; save it anew")
     needed = bytes_to_decode(image, full_size, array_pixels)
     if needed > BUDGET_BYTES:
         raise DataError(
@@ -73,6 +78,20 @@ def memory_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixel
             traceback.clear_frames(error.__traceback__)
             image.close()
             raise
+
+
+def _scans(image: Image.Image) -> int:
+    """Return about how often a JPEG's decoder goes over it: the scans in its file, those of a preview included."""
+    file = image.fp
+    if file is None:  # it is decoded already
+        return 0
+    place, count, last = file.tell(), 0, b""
+    file.seek(0)
+    while part := file.read(2**20):
+        count += (last + part).count(b"\xff\xda")
+        last = part[-1:]
+    file.seek(place)
+    return count
 
 
 def bytes_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixels: int = 0) -> int:

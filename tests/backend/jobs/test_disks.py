@@ -9,6 +9,7 @@ import pytest
 
 from backend.queueing.messages import PredictionRequest
 from backend.queueing.queue import JobQueue
+from backend.storage.projects import Project
 from backend.storage.stores import Stores
 from backend.storage.version_facts import VersionFacts
 from tests.backend.support.fake_project import CONFIG, PROJECT, FakeLabelStudio
@@ -21,16 +22,16 @@ Change = Callable[[SmallDisk], object]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[SmallDisk]:
+def store() -> Iterator[SmallDisk]:
     """That of the versions."""
-    with small_disk(tmp_path / "store") as disk:
+    with small_disk() as disk:
         yield disk
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[SmallDisk]:
+def home() -> Iterator[SmallDisk]:
     """That of everything else."""
-    with small_disk(tmp_path / "home") as disk:
+    with small_disk() as disk:
         yield disk
 
 
@@ -39,18 +40,10 @@ def environment(environment: dict[str, str], store: SmallDisk, home: SmallDisk) 
     return {**environment, "BOXSTRAP_HOME": str(home.path), "MODEL_DIR": str(store.path)}
 
 
-def away(disk: SmallDisk) -> Path:
-    return disk.path.with_name("away")
-
-
 TROUBLES: dict[str, tuple[Change, Change, str]] = {
     "full": (SmallDisk.fill, SmallDisk.make_room, "make room"),
-    "read-only": (
-        lambda disk: disk.remount("ro"),
-        lambda disk: disk.remount("rw"),
-        "for writing",
-    ),
-    "away": (lambda disk: disk.take_away(away(disk)), lambda disk: disk.bring_back(away(disk)), "model store is away"),
+    "read-only": (SmallDisk.lock, SmallDisk.unlock, "for writing"),
+    "away": (SmallDisk.take_away, SmallDisk.bring_back, "model store is away"),
 }
 
 
@@ -60,6 +53,7 @@ def test_what_was_trained_waits_for_its_store_and_is_published_later(
     trainings: Trainings, stores: Stores, store: SmallDisk, model: Path, workers: Workers, janitor: None, trouble: str
 ) -> None:
     begin, end, said = TROUBLES[trouble]
+    stores.projects.remember(Project(PROJECT, CONFIG))
     older = stores.models.publish(PROJECT, model, VersionFacts(run="a"))
     earlier = stores.runs.create(PROJECT, {})
     stores.runs.update(earlier.id, state="succeeded", version=older)

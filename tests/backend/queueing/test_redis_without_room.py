@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,11 +29,9 @@ TASK = {"id": 1, "data": {"image": "https://127.0.0.1:9/a.png"}, "annotations": 
 
 @pytest.fixture
 def disk() -> Iterator[SmallDisk]:
-    """Of a whole installation; a short path, for the socket."""
-    folder = Path(tempfile.mkdtemp(prefix="boxstrap-"))
-    with small_disk(folder) as disk:
+    """Of a whole installation."""
+    with small_disk() as disk:
         yield disk
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def refused(queue: JobQueue) -> bool:

@@ -3,60 +3,74 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+SIZE = "600m"  # a version wants 500 MB to be free; only what is kept takes memory
+
 
 class SmallDisk:
-    """What is mounted at `path`; it takes memory for what is in it alone."""
+    """What is mounted at `path`, whose folder is short enough for a socket."""
 
-    def __init__(self, path: Path, mb: int) -> None:
-        self.path, self._mb = path, mb
+    def __init__(self, folder: Path) -> None:
+        self.path, self._elsewhere = folder / "disk", folder / "elsewhere"
 
     def fill(self) -> None:
         """Leave no room."""
         for _ in range(20):  # somebody may be writing just now
             found = os.statvfs(self.path)
             used = (found.f_blocks - found.f_bfree) * found.f_frsize
-            if not subprocess.run(
-                ["mount", "-o", f"remount,size={used}", str(self.path)], capture_output=True
-            ).returncode:
+            if _mount("-o", f"remount,size={used}", self.path):
                 return
         raise AssertionError(f"{self.path} cannot be filled")
 
     def make_room(self) -> None:
         """Undo `fill`."""
-        self.remount(f"size={self._mb}m")
+        assert _mount("-o", f"remount,size={SIZE}", self.path)
 
-    def remount(self, how: str) -> None:
-        """Make it "ro" or "rw", or change another option; whoever has a file open for writing keeps it from "ro"."""
-        subprocess.run(["mount", "-o", f"remount,{how}", str(self.path)], check=True)
+    def lock(self) -> None:
+        """Take no more writes; nobody may have a file open for writing."""
+        assert _mount("-o", "remount,ro", self.path)
 
-    def take_away(self, away: Path) -> None:
-        """Move it to another folder; what was below it is seen again, which is nothing."""
-        away.mkdir()
-        subprocess.run(["mount", "--move", str(self.path), str(away)], check=True)
+    def unlock(self) -> None:
+        """Undo `lock`."""
+        assert _mount("-o", "remount,rw", self.path)
 
-    def bring_back(self, away: Path) -> None:
+    def take_away(self) -> None:
+        """Leave an empty folder where it was."""
+        assert _mount("--move", self.path, self._elsewhere)
+
+    def bring_back(self) -> None:
         """Undo `take_away`."""
-        subprocess.run(["mount", "--move", str(away), str(self.path)], check=True)
+        assert _mount("--move", self._elsewhere, self.path)
 
 
 @contextmanager
-def small_disk(path: Path, mb: int = 600) -> Iterator[SmallDisk]:
-    """Mounts one at `path`, and unmounts it, wherever it is then; the test is left out where nobody may mount."""
-    path.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={mb}m", "boxstrap-test", str(path)], capture_output=True
-    )
-    if sys.platform != "linux" or made.returncode:
+def small_disk() -> Iterator[SmallDisk]:
+    """Mounts one, and unmounts it wherever it is then; the test is left out where nobody may mount.
+
+    Not below pytest's folders: a mount that a killed test leaves there would stop all later tests.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="boxstrap-"))
+    places = [folder / name for name in ("disk", "elsewhere")]
+    for place in places:
+        place.mkdir()
+    if sys.platform != "linux" or not _mount("-t", "tmpfs", "-o", f"size={SIZE}", "boxstrap-test", places[0]):
         pytest.skip("mounting a small disk needs root on Linux")
     try:
-        yield SmallDisk(path, mb)
+        yield SmallDisk(folder)
     finally:
-        subprocess.run(["umount", "--lazy", str(path)], check=False, capture_output=True)
+        for place in filter(os.path.ismount, places):
+            subprocess.run(["umount", "--lazy", str(place)], check=True)
+        shutil.rmtree(folder)
+
+
+def _mount(*arguments: str | Path) -> bool:
+    return subprocess.run(["mount", *map(str, arguments)], capture_output=True).returncode == 0

@@ -21,8 +21,8 @@ PICTURE = "data:image/png;base64,AAAA"
 
 
 @pytest.fixture
-def disks(tmp_path: Path) -> Iterator[dict[str, SmallDisk]]:
-    with small_disk(tmp_path / "home") as home, small_disk(tmp_path / "store") as store:
+def disks() -> Iterator[dict[str, SmallDisk]]:
+    with small_disk() as home, small_disk() as store:
         yield {"home": home, "store": store}
 
 
@@ -66,7 +66,7 @@ def requests(site: Site) -> dict[str, tuple[int, str]]:
 def test_no_disk_makes_an_answer_a_fault(
     on_disks: Site, disks: dict[str, SmallDisk], caplog: pytest.LogCaptureFixture, which: str, how: str
 ) -> None:
-    disks[which].fill() if how == "full" else disks[which].remount("ro")
+    disks[which].fill() if how == "full" else disks[which].lock()
     scheduler = RetrainingScheduler(on_disks.queue, build(on_disks.settings).services.retraining)
     with predict_worker(on_disks.queue, one_each), caplog.at_level(logging.ERROR):
         found = requests(on_disks)

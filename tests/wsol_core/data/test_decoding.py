@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,17 @@ def test_who_keeps_the_error_of_a_torn_image_keeps_no_pixels(tmp_path: Path) -> 
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (2000, 2000), (90, 60, 30)).save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content[:-2] + content[content.rindex(b"\xff\xda") : -2] * 3000 + content[-2:])
+    began_s = time.thread_time()
+    with pytest.raises(DataError, match="scans, and 100 are the most; save it anew"):
+        open_image(path)
+    assert time.thread_time() - began_s < 0.5
+    path.write_bytes(content)
+    assert open_image(path).shape == (2000, 2000, 3)
