@@ -43,8 +43,8 @@ class LabelConfig:
     picture, such as in `<Header value="Class: $label"/>`. `image_value` is what the Image tag says of the picture.
     `item_index` is the page, where one tag shows several. `names` are those of all tags, also of other pictures, and
     `is_only` is whether the config has one Image tag. `remarks` are sentences about what of the config is neither read
-    nor filled. Where the config means something else for each task, `varies`, `views` says what; only then are `xml` and
-    `renames` needed. `pictures` is what it means for each of several pictures, where that is the same for all tasks.
+    nor filled. Where the config means something else for each task, `varies`, `views` says what; only then are `xml`
+    and `renames` needed. `pictures` is what it means for each of several pictures, the same for all tasks.
     `class_names` pairs labels with what the first tag of all pictures calls their class.
     """
 
