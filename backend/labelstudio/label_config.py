@@ -137,7 +137,7 @@ class LabelConfig:
         So is a picture's tag that is gone the only one of the config.
         """
         name, image = str(result.get("from_name")), str(result.get("to_name", self.image))
-        if self._is_another(name) or (image != self.image and (self._is_another(image) or not self.is_only)):
+        if self.is_another(name) or (image != self.image and (self.is_another(image) or not self.is_only)):
             return None
         alike = [control for control in self.region_controls if control.type == result.get("type")]
         found = self.control(name) or (alike[0] if len(alike) == 1 else None)
@@ -146,8 +146,8 @@ class LabelConfig:
         item = result.get("item_index", None if found.kind in CHOICE_KINDS else 0)
         return found if item in (None, self.item_index) else None
 
-    def _is_another(self, name: str) -> bool:
-        """Whether a tag of that name is there, and belongs to no part of this."""
+    def is_another(self, name: str) -> bool:
+        """Return whether there is a tag of that name, and it belongs to no part of this."""
         return name in self.names and name != self.image and self.control(name) is None
 
     def label_for(self, name: str) -> str | None:

@@ -37,7 +37,7 @@ def _reasons(result: Json, own: list[Json], views: tuple[LabelConfig, ...]) -> I
     view = next((view for view in views if view.control_of(result)), None)
     control = view.control_of(result) if view else None
     if view is None or control is None:
-        if not any(name in each.others for each in views):
+        if not any(each.is_another(str(name)) for each in views):
             yield f"the labeling config has no tag {name!r} for {kind}"
         return
     if not (control.fillable and control.is_region):

@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import IO, Final
 
 from PIL import Image
 
@@ -82,7 +82,7 @@ def memory_to_decode(image: Image.Image, full_size: tuple[int, int], array_pixel
 
 def _scans(image: Image.Image) -> int:
     """Return about how often a JPEG's decoder goes over it: the scans in its file, those of a preview included."""
-    file = image.fp
+    file: IO[bytes] | None = getattr(image, "fp", None)
     if file is None:  # it is decoded already
         return 0
     place, count, last = file.tell(), 0, b""
