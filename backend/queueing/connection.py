@@ -101,8 +101,9 @@ def redis_errors() -> Iterator[None]:
 
 
 def require_writes(connection: redis.Redis) -> None:
-    """Write something that nobody reads. Raises: RedisError where the server does not answer, or takes no writes."""
-    connection.set("boxstrap:probe", "1", ex=60)
+    """Write something that nobody reads. Raises: RedisFullError where no writes are taken, QueueError for all else."""
+    with redis_errors():
+        connection.set("boxstrap:probe", "1", ex=60)
 
 
 def takes_no_writes(error: RedisError) -> bool:

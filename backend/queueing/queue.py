@@ -27,7 +27,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import BaseWorker
 
 from backend.errors import BusyError
-from backend.queueing.connection import redis_errors, require_writes
+from backend.queueing.connection import redis_errors
 from backend.queueing.living_workers import living_workers
 from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans, requeue_taken
@@ -62,11 +62,6 @@ class JobQueue:
         """QueueError unless Redis answers."""
         with redis_errors():
             self.connection.ping()
-
-    def require_writes(self) -> None:
-        """RedisFullError where Redis answers, but takes no writes; RedisAwayError where it does not answer."""
-        with redis_errors():
-            require_writes(self.connection)
 
     def train(self, run_id: str) -> None:
         """Put a run on the queue; nothing happens where Redis knows its job."""

@@ -25,6 +25,7 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from backend.errors import QueueError
 from backend.queueing.connection import reason_of, require_writes, takes_no_writes
 from backend.queueing.expected_failures import TerseWorker
 from backend.queueing.rq_adapter import QueuedJob
@@ -122,22 +123,22 @@ class PatientWorker(TerseWorker):
             except ResponseError as error:
                 if not takes_no_writes(error):
                     raise
-                self._wait_for_redis(error)
+                time.sleep(REDIS_CHECKED_EVERY_S)
+                self._wait_for_redis()
                 if self._stop_requested:
                     raise StopRequested from error
 
-    def _wait_for_redis(self, problem: RedisError | None = None) -> None:
+    def _wait_for_redis(self) -> None:
         """Return as soon as Redis takes writes, or the worker is told to end; says why it waits, once."""
         is_said = False
         while not self._stop_requested:
-            if problem is not None and not is_said:
-                logger.warning("worker %s waits for Redis: %s", self.name, reason_of(problem))
-                is_said = True
             try:
                 require_writes(self.connection)
                 break
-            except RedisError as error:
-                problem = error
+            except QueueError as error:
+                if not is_said:
+                    logger.warning("worker %s waits for Redis: %s", self.name, error)
+                is_said = True
             time.sleep(REDIS_CHECKED_EVERY_S)
         if is_said:
             logger.info("worker %s goes on", self.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backend.errors import QueueError, RedisFullError
+from backend.queueing.connection import require_writes
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 
 
@@ -51,7 +52,7 @@ class StatusService:
     def now(self) -> Status:
         """Return the status now; all counts are empty if Redis does not answer."""
         try:
-            self._queue.require_writes()
+            require_writes(self._queue.connection)
             found = [
                 WorkerFacts(worker.name, worker.hostname or "", str(worker.get_state()), tuple(worker.queue_names()))
                 for worker in self._queue.workers()

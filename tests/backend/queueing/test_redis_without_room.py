@@ -11,7 +11,7 @@ import pytest
 
 from backend.errors import RedisFullError
 from backend.processes.redis_server import put_damaged_aside
-from backend.queueing.connection import redis_errors
+from backend.queueing.connection import redis_errors, require_writes
 from backend.queueing.janitor import Janitor
 from backend.queueing.messages import PredictionRequest
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
@@ -36,7 +36,7 @@ def disk() -> Iterator[SmallDisk]:
 
 def refused(queue: JobQueue) -> bool:
     try:
-        queue.require_writes()
+        require_writes(queue.connection)
     except RedisFullError:
         return True
     return False
