@@ -20,7 +20,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 LABEL_STUDIO = "tests/label_studio"
 # Its files, but for those with servers of their own. The second half takes about as long.
-FIRST_HALF = ("test_kills.py", "test_replacing.py", "test_importing.py", "test_forms.py")
+FIRST_HALF = ("test_kills.py", "test_label_studio.py", "test_importing.py")
 OWN_SERVER = ("test_storages.py",)
 SLOW_FIXTURES = {"place", "nursery"}  # Label Studio, and worker processes
 

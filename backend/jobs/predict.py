@@ -21,7 +21,7 @@ from backend.labelstudio.controls import CHOICE_KINDS
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.labelstudio.prediction_check import check_prediction
-from backend.labelstudio.prompts import Prompt, newest_prompt
+from backend.labelstudio.prompts import Prompt, newest_prompt, with_earlier
 from backend.labelstudio.results import costs_of, shown_of, to_prediction
 from backend.labelstudio.task_labels import class_of, image_labels
 from backend.labelstudio.task_views import TaskView, all_views
@@ -181,7 +181,10 @@ def _predict_prompted(
     drawn: Mapping[str, Any],
 ) -> Json:
     """Return the object in the newest box, or at the newest point, that the person drew; empty without one."""
-    version, project_id, prompt = request.version, request.project_id, newest_prompt(drawn)
+    version, project_id = request.version, request.project_id
+    regions = with_earlier(*context.queue.prompts.last(project_id, task.get("id")), drawn)
+    context.queue.prompts.record(project_id, task.get("id"), regions)
+    prompt = newest_prompt({"result": regions})
     views = all_views(request.tasks, config)
     index = _prompted([number for number, view in enumerate(views) if view.task is task], views, drawn)
     config = views[index].config

@@ -20,8 +20,11 @@ BOXES = ("rectanglelabels", "rectangle", "ellipselabels", "ellipse")
 POINTS = ("keypointlabels", "keypoint")
 BACKGROUND = ("background", "negative", "exclude")  # labels of points that are not on the object
 ELLIPSE_CORNERS = 32
+CLICKED_IN_S = 60.0  # after a box, within which a click in it is about what the box is about
+REMEMBERED_S = 600.0  # marks that a request does not repeat
 MOST_MARKS = 200  # the newest; nobody clicks as often, and each takes time
 
+Json = Mapping[str, Any]
 PointXy = tuple[float, float]
 
 
@@ -85,15 +88,58 @@ class _Mark:
     is_positive: bool = True
 
 
-def newest_prompt(context: Mapping[str, Any]) -> Prompt | None:
+def with_earlier(earlier: Sequence[Json], age_s: float, context: Json) -> list[Json]:
+    """Return the regions of a context after those that earlier ones have drawn for the same object.
+
+    The editor sends the regions of one tag and label alone: after a box, a click beside the object comes without the
+    box, and a click labelled `background` without those on the object. It deletes what was drawn once the suggestion
+    is accepted, so regions of a tag and label that were all sent never before begin another object.
+
+    Args: earlier: what this returned the last time for the task, `age_s` seconds ago.
+    """
+    drawn, groups = listed(context, "result"), set(map(_group, listed(context, "result")))
+    if not (age_s < REMEMBERED_S and _continues(drawn, earlier, age_s)):
+        return list(drawn)
+    kept = [each for each in earlier if _group(each) not in groups]
+    return [*kept, *drawn][-MOST_MARKS:]
+
+
+def _continues(drawn: Sequence[Json], earlier: Sequence[Json], age_s: float) -> bool:
+    """Return whether regions are about the object of earlier ones."""
+    known_ids = {each.get("id") for each in earlier} - {None}
+    marks, known = _marks(drawn), _marks(earlier)
+    if not marks or not known or marks[-1].place != known[-1].place:
+        return False
+    if marks[-1].box is not None and drawn[-1].get("id") not in known_ids:
+        return False
+    if known_ids & {each.get("id") for each in drawn}:
+        return True
+    if not {*map(_group, drawn)}.isdisjoint(map(_group, earlier)):
+        return False
+    clicks = [mark for mark in marks if mark.is_positive]
+    box = next((mark for mark in reversed(known) if mark.box is not None), None)
+    return not clicks or (age_s < CLICKED_IN_S and all(_is_in(click, box) for click in clicks))
+
+
+def _is_in(click: _Mark, box: _Mark | None) -> bool:
+    """Return whether a click is in a box, and means the same class."""
+    return box is not None and box.box is not None and box.label == click.label and box.box.holds(click.point)
+
+
+def _group(region: Json) -> tuple[object, ...]:
+    """Return what the regions that the editor sends together have in common."""
+    value, kind = region.get("value"), str(region.get("type"))
+    labels = value.get(kind) if isinstance(value, Mapping) else None
+    return (kind, region.get("to_name"), region.get("item_index"), str(labels))
+
+
+def newest_prompt(context: Json) -> Prompt | None:
     """Return the object that the newest box or click is about; None if there is none, or clicks beside it alone.
 
     A click in a box refines what is in it, and so does one beside the object, wherever it is; clicks outside of all
     boxes are about an object of their own.
     """
-    regions = listed(context, "result")
-    named = {str(each["id"]): name for each in regions if "id" in each and (name := _given_name(each))}
-    marks = [mark for region in regions if (mark := _mark(region, named.get(str(region.get("id")))))]
+    marks = _marks(listed(context, "result"))
     if not marks:
         return None
     newest = marks[-1]
@@ -111,6 +157,11 @@ def newest_prompt(context: Mapping[str, Any]) -> Prompt | None:
     return Prompt(None, inside, _places(own, False), label) if inside else None
 
 
+def _marks(regions: Sequence[Json]) -> list[_Mark]:
+    named = {str(each["id"]): name for each in regions if "id" in each and (name := _given_name(each))}
+    return [mark for region in regions if (mark := _mark(region, named.get(str(region.get("id")))))]
+
+
 def _box_of(point: _Mark, boxes: Sequence[_Mark]) -> _Mark | None:
     """Return the newest box that a click is in; for a click beside the object, else the newest of all."""
     holding = [each for each in boxes if each.box is not None and each.box.holds(point.point)]
@@ -126,7 +177,7 @@ def _label(points: Sequence[_Mark]) -> str | None:
     return next((each.label for each in reversed(points) if each.is_positive), None)
 
 
-def _mark(region: Mapping[str, Any], name: str | None) -> _Mark | None:
+def _mark(region: Json, name: str | None) -> _Mark | None:
     """Args: name: what another result of its id calls it, where the tags with labels stand apart."""
     if not isinstance(value := region.get("value"), Mapping):
         return None
@@ -149,7 +200,7 @@ def _mark(region: Mapping[str, Any], name: str | None) -> _Mark | None:
     return _Mark(place, label, box) if w > 0 and h > 0 else None
 
 
-def _given_name(result: Mapping[str, Any]) -> str | None:
+def _given_name(result: Json) -> str | None:
     """Return the label that a result gives a region: of paths the last part."""
     kind, value = result.get("type"), result.get("value")
     names = names_in(value, str(kind)) if kind in (LABELS, *CHOICE_KINDS) and isinstance(value, Mapping) else []

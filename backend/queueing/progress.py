@@ -1,10 +1,13 @@
-"""What running jobs say of themselves, and the newest webhook event of each project; Redis keeps both for a day."""
+"""What running jobs say of themselves, the newest webhook event of each project, and the newest clicks in each task.
+
+Redis keeps all of it for a day.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -79,6 +82,25 @@ class EventStore:
     def last(self, project_id: str) -> Json | None:
         """`action` of the newest event and when it came (`at`, seconds since 1970); None a day after it."""
         return _read(self._connection, f"event-{project_id}")
+
+
+class PromptStore:
+    """What people have drawn for the object that they point at. Raises QueueError where Redis cannot be reached."""
+
+    def __init__(self, connection: redis.Redis) -> None:
+        self._connection = connection
+
+    def record(self, project_id: str, task: object, regions: Sequence[Mapping[str, Any]]) -> None:
+        """Keep the regions drawn in a task, and the time, which is now."""
+        _write(self._connection, f"prompt-{project_id}-{task}", {"regions": list(map(dict, regions)), "at": time.time()})
+
+    def last(self, project_id: str, task: object) -> tuple[list[Json], float]:
+        """Return what was recorded last, and how many seconds ago; nothing where nobody knows."""
+        found = _read(self._connection, f"prompt-{project_id}-{task}") or {}
+        regions, at = found.get("regions"), found.get("at")
+        if not isinstance(regions, list) or not isinstance(at, int | float):
+            return [], 0.0
+        return [each for each in regions if isinstance(each, dict)], time.time() - at
 
 
 def _write(connection: redis.Redis, name: str, values: Mapping[str, Any]) -> None:

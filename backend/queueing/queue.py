@@ -31,7 +31,7 @@ from backend.queueing.connection import redis_errors
 from backend.queueing.living_workers import living_workers
 from backend.queueing.messages import PreannotationChunk, PredictionRequest
 from backend.queueing.orphaned_jobs import requeue_abandoned, requeue_orphans, requeue_taken
-from backend.queueing.progress import EventStore, ProgressStore
+from backend.queueing.progress import EventStore, ProgressStore, PromptStore
 from backend.queueing.rq_adapter import QueuedJob, declare_dead, forget, open_queue, taken_jobs
 
 TRAIN, PREDICT, BULK = "boxstrap-train", "boxstrap-predict", "boxstrap-bulk"
@@ -56,6 +56,7 @@ class JobQueue:
         """Args: patient: a connection for waiting on predictions, where `connection` expects quick answers."""
         self.connection, self._patient = connection, patient or connection
         self.progress, self.events = ProgressStore(connection), EventStore(connection)
+        self.prompts = PromptStore(connection)
         self._queues = {name: open_queue(name, connection) for name in (TRAIN, PREDICT, BULK)}
 
     def ping(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backend.labelstudio.prompts import MOST_MARKS, DrawnBox, Prompt, newest_prompt
+from backend.labelstudio.prompts import MOST_MARKS, DrawnBox, Prompt, newest_prompt, with_earlier
 
 Json = dict[str, Any]
 
@@ -90,3 +90,48 @@ def test_an_ellipse_has_an_outline_inside_of_its_box() -> None:
     assert found is not None and found.box is not None
     xs, ys = zip(*found.box.outline((100, 100)), strict=True)
     assert (min(xs), max(xs), min(ys), max(ys)) == pytest.approx((30, 70, 40, 60))
+
+
+def named(number: int, region: Json) -> Json:
+    return {**region, "id": str(number)}
+
+
+BOX, ON, OFF = named(1, box(10, 10, 40, 40)), named(2, click(20, 30)), named(3, click(45, 30, **BESIDE))
+
+
+@pytest.mark.parametrize(
+    ("requests", "prompt"),
+    [
+        # The editor sends one tag and label at a time: a click beside what is in a box comes without the box.
+        ([[BOX], [OFF]], Prompt(DRAWN, (), ((0.45, 0.3),), "crab")),
+        ([[BOX], [OFF], [OFF, ON]], Prompt(DRAWN, ((0.2, 0.3),), ((0.45, 0.3),), "crab")),
+        ([[BOX], [ON]], Prompt(DRAWN, ((0.2, 0.3),), (), "crab")),
+        ([[ON], [named(4, click(70, 50, "background"))]], Prompt(None, ((0.2, 0.3),), ((0.7, 0.5),), "crab")),
+        (
+            [[ON], [named(4, click(70, 50, "background"))], [ON, named(5, click(25, 35))]],
+            Prompt(None, ((0.2, 0.3), (0.25, 0.35)), ((0.7, 0.5),), "crab"),
+        ),
+        (
+            [[BOX], [OFF], [named(1, box(10, 10, 30, 40))]],
+            Prompt(DrawnBox((0.1, 0.1, 0.3, 0.4)), (), ((0.45, 0.3),), "crab"),
+        ),
+        # Another object: a new box, a click outside of the box or of another class, a tag and label sent anew.
+        ([[BOX], [OFF], [BOX, named(6, box(60, 60, 9, 9))]], Prompt(DrawnBox((0.6, 0.6, 0.09, 0.09)), (), (), "crab")),
+        ([[BOX], [named(7, click(80, 80))]], Prompt(None, ((0.8, 0.8),), (), "crab")),
+        ([[BOX], [named(7, click(20, 30, "fish"))]], Prompt(None, ((0.2, 0.3),), (), "fish")),
+        ([[BOX], [OFF], [named(8, click(46, 30, **BESIDE))]], None),
+        ([[ON], []], None),
+        ([[BOX], [{**OFF, "to_name": "other"}]], None),
+    ],
+)
+def test_requests_for_one_object_are_taken_together(requests: list[list[Json]], prompt: Prompt | None) -> None:
+    regions: list[Any] = []
+    for each in requests:
+        regions = with_earlier(regions, 5.0, {"result": each})
+    assert newest_prompt({"result": regions}) == prompt
+
+
+def test_what_was_drawn_long_ago_is_another_object() -> None:
+    assert with_earlier([BOX], 61.0, {"result": [ON]}) == [ON]
+    assert with_earlier([BOX], 61.0, {"result": [OFF]}) == [BOX, OFF]
+    assert with_earlier([BOX], 601.0, {"result": [OFF]}) == [OFF]
