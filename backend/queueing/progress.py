@@ -92,7 +92,8 @@ class PromptStore:
 
     def record(self, project_id: str, task: object, regions: Sequence[Mapping[str, Any]]) -> None:
         """Keep the regions drawn in a task, and the time, which is now."""
-        _write(self._connection, f"prompt-{project_id}-{task}", {"regions": list(map(dict, regions)), "at": time.time()})
+        drawn = {"regions": list(map(dict, regions)), "at": time.time()}
+        _write(self._connection, f"prompt-{project_id}-{task}", drawn)
 
     def last(self, project_id: str, task: object) -> tuple[list[Json], float]:
         """Return what was recorded last, and how many seconds ago; nothing where nobody knows."""
