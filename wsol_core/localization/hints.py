@@ -132,7 +132,8 @@ def _without_rim(left: BoolMask, taken: BoolMask, cell_px: int) -> BoolMask:
     width = 2 * cell_px + 1
     disc, near = (cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)) for side in (width, 2 * width + 1))
     thick = cv2.morphologyEx(np.pad(left, width).view(np.uint8), cv2.MORPH_OPEN, disc)[width:-width, width:-width]
-    return left & ((thick > 0) | (cv2.dilate(taken.view(np.uint8), near) == 0))
+    kept: BoolMask = left & ((thick > 0) | (cv2.dilate(taken.view(np.uint8), near) == 0))
+    return kept
 
 
 def _inmost(mask: BoolMask, away_from: list[PointXy]) -> tuple[int, int]:
