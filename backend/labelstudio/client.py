@@ -65,7 +65,7 @@ class LabelStudioClient(LabelStudioConnection):
         if changed_after is not None:
             filters.append(_filter("updated_at", "Datetime", "greater", _written(changed_after)))
         found = self._tasks(project_id, ["tasks:id"], filters, page_size, fields="all")
-        return sorted(found, key=lambda task: int(task["id"]))
+        return _really_above(after_id, found)
 
     def newest_change(self, project_id: str, after: datetime | None = None) -> datetime | None:
         """When a task was changed last, by Label Studio's clock; None where none was, or none later than `after`."""
@@ -78,11 +78,13 @@ class LabelStudioClient(LabelStudioConnection):
         after_id = 0
         while True:
             wanted = {"fields": "task_only", "include": "id,data", "resolve_uri": "false"}
-            tasks = self._tasks(project_id, ["tasks:id"], [_id_above(after_id)], DATA_PAGE, **wanted)
+            tasks = _really_above(
+                after_id, self._tasks(project_id, ["tasks:id"], [_id_above(after_id)], DATA_PAGE, **wanted)
+            )
             yield from (task["data"] for task in tasks if isinstance(task.get("data"), dict))
             if len(tasks) < DATA_PAGE:
                 return
-            after_id = max(int(task["id"]) for task in tasks)
+            after_id = int(tasks[-1]["id"])
 
     def last_task(self, project_id: str) -> int:
         """The largest id of a task; 0 where there is none."""
@@ -200,6 +202,17 @@ def _filter(column: str, kind: str, operator: str, value: object) -> Json:
 
 def _id_above(task_id: int) -> Json:
     return _filter("id", "Number", "greater", task_id)
+
+
+def _really_above(task_id: int, tasks: list[Json]) -> list[Json]:
+    """Return tasks by their ids. Raises: LabelStudioError where one was not asked for: reading on would never end."""
+    found = sorted(tasks, key=lambda task: int(task["id"]))
+    if found and int(found[0]["id"]) <= task_id:
+        raise LabelStudioError(
+            f"Label Studio gave task {found[0]['id']}, though those above {task_id} were asked for; does something "
+            "between us and it, such as a proxy, drop what requests ask for?"
+        )
+    return found
 
 
 def _id_up_to(task_id: int) -> Json:

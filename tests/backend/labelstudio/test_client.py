@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from backend.errors import LabelStudioError
 from backend.labelstudio.client import LabelStudioClient
 from tests.backend.support.fake_project import Json, found_by, page_of
 from tests.local_http import answering, send
@@ -92,3 +93,13 @@ def test_predictions_of_large_projects_are_stored_one_by_one(
     assert [where for where, _ in asked.posted] == [path] * requests
     sent = [each for _, what in asked.posted for each in (what if isinstance(what, list) else [what])]
     assert [each["task"] for each in sent] == [0, 1, 2]
+
+
+def test_a_server_that_gives_the_same_tasks_again_and_again_is_not_read_for_ever() -> None:
+    same = json.dumps({"tasks": [{"id": number, "data": {}} for number in range(1, PAGE + 1)]}).encode()
+    with (
+        answering(lambda handler: send(handler, 200, same)) as url,
+        closing(LabelStudioClient(url, "0" * 40)) as client,
+        pytest.raises(LabelStudioError, match="gave task 1, though those above 10 were asked for"),
+    ):
+        list(client.tasks("7", page_size=PAGE))
