@@ -13,12 +13,14 @@ import pytest
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page
 
+from backend.labelstudio.corrections import drawn_regions
+from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.region_shapes import box_of, mask_of
 from backend.settings import Settings
 from backend.storage.stores import open_stores
 from backend.storage.version_facts import VersionFacts
 from tests.label_studio.conftest import PASSWORD, USER, Place
-from tests.label_studio.servers import ROOT
+from tests.label_studio.servers import ROOT, eventually
 from tests.label_studio.test_browser import opened_task
 from wsol_core.localization.model_folder import save_model
 from wsol_core.localization.predictor import Predictor
@@ -27,7 +29,7 @@ from wsol_core.records import BoolMask
 pytestmark = pytest.mark.slow
 
 LABEL = '<Label value="ladybird" background="#00ff00"/>'
-CONFIG = f"""<View><Image name="image" value="$image"/>
+CONFIG = f"""<View><Image name="image" value="$image" rotateControl="true"/>
 <KeyPointLabels name="point" toName="image" smart="true">{LABEL}</KeyPointLabels>
 <RectangleLabels name="box" toName="image" smart="true" canRotate="true">{LABEL}</RectangleLabels>
 <BitmaskLabels name="mask" toName="image" smart="true">{LABEL}</BitmaskLabels></View>"""
@@ -101,7 +103,7 @@ def blind(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def project(place: Place, blind: Path, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """A project of two tasks, each with a picture of two discs that touch, whose tasks open empty."""
+    """A project of three tasks, each with a picture of two discs that touch, whose tasks open empty."""
     number = place.person.make("pointing", CONFIG)
     place.person.call("PATCH", f"/api/projects/{number}/", json={"show_collab_predictions": False})
     picture = Image.new("RGB", SIZE_WH, (70, 90, 60))
@@ -109,7 +111,7 @@ def project(place: Place, blind: Path, tmp_path_factory: pytest.TempPathFactory)
         ImageDraw.Draw(picture).ellipse((x - 80, y - 80, x + 80, y + 80), fill=colour)
     path = tmp_path_factory.mktemp("discs") / "discs.png"
     picture.save(path)
-    for _ in range(2):
+    for _ in range(3):
         place.person.upload(number, [path])
     open_stores(Settings(home=place.home)).models.publish(str(number), blind, VersionFacts(run="pointing"))
     place.person.connect(number, place.url, auth_method="BASIC_AUTH", basic_auth_user=USER, basic_auth_pass=PASSWORD)
@@ -118,12 +120,12 @@ def project(place: Place, blind: Path, tmp_path_factory: pytest.TempPathFactory)
 
 
 @contextmanager
-def opened(place: Place, chromium: str, project: int, index: int) -> Iterator[Editor]:
-    """One of the tasks in the editor."""
+def opened(place: Place, chromium: str, project: int, index: int) -> Iterator[tuple[Editor, int]]:
+    """One of the tasks in the editor, and its number."""
     task = place.person.tasks(project)[index]["id"]
     with opened_task(place, chromium, project, task) as page:
         page.get_by_text("Auto-Annotation").first.wait_for(timeout=60_000)
-        yield Editor(page)
+        yield Editor(page), task
 
 
 def mask_in(results: list[Json]) -> BoolMask:
@@ -147,7 +149,7 @@ def box_in(results: list[Json]) -> tuple[float, ...]:
 def test_clicks_beside_an_object_take_away_what_is_there_and_nothing_else(
     place: Place, chromium: str, project: int
 ) -> None:
-    with opened(place, chromium, project, 0) as editor:
+    with opened(place, chromium, project, 0) as (editor, _):
         editor.page.get_by_text("Auto-Annotation").first.click()
         editor.choose(BOX)
         editor.take("rectangle-tool")
@@ -170,7 +172,7 @@ def test_clicks_beside_an_object_take_away_what_is_there_and_nothing_else(
 
 
 def test_what_lies_outside_of_a_turned_box_is_not_the_object(place: Place, chromium: str, project: int) -> None:
-    with opened(place, chromium, project, 1) as editor:
+    with opened(place, chromium, project, 1) as (editor, _):
         editor.page.get_by_text("Auto-Annotation").first.click()
         editor.choose(BOX)
         editor.take("rectangle-3-point-tool")
@@ -183,3 +185,37 @@ def test_what_lies_outside_of_a_turned_box_is_not_the_object(place: Place, chrom
         sent, given = editor.answer(three_corners, "turned")
         assert sent[0]["value"]["rotation"] == pytest.approx(45, abs=2)
         assert shows(mask_in(given)) == (True, False)
+
+
+def test_regions_drawn_in_a_picture_that_is_turned_lie_in_the_picture_as_it_is(
+    place: Place, chromium: str, project: int
+) -> None:
+    with opened(place, chromium, project, 2) as (editor, task):
+        page = editor.page
+        page.get_by_label("rotate-right").click()
+        editor.choose(BOX)  # scrolls
+        page.wait_for_timeout(3000)
+        picture = page.locator("img[alt=image]").bounding_box()
+        assert picture is not None and picture["height"] > picture["width"]
+
+        def seen(x: float, y: float) -> PointXy:
+            """A place of the picture in the window, after a quarter turn clockwise."""
+            right, down = 1 - y / SIZE_WH[1], x / SIZE_WH[0]
+            return picture["x"] + right * picture["width"], picture["y"] + down * picture["height"]
+
+        page.mouse.move(*seen(140, 320))
+        page.mouse.down()
+        page.mouse.move(*seen(300, 160), steps=8)
+        page.mouse.up()
+        page.screenshot(path=ROOT / "build" / "screenshots" / "pointing-rotated.png")
+        page.click("button:has-text('Submit')")
+
+        def submitted() -> Json | None:
+            found: Json = place.person.call("GET", f"/api/tasks/{task}/")
+            return found if found["annotations"] else None
+
+        found = eventually(submitted, 60, "the region is submitted")
+    [result] = found["annotations"][0]["result"]
+    assert result["image_rotation"] == 90
+    [region] = drawn_regions(found, LabelConfig.parse(CONFIG))
+    assert region.box_xyxy == pytest.approx((140, 160, 300, 320), abs=6)
