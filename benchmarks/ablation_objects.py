@@ -9,6 +9,7 @@ LOSSES, HEAD = "methods.instance_losses", "networks.instance_head"
 INSTANCES, EXAM = "localization.instances", "training.object_exam"
 CUTS_OF_OBJECTS, PARTS = "localization.object_cuts", "localization.whole_parts"
 VIEW_EXAM = "training.view_exam"
+CLOSER, CLOSER_EXAM = "localization.closer_look", "training.closer_exam"
 
 OBJECT_CONSTANTS = (
     # A checkpoint keeps its stage's learning rates, so another one has to be there before the stage begins.
@@ -134,5 +135,22 @@ OBJECT_CONSTANTS = (
     Constant(VIEW_EXAM, "FEWEST_OBJECTS", (8, 32), "the objects in both views that it needs", From.END),
     Constant(VIEW_EXAM, "STEADIER", (-1.0, 1.0), "the mean IoU of two views' boxes that cuts have to gain", From.END),
     Constant(VIEW_EXAM, "UNSTEADY", (-1.0, 1.0), "the mean IoU that whole parts may lose at most", From.END),
+    Constant(CLOSER, "LOOKS", (1, 3), "the most looks from closer up", From.END),
+    Constant(CLOSER, "CLOSE", (1.5, 1.8), "the side of what is looked at, of a box's longer side", From.END),
+    Constant(
+        CLOSER, "AROUND", (1.4, 2.0), "the side of what an outline is compared with, of a box's longer side", From.END
+    ),
+    Constant(CLOSER, "LEAST_PX", (32, 96), "the least side of what is looked at", From.END),
+    Constant(CLOSER, "OUTLINE_SIDE_PX", (64, 128), "the side at which an outline is measured", From.END),
+    Constant(CLOSER, "BLUR_PX", (0.5, 3.0), "the blur before", From.END),
+    Constant(CLOSER, "BAND_PX", (2, 8), "the width of the bands on both sides of an outline", From.END),
+    Constant(CLOSER, "EVEN", (1.0, 20.0), "the deviation of colours, of 255, that counts as none", From.END),
+    Constant(
+        CLOSER_EXAM, "MOST_IMAGES", (16, 64), "the most images that tell whether closer looks are taken", From.END
+    ),
+    Constant(CLOSER_EXAM, "FEWEST_OBJECTS", (6, 24), "the objects that it needs", From.END),
+    Constant(
+        CLOSER_EXAM, "CLEARER", (0.0, 100.0), "times the first outlines' contrast that the last ones need", From.END
+    ),
     Constant("training.calibration", "MOST_EXAMINED", (24, 48), "the most images of the exam", From.END),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +52,7 @@ class Inputs:
     device: str | None
     force: bool
     everything: bool
+    zoom: bool | None
 
 
 def command(
@@ -72,11 +73,19 @@ def command(
     everything: Annotated[
         bool, typer.Option("--all", help="Write regions too whose correction costs more than they save.")
     ] = False,
+    zoom: Annotated[
+        bool | None,
+        typer.Option(
+            "--zoom/--no-zoom",
+            help="Look at what is found again from closer up.",
+            show_default="as the project's own pictures told after the training",
+        ),
+    ] = None,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write boxes, masks and polygons of the pictures in IMAGES; they need no class folders."""
-    inputs = Inputs(model, images, out, split, labels, maps, device, force, everything)
+    inputs = Inputs(model, images, out, split, labels, maps, device, force, everything, zoom)
     start = time.monotonic()
     with on_interrupt(f"Stopped; {out / 'predictions.jsonl'} is written only when all pictures are done."):
         summary = run(inputs)
@@ -99,6 +108,8 @@ def run(inputs: Inputs) -> PredictionSummary:
         from wsol_core.localization.predictor import Predictor, own_labels
 
         predictor = Predictor.open(inputs.model, inputs.device or "auto")
+        if inputs.zoom is not None:
+            predictor.card = replace(predictor.card, looks_closer=inputs.zoom)
     given = takes_labels(data.samples, inputs.labels)
     if given:
         check_labels(data.samples, predictor.card.classes)

@@ -30,6 +30,7 @@ class ModelCard:
     refine_edges: whether maps are refined at the image's edges before thresholding.
     cut_objects: whether single objects are snapped to the image's edges one by one; False in models of before.
     whole_parts: whether an object that is alone in its part of a map gets all of it; False in models of before.
+    looks_closer: whether objects are looked at again from closer up, see closer_look.py; False in models of before.
     metrics: figures of the training, by name; without boxes, so not comparable with an evaluation's.
     faults: sentences that say why the model is unreliable: its training was too short, or collapsed. Cards of before
         they were looked for have none.
@@ -48,6 +49,7 @@ class ModelCard:
     refine_edges: bool = True
     cut_objects: bool = False
     whole_parts: bool = False
+    looks_closer: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     code_version: str = __version__
@@ -119,6 +121,7 @@ class ModelCard:
             "keep_shift": None,
             "cut_objects": False,
             "whole_parts": False,
+            "looks_closer": False,
             **values,
         }  # cards of before have none
         if wrong := sorted(names ^ set(values)):
@@ -136,6 +139,7 @@ class ModelCard:
                 "refine_edges": values["refine"],
                 "cut_objects": bool(values["cut_objects"]),
                 "whole_parts": bool(values["whole_parts"]),
+                "looks_closer": bool(values["looks_closer"]),
             }
             others = {name: value for name, value in values.items() if name not in (*parsed, "refine")}
             return cls(**parsed, **others)

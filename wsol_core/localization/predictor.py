@@ -22,6 +22,7 @@ from wsol_core.cores import usable_cores
 from wsol_core.data.images import RgbPixels, resize_to_square
 from wsol_core.devices import choose_device, choose_precision
 from wsol_core.errors import ConfigError, DataError
+from wsol_core.localization.closer_regions import from_closer_up
 from wsol_core.localization.image_maps import ImageMaps, RawMap
 from wsol_core.localization.inference import BatchOutput, DecodedImage, InlineExecutor, decode, run_network
 from wsol_core.localization.instances import ObjectFields, find_objects, object_regions
@@ -126,7 +127,12 @@ class Predictor:
             DataError: while iterating, for a class that the model does not know.
         """
         finish = partial(self._localization, with_maps=with_maps)
-        return self._results(samples, finish, classes_of, batch_size, flip, scales)
+        if not self.card.looks_closer:
+            return self._results(samples, finish, classes_of, batch_size, flip, scales)
+        found = self._results(
+            samples, lambda image: (image.sample, finish(image)), classes_of, batch_size, flip, scales
+        )
+        return (each if isinstance(each, Unreadable) else from_closer_up(self, *each) for each in found)
 
     def activation_maps(
         self, samples: Iterable[Sample], classes_of: ClassesOf | None = None, batch_size: int = 32
@@ -135,12 +141,12 @@ class Predictor:
 
         Args and errors are those of `localize`.
         """
-        return self._results(samples, _unchanged, classes_of, batch_size)
+        return self._results(samples, lambda image: image, classes_of, batch_size)
 
     def image_maps(self, images: Sequence[DecodedImage], classes_of: ClassesOf) -> list[ImageMaps]:
         """The final maps of images that are decoded already, in the caller's thread."""
         output = run_network(self.method, images, self.device, self.precision, flip=False)
-        results = self._finish_batch(output, InlineExecutor(), _unchanged, classes_of)
+        results = self._finish_batch(output, InlineExecutor(), lambda image: image, classes_of)
         return [each for each in results if isinstance(each, ImageMaps)]
 
     def class_activation_map(self, pixels: RgbPixels, label: str | None) -> RawMap:
@@ -153,7 +159,7 @@ class Predictor:
         decoded = [DecodedImage(Sample("", Path(), ()), size_wh, (small,), small)]
         output = run_network(self.method, decoded, self.device, self.precision, flip=True)
         row = output.probabilities[0].tolist()
-        index = self._index_of[label] if label in self._index_of else _top(row)
+        index = self._index_of[label] if label in self._index_of else int(np.argmax(row))
         return RawMap(self.card.classes[index], row[index], output.raw_maps([(index,)])[0][0])
 
     def _results(
@@ -238,7 +244,7 @@ class Predictor:
         """Indices of the classes to localize."""
         if given is None:
             present = [index for index, value in enumerate(row) if value >= PRESENT] if self.card.multi_label else []
-            return tuple(present) or (_top(row),)
+            return tuple(present) or (int(np.argmax(row)),)
         names = dict.fromkeys(given)
         for name in names:
             if name not in self._index_of:
@@ -290,11 +296,3 @@ class Predictor:
             threshold = self.card.threshold_of(label)
             regions += extract_regions(score_map, size_wh, label, threshold, image.presence(label))
         return regions
-
-
-def _top(row: Sequence[float]) -> int:
-    return max(range(len(row)), key=row.__getitem__)
-
-
-def _unchanged(image: ImageMaps) -> ImageMaps:
-    return image

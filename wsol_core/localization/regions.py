@@ -22,6 +22,7 @@ MIN_SHARE = 0.05  # of the largest region's area
 MAX_REGIONS = 20
 MOST_PIXELS = 16_000_000  # that regions are found in: each takes several arrays, and maps are far smaller
 POLYGON_TOLERANCE = 0.005  # of the outline's length
+ROUNDING_PX = 1e-2  # of a box in shares of the image: whole pixels stay whole
 _SURE = 1e-3  # raw scores stay finite, within +-7
 
 
@@ -105,8 +106,8 @@ def region_of_box(
         that is empty, or there is none, the whole box is the mask.
     """
     width, height = size_wh
-    x0, y0 = (int(value) for value in np.floor(box[:2] * size_wh))
-    x1, y1 = (int(value) for value in np.ceil(box[2:] * size_wh))
+    x0, y0 = (int(value) for value in np.floor(box[:2] * size_wh + ROUNDING_PX))
+    x1, y1 = (int(value) for value in np.ceil(box[2:] * size_wh - ROUNDING_PX))
     x0, y0 = min(max(x0, 0), width - 1), min(max(y0, 0), height - 1)
     x1, y1 = max(min(x1, width), x0 + 1), max(min(y1, height), y0 + 1)
     whole: BoolMask = np.zeros((height, width), np.bool_)

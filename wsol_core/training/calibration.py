@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.data.image_cache import ResizedRegion, resized_objects, united
+from wsol_core.localization.closer_regions import from_closer_up
 from wsol_core.localization.image_maps import ImageMaps
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import ClassesOf, Predictor
@@ -35,7 +36,8 @@ from wsol_core.localization.thresholds import (
 )
 from wsol_core.localization.worth import Calibration, Worth
 from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_regions
-from wsol_core.records import CorrectedRegion, FloatMap, Sample, Unreadable
+from wsol_core.records import CorrectedRegion, FloatMap, Localization, Region, Sample, Unreadable
+from wsol_core.training.closer_exam import closer_is_clearer
 from wsol_core.training.model_selection import evaluating
 from wsol_core.training.object_exam import ExamResult, examine
 from wsol_core.training.view_exam import steadiest_way
@@ -81,6 +83,8 @@ def choose_thresholds(
         else:
             exam = None
             predictor.method.choose_objects(None)
+        card = replace(card, looks_closer=closer_is_clearer(with_thresholds, pick(samples, most)))
+        with_thresholds.card = card
     return card.with_worth(_corrected_worth(fresh or known, with_thresholds, exam))
 
 
@@ -205,8 +209,15 @@ def _corrected_worth(known: Sequence[_CorrectedImage], predictor: Predictor, exa
         fields = image.maps.fields
         if fields is not None:
             fields = None if least_centre is None else replace(fields, least_centre=least_centre)
-        found = predictor.uncalibrated_regions(replace(image.maps, size_wh=(SIDE_PX, SIDE_PX), fields=fields))
-        matched = {pair.found: pair.iou for pair in match_regions(found, image.objects)}
+        maps = replace(image.maps, size_wh=(SIDE_PX, SIDE_PX), fields=fields)
+        found: Sequence[Region] = predictor.uncalibrated_regions(maps)
+        objects: Sequence[CorrectedRegion] = image.objects
+        if predictor.card.looks_closer:  # in pixels of the image, as closer looks are
+            sample, size_wh = image.maps.sample, image.maps.size_wh
+            first = tuple(predictor.uncalibrated_regions(replace(maps, size_wh=size_wh)))
+            found = from_closer_up(predictor, sample, Localization(sample.file, size_wh, {}, first)).regions
+            objects = [each for each in sample.regions if each.label in maps.maps]
+        matched = {pair.found: pair.iou for pair in match_regions(found, objects)}
         judged.scores += [region.score for region in found]
         judged.ious += [matched.get(number, 0.0) for number in range(len(found))]
     return judged.worth(_expected_worth(exam))

@@ -11,6 +11,7 @@ import pytest
 
 from backend.cli import main
 from tests.backend.support.command_line import error_of, fail_with_no_space
+from wsol_core.localization import predictor
 
 
 def test_localize_writes_a_line_a_mask_a_region_and_a_map_a_picture(
@@ -105,3 +106,19 @@ def test_a_full_disk_faked_by_a_failing_write_is_a_sentence_of_localize(
     said = error_of(capsys, "localize", model, pictures, "--split", "test", "--out", tmp_path / "o", "--all")
     assert "No space left on device" in said
     assert not (tmp_path / "o" / "predictions.jsonl").exists()
+
+
+@pytest.mark.parametrize(("options", "looks_closer"), [((), False), (("--zoom",), True), (("--no-zoom",), False)])
+def test_closer_looks_are_the_models_choice_that_an_option_overrules(
+    pictures: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    looks_closer: bool,
+) -> None:
+    seen: list[bool] = []
+    real = predictor.from_closer_up
+    monkeypatch.setattr(predictor, "from_closer_up", lambda *found: seen.append(True) or real(*found))
+    assert main(["localize", str(model), str(pictures), "--split", "test", "--out", str(tmp_path), *options]) == 0
+    assert bool(seen) is looks_closer

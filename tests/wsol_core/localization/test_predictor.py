@@ -19,6 +19,7 @@ from tests.wsol_core.fake_method import FakeMethod
 from wsol_core.config import TrainConfig
 from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from wsol_core.errors import ConfigError, DataError
+from wsol_core.localization.closer_regions import looks_of
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import save_model
 from wsol_core.localization.predictor import ImageMaps, Predictor, own_labels
@@ -240,3 +241,37 @@ def test_a_model_folder_predicts_as_the_method_that_was_saved(tmp_path: Path) ->
     )
     assert opened.scores == direct.scores
     assert (opened.maps[opened.label] == direct.maps[direct.label]).all()
+
+
+SMALL_BOX = (303, 221, 317, 236)
+
+
+def a_large_sample(folder: Path) -> Sample:
+    """Light in the middle of a large grey image, which a first look at 64 px sees as a blur."""
+    image = Image.new("L", (640, 480), 100)
+    image.paste(255, SMALL_BOX)
+    image.save(folder / "large.png")
+    return Sample("large.png", folder / "large.png", ("light",))
+
+
+def test_closer_looks_give_small_objects_their_boxes(tmp_path: Path) -> None:
+    sample = a_large_sample(tmp_path)
+    (first,), (closer,) = (a_predictor(looks_closer=looks).localize([sample]) for looks in (False, True))
+    assert isinstance(first, Localization) and isinstance(closer, Localization)
+    assert len(first.regions) == len(closer.regions) == 1 and closer.size_wh == (640, 480)
+    errors = [np.abs(np.subtract(found.regions[0].box_xyxy, SMALL_BOX)).max() for found in (first, closer)]
+    assert errors[1] <= 2 < errors[0]
+    assert closer.regions[0].score == first.regions[0].score
+    assert closer.regions[0].mask.shape == (480, 640)
+
+
+def test_an_image_that_has_no_more_to_show_is_not_looked_at_again(tmp_path: Path) -> None:
+    sample, method = a_sample(tmp_path), Brightness()
+    (found,) = a_predictor(method, looks_closer=True).localize([sample])
+    assert isinstance(found, Localization) and len(method.sides) == 1
+
+
+def test_looks_of_a_project_are_told_one_by_one(tmp_path: Path) -> None:
+    samples = [a_large_sample(tmp_path), a_sample(tmp_path)]
+    ((pixels, looks),) = looks_of(a_predictor(looks_closer=True), samples)
+    assert pixels.shape == (480, 640, 3) and len(looks) > 1

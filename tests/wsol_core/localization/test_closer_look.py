@@ -1,0 +1,94 @@
+"""Regions looked at again from closer up, with looks whose answers are known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from wsol_core.data.images import RgbPixels
+from wsol_core.localization.closer_look import LEAST_PX, LOOKS, clearest, closer_looks, outline_contrast
+from wsol_core.localization.regions import region_of_mask
+from wsol_core.records import Region
+
+HEIGHT, WIDTH = 400, 500
+SQUARE = (220, 180, 260, 220)
+Box = tuple[int, int, int, int]
+
+
+def a_table() -> NDArray[np.uint8]:
+    """A white square on noisy brown."""
+    pixels = np.full((HEIGHT, WIDTH, 3), (110, 70, 40), np.uint8)
+    x0, y0, x1, y1 = SQUARE
+    pixels[y0:y1, x0:x1] = 235
+    noise = np.random.default_rng(0).normal(0, 8, pixels.shape)
+    return np.clip(pixels + noise, 0, 255).astype(np.uint8)
+
+
+def a_region(box: Box, score: float = 0.3) -> Region:
+    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+    mask[box[1] : box[3], box[0] : box[2]] = True
+    return replace(region_of_mask(mask, "crab", score), keep=0.6)
+
+
+class FakeLook:
+    """Finds what is white in a crop, and nothing any more after `times`."""
+
+    def __init__(self, times: int = 9) -> None:
+        self.times = times
+        self.sizes: list[tuple[int, int]] = []
+        self.labels: list[str] = []
+
+    def __call__(self, crops: Sequence[RgbPixels], labels: Sequence[str]) -> list[Region | None]:
+        self.sizes += [crop.shape[:2] for crop in crops]
+        self.labels += labels
+        self.times -= 1
+        return [
+            region_of_mask(crop.min(2) > 180, label, 0.9) if self.times >= 0 else None
+            for crop, label in zip(crops, labels, strict=True)
+        ]
+
+
+def test_an_outline_stands_out_at_the_object_and_neither_at_a_halo_nor_at_a_part() -> None:
+    pixels = a_table()
+    halo, square, part = (
+        outline_contrast(pixels, a_region(box)) for box in ((180, 140, 300, 260), SQUARE, (230, 190, 250, 210))
+    )
+    assert square > 1.5
+    assert halo < 0.2 * square and part < 0.2 * square
+
+
+def test_nothing_stands_out_where_a_side_is_empty() -> None:
+    assert outline_contrast(a_table(), a_region((0, 0, WIDTH, HEIGHT))) == 0
+
+
+def test_a_closer_look_finds_the_object_in_its_place_and_is_the_clearest() -> None:
+    halo, look = a_region((180, 140, 300, 260)), FakeLook()
+    (looks,) = closer_looks(a_table(), [halo], look)
+    assert looks[0] is halo and len(looks) == 1 + LOOKS
+    assert look.sizes == [(144, 144), (LEAST_PX, LEAST_PX)] and set(look.labels) == {"crab"}
+    found = clearest(a_table(), looks)
+    assert found.box_xyxy == SQUARE and found.mask.shape == (HEIGHT, WIDTH)
+    assert np.count_nonzero(found.mask) == 40 * 40
+    assert (found.score, found.keep) == (halo.score, halo.keep), "what it is judged by stays the first look's"
+
+
+def test_where_a_look_finds_nothing_no_other_follows() -> None:
+    look = FakeLook(times=1)
+    seen = closer_looks(a_table(), [a_region((180, 140, 300, 260)), a_region((200, 160, 280, 240))], look)
+    assert [len(looks) for looks in seen] == [2, 2] and len(look.sizes) == 4
+
+
+@pytest.mark.parametrize("box", [(0, 0, 10, 12), (WIDTH - 9, HEIGHT - 9, WIDTH, HEIGHT), (0, 0, WIDTH, HEIGHT)])
+def test_windows_stay_inside_of_the_image(box: Box) -> None:
+    look = FakeLook(times=0)
+    assert [len(looks) for looks in closer_looks(a_table(), [a_region(box)], look)] == [1]
+    ((height, width),) = look.sizes
+    assert LEAST_PX <= height == width <= HEIGHT
+
+
+def test_of_no_regions_nothing_is_looked_at() -> None:
+    assert closer_looks(a_table(), [], FakeLook()) == []
