@@ -79,7 +79,9 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[224, 448])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=60, help="of each training that is timed")
+    parser.add_argument(
+        "--steps", type=int, default=60, help="of each training that is timed beside another; 0: none is"
+    )
     parser.add_argument("--data", type=Path, help="a data folder with splits train and test, to learn from")
     parser.add_argument("--weights-dir", type=Path, help="a folder with the backbone's pretrained weights")
     asked = parser.parse_args()
@@ -93,7 +95,8 @@ def main() -> None:
         precision_and_layout(asked.backbone, device, asked.batch, asked.sides, asked.repeats)
         training_steps(asked.backbone, device, asked.batch, asked.sides, asked.repeats)
         localizing(asked.backbone, device, data, asked.sides, asked.repeats)
-        two_at_once(asked.backbone, Path(folder), asked.steps)
+        if asked.steps:
+            two_at_once(asked.backbone, Path(folder), asked.steps)
         cancelling(asked.backbone, device, data, Path(folder) / "cancelled")
         if device.type == "cuda":
             memory_by_batch(asked.backbone, device, asked.sides[0])
