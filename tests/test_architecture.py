@@ -35,6 +35,7 @@ BACKEND_FLOORS = (
         "backend.signals",
         "backend.terminal",
         "backend.templating",
+        "backend.threads",
         "backend.wording",
     ),
     ("backend.basic_auth", "backend.storage"),

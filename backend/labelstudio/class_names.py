@@ -101,7 +101,7 @@ class _Groups:
 
     def join(self, number: int, label: str, synonyms: Sequence[str], key: Callable[[str], str] | None) -> bool:
         """Put a label into the first group that is alike and has none of its control; return whether there is one."""
-        own = {key(label)} if key is not None else set(map(loose, (label, *synonyms)))
+        own = _names_by(key, label, synonyms)
         found = (place for name in own for place in self._places[key].get(name, ()))
         place = min((place for place in found if number not in self.all[place].labels), default=None)
         if place is None:
@@ -113,5 +113,9 @@ class _Groups:
 
     def _know(self, place: int, label: str, synonyms: Sequence[str]) -> None:
         for key, places in self._places.items():
-            for name in {key(label)} if key is not None else set(map(loose, (label, *synonyms))):
+            for name in _names_by(key, label, synonyms):
                 places.setdefault(name, set()).add(place)
+
+
+def _names_by(key: Callable[[str], str] | None, label: str, synonyms: Sequence[str]) -> set[str]:
+    return {key(label)} if key is not None else set(map(loose, (label, *synonyms)))

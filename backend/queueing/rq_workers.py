@@ -11,8 +11,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ from backend.errors import QueueError
 from backend.queueing.connection import reason_of, require_writes, takes_no_writes
 from backend.queueing.expected_failures import TerseWorker
 from backend.queueing.rq_adapter import QueuedJob
+from backend.threads import meanwhile
 
 logger = logging.getLogger(__name__)
 
@@ -200,12 +201,10 @@ class InlineWorker(PatientWorker, SimpleWorker):
             self._beats = False
             super().cleanup_execution(job, pipeline, *execution, **named)
 
-    @contextmanager
-    def _beating(self, job: Job, *execution: Any) -> Iterator[None]:
-        done = threading.Event()
+    def _beating(self, job: Job, *execution: Any) -> AbstractContextManager[None]:
         self._beats = True
 
-        def beat() -> None:
+        def beat(done: threading.Event) -> None:
             while not done.wait(BEAT_S):
                 missed: RedisError | None = None
                 try:
@@ -216,10 +215,4 @@ class InlineWorker(PatientWorker, SimpleWorker):
                     missed = error
                 self._heartbeat_missed(job, missed)
 
-        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+        return meanwhile(beat, "heartbeat")

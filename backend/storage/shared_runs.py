@@ -23,6 +23,7 @@ from backend.storage.bucket import Bucket
 from backend.storage.files import Damage, json_text, parse_record, safe_name, write_text
 from backend.storage.runs import MANIFEST, MODEL, PICTURES, Run, RunStore, known_run, run_of
 from backend.storage.shared_folder import SharedFolder
+from backend.threads import meanwhile
 from wsol_core.errors import StorageError
 
 logger = logging.getLogger(__name__)
@@ -68,14 +69,10 @@ class SharedRunStore(RunStore):
         """Fetch what another machine has left, and send what changes, until the run's work here ends."""
         carrier = _Carrier(self._bucket, run_id, self.folder(run_id))
         carrier.fetch()
-        done = threading.Event()
-        thread = threading.Thread(target=carrier.send_until, args=(done,), name="run files", daemon=True)
-        thread.start()
         try:
-            yield
+            with meanwhile(carrier.send_until, "run files"):
+                yield
         finally:
-            done.set()
-            thread.join()
             if (run := self.find(run_id)) is not None and run.state.has_ended:
                 self._cleared.discard(run_id)  # it may have been sent once more since
                 self.clear(run_id, everything=False)

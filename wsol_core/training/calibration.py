@@ -209,14 +209,13 @@ def _corrected_worth(known: Sequence[_CorrectedImage], predictor: Predictor, exa
         fields = image.maps.fields
         if fields is not None:
             fields = None if least_centre is None else replace(fields, least_centre=least_centre)
-        maps = replace(image.maps, size_wh=(SIDE_PX, SIDE_PX), fields=fields)
-        found: Sequence[Region] = predictor.uncalibrated_regions(maps)
-        objects: Sequence[CorrectedRegion] = image.objects
+        maps, objects = replace(image.maps, fields=fields), image.objects
         if predictor.card.looks_closer:  # in pixels of the image, as closer looks are
-            sample, size_wh = image.maps.sample, image.maps.size_wh
-            first = tuple(predictor.uncalibrated_regions(replace(maps, size_wh=size_wh)))
-            found = from_closer_up(predictor, sample, Localization(sample.file, size_wh, {}, first)).regions
-            objects = [each for each in sample.regions if each.label in maps.maps]
+            first = Localization(maps.sample.file, maps.size_wh, {}, tuple(predictor.uncalibrated_regions(maps)))
+            found: Sequence[Region] = from_closer_up(predictor, maps.sample, first).regions
+            objects = tuple(each for each in maps.sample.regions if each.label in maps.maps)
+        else:
+            found = predictor.uncalibrated_regions(replace(maps, size_wh=(SIDE_PX, SIDE_PX)))
         matched = {pair.found: pair.iou for pair in match_regions(found, objects)}
         judged.scores += [region.score for region in found]
         judged.ious += [matched.get(number, 0.0) for number in range(len(found))]
