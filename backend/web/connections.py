@@ -38,9 +38,10 @@ class Importance(IntEnum):
 
     NOTHING = 0  # of a request has come, or the answer is left unread
     HALF = 1  # a request without the end of its body
-    NEW = 2  # it has had no time to send anything
+    PIPELINED = 2  # further requests were sent before an answer was read, as no browser does
     ANSWERED = 3
-    WAITING = 4  # a whole request, for its answer
+    NEW = 4  # it has had no time to send anything
+    WAITING = 5  # a whole request, for its answer
 
 
 class FloodLog:
@@ -123,7 +124,9 @@ class LimitedProtocol(H11Protocol):
             return Importance.NOTHING
         if cycle.response_complete:
             return Importance.ANSWERED
-        return Importance.HALF if cycle.more_body else Importance.WAITING
+        if cycle.more_body:
+            return Importance.HALF
+        return Importance.PIPELINED if self.flow.read_paused else Importance.WAITING
 
     @property
     def _request(self) -> RequestResponseCycle | None:
@@ -165,7 +168,7 @@ class LimitedProtocol(H11Protocol):
             self.end()
             return
         super().data_received(data)
-        if self.importance in (Importance.HALF, Importance.WAITING):
+        if self.importance in (Importance.HALF, Importance.PIPELINED, Importance.WAITING):
             self._forget_header()
         elif self._header_timer is None and not self.transport.is_closing():
             self._watch_header()

@@ -18,6 +18,7 @@ HALF_A_HEADER = b"POST /setup HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: "
 HALF_A_BODY = (
     b"POST /setup HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
 )
+REQUEST = b"GET /static/page.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 NO_CHUNK = (
     b"POST /setup HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
     b'5\r\n{"a":\r\nzz\r\n'
@@ -46,7 +47,7 @@ def deaf(site: Site) -> Iterator[socket.socket]:
         connection.settimeout(1)
         connection.connect((site.client.base_url.host, site.client.base_url.port or 0))
         with suppress(OSError):  # as soon as the server takes no more
-            connection.sendall(b"GET /static/page.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 2000)
+            connection.sendall(REQUEST * 2000)
         yield connection
 
 
@@ -85,9 +86,18 @@ def test_a_request_that_waits_for_its_answer_is_not_ended_by_a_flood(narrow_site
         assert waiting.recv(12) == b"HTTP/1.1 200"
 
 
-def test_many_connections_that_read_no_answer_hold_up_nobody(narrow_site: Site) -> None:
+def test_many_connections_that_were_answered_and_stay_hold_up_nobody(narrow_site: Site) -> None:
     with ExitStack() as stack:
         for _ in range(3 * MOST):
+            connection = stack.enter_context(connected(narrow_site, REQUEST))
+            assert connection.recv(12) == b"HTTP/1.1 200"
+        assert narrow_site.client.get("/health").status_code == 200
+
+
+@pytest.mark.parametrize("opened", [MOST, 3 * MOST])
+def test_many_connections_that_read_no_answer_hold_up_nobody(narrow_site: Site, opened: int) -> None:
+    with ExitStack() as stack:
+        for _ in range(opened):
             stack.enter_context(deaf(narrow_site))
         start_s = time.monotonic()
         for _ in range(3):
