@@ -67,7 +67,7 @@ def choose_thresholds(
 
     Args: most: look at so many images at most. unseen: images that were not learned from; where at least 5 of them
         are corrected, scores are calibrated on those, else on the corrected ones of `samples`. with_objects: whether
-        single objects may be shown; False where the method had too few steps to learn to tell them apart.
+        single objects may be shown and looked at from closer up; False where the method had too few steps for them.
     """
     with evaluating(predictor.method):
         known, fresh = (_corrected_images(predictor, those, most) for those in (samples, unseen))
@@ -80,11 +80,11 @@ def choose_thresholds(
             if exam is not None and exam.chosen is not None:
                 card = steadiest_way(with_thresholds, examined).of(card)
                 with_thresholds.card = card
+            card = replace(card, looks_closer=closer_is_clearer(with_thresholds, examined))
+            with_thresholds.card = card
         else:
             exam = None
             predictor.method.choose_objects(None)
-        card = replace(card, looks_closer=closer_is_clearer(with_thresholds, pick(samples, most)))
-        with_thresholds.card = card
     return card.with_worth(_corrected_worth(fresh or known, with_thresholds, exam))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
 
 from backend.queueing.progress import PreannotationProgress
 from backend.queueing.queue import JobQueue
@@ -52,6 +53,18 @@ class Trainings:
         found = self.queue.progress.of_preannotation(PROJECT)
         return found is not None and found.ended and not bulk_jobs(self.queue)
 
+    def left_out(self, version: str, tasks: int) -> Mapping[str, int]:
+        """Objects by class that are not shown, once each of so many tasks has a prediction, in which nothing is shown.
+
+        A model that has hardly learned is sure of nothing; it finds one object or several, as the machine rounds.
+        """
+        found = self.queue.progress.of_preannotation(PROJECT)
+        assert found is not None
+        ended = PreannotationProgress(version, tasks, tasks, ended=True, tasks=tasks, empty=tasks)
+        assert replace(found, left_out={}) == ended
+        assert sum(found.left_out.values()) >= tasks
+        return found.left_out
+
     def forget_progress(self, run_id: str) -> None:
         self.queue.connection.delete(f"boxstrap:progress:{run_id}")
 
@@ -70,8 +83,3 @@ def beginnings(workers: Workers, run_id: str) -> tuple[int, int]:
     """How often a run was started, and how often it went on from a checkpoint."""
     log = workers.log()
     return log.count(f"run {run_id}: starts"), log.count(f"run {run_id}: goes on")
-
-
-def all_predicted(version: str, tasks: int, **more: Any) -> PreannotationProgress:
-    """What is known once each of so many tasks has a new prediction."""
-    return PreannotationProgress(version, tasks, tasks, ended=True, tasks=tasks, **more)
