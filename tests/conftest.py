@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if SLOW_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: (not item.nodeid.startswith(f"{LABEL_STUDIO}/"), item.path not in slow))
+    # Those with a Label Studio of their own come later: all three would wait for the first one to make its database.
+    items.sort(key=lambda item: (not shared_by(item.nodeid).startswith(f"{LABEL_STUDIO}:"), item.path not in slow))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from wsol_core.errors import StorageError
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """`path` holds `content` afterwards, or what it held before; StorageError says why it could not be written.
 
     Of several that write it at the same time, one comes last.

@@ -81,7 +81,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any]) -> None:
     # Serialised in memory first: an error of the disk then reaches us as what it is.
     content = io.BytesIO()
     torch.save({"format": FORMAT, **state}, content)
-    write_whole(folder / CHECKPOINT, content.getvalue())
+    write_whole(folder / CHECKPOINT, content.getbuffer())
 
 
 def load_checkpoint(folder: Path) -> dict[str, Any]:
