@@ -34,7 +34,7 @@ NETWORKS = [_networks(name) for name in recipe_names()]
 
 
 def small(name: str) -> dict[str, Any]:
-    """Two epochs of one step for each stage that the recipe has; the tiny network where a recipe before has the same."""
+    """Two epochs of one step for each stage that the recipe has; the tiny network where one before has the same."""
     options: dict[str, Any] = dict(read_recipe(name).train.options)
     changed = {"stage_epochs": [min(2, count) for count in options["stage_epochs"]]}
     if NETWORKS.index(_networks(name)) == recipe_names().index(name):
