@@ -21,6 +21,7 @@ from typing import IO
 from PIL import Image
 
 from backend.errors import ImageError, ImageNotNowError
+from backend.images.file_kinds import START_BYTES, kind_of
 from wsol_core.data.decoding import memory_to_decode
 from wsol_core.data.repair import repaired
 from wsol_core.errors import DataError
@@ -125,9 +126,8 @@ def check_picture(path: Path, max_pixels: int) -> None:
         if _is_mended(path, max_pixels):
             return
         with path.open("rb") as file:
-            is_markup = file.read(512).lstrip(b"\xef\xbb\xbf\r\n\t ").startswith(b"<")
-        what = "a web page, SVG or XML" if is_markup else "no picture that can be read, or a torn one"
-        raise ImageError(f"the file is {what}; open it, and replace it or correct the task") from error
+            kind = kind_of(file.read(START_BYTES))
+        raise ImageError(f"the file is {kind}") from error
 
 
 def _check(file: Path | BytesIO, max_pixels: int) -> None:

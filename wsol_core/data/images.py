@@ -104,7 +104,7 @@ def _decode(file: Path | BytesIO, name: str, min_side: int | None) -> tuple[RgbP
             image.load()
             if image.format != "JPEG":
                 width, height = image.size  # TIFF turns itself upright while loading
-            orientation = _orientation(image)
+            orientation = orientation_of(image)
             pixels = _upright(_rgb(_without_excess(image, min_side)), orientation)
     return pixels, ((height, width) if orientation >= 5 else (width, height))
 
@@ -138,12 +138,19 @@ def _reason(error: Exception) -> str:
     return str(said).splitlines()[0][:200]
 
 
-def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 to 8; 1 where there is none or it makes no sense."""
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's orientation, 1 to 8, as browsers follow it; 1 where there is none or it makes no sense.
+
+    People draw on what a browser shows, and that turns no WebP, nor what only XMP or a PNG's text says of the camera.
+    """
+    if image.format == "WEBP":
+        return 1
+    exif = Image.Exif()
     try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        exif.load(image.info.get("exif") or b"")
+        value = exif.get(ExifTags.Base.Orientation, 1)
     except Exception:
-        return 1  # pixels are fine where only the EXIF block is torn, and that raises almost anything too
+        return 1  # pixels are fine where only the EXIF block is torn, and that raises almost anything
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 

@@ -23,6 +23,7 @@ from typing import Any
 from PIL import ExifTags, Image, ImageOps
 
 from wsol_core.data.folder import SUFFIXES, TRAIN
+from wsol_core.data.images import orientation_of
 from wsol_core.errors import ConfigError, DataError, ExportExistsError, StorageError
 from wsol_core.exports.formats import OpenFormat
 from wsol_core.exports.records import ExportedImage, Source
@@ -122,11 +123,11 @@ def check_free(out: Path, replace: bool) -> None:
 
 
 def place_picture(picture: Path, place: Path, how: Pictures) -> None:
-    """Put a picture at `place`; upright and without EXIF where EXIF turns it."""
+    """Put a picture at `place`; upright and without EXIF where that turns it, or would in programs but browsers."""
     with Image.open(picture) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
-        if turned:
-            upright = ImageOps.exif_transpose(image)
+        is_turned = image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+        if is_turned:
+            upright = image if orientation_of(image) == 1 else ImageOps.exif_transpose(image)
             if place.suffix == ".jpg":
                 upright.convert("RGB").save(place, quality=QUALITY)
             else:

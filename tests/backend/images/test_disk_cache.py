@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import time
@@ -58,9 +59,23 @@ def test_a_format_that_runs_other_programs_is_refused(tmp_path: Path) -> None:
         check_picture(written(tmp_path, noise("EPS")), 64 * 64)
 
 
-@pytest.mark.parametrize("content", [b"", b"plain text"])
-def test_what_is_no_picture_is_refused(content: bytes, tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no picture"):
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"plain text", "no picture"),
+        (b"", "empty"),
+        ("<svg/>".encode("utf-16"), "SVG"),
+        (b"\0\0\0\x18ftypheic", "HEIC"),
+        (b"\0\0\0\x18ftypmp42", "video"),
+        (b"\xff\n\0\0", "JPEG XL"),
+        (gzip.compress(b"<svg/>"), "archive"),
+        (b"\0" * 128 + b"DICM", "DICOM"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (b'{"error": "not found"}', "JSON"),
+    ],
+)
+def test_what_is_no_picture_is_refused_and_named(content: bytes, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=kind):
         check_picture(written(tmp_path, content), 1000)
 
 

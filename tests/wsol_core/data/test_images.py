@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from wsol_core.config import MAX_IMAGE_PIXELS
 from wsol_core.data import images as images
@@ -105,6 +105,21 @@ def test_exif_turned_images_are_upright(tmp_path: Path, orientation: int, name: 
     assert open_image(path)[..., 0].tolist() == TURNS[orientation]
     pixels, (width, height) = open_image_small(path, 1)
     assert pixels.shape == (height, width, 3)
+
+
+def test_what_browsers_do_not_turn_stays_as_it_is(tmp_path: Path) -> None:
+    exif, text = Image.Exif(), PngImagePlugin.PngInfo()
+    exif[0x0112] = 6
+    text.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    pixels = Image.fromarray(CORNERS)
+    turned_by_others = (
+        saved(tmp_path, pixels, "a.webp", exif=exif, lossless=True),
+        saved(tmp_path, pixels, "b.png", pnginfo=text),
+    )
+    for path in turned_by_others:
+        assert open_image(path)[..., 0].tolist() == CORNERS[..., 0].tolist()
+    jpeg = saved(tmp_path, pixels, "c.jpg", xmp=b'<x tiff:Orientation="6"/>')
+    assert open_image_small(jpeg, 1)[1] == (3, 2)
 
 
 def test_a_large_jpeg_is_decoded_small_and_tells_its_full_upright_size(tmp_path: Path) -> None:

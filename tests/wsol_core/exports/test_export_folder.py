@@ -65,6 +65,16 @@ def test_a_picture_that_exif_turns_is_written_upright(tmp_path: Path) -> None:
             assert np.asarray(image)[10].mean() > 240 and np.asarray(image)[70].mean() < 10
 
 
+def test_a_picture_that_only_other_programs_turn_is_written_so_that_none_does(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.zeros((60, 80, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.webp", exif=exif)
+    exported(tmp_path / "out", [ExportedImage("a.webp", (80, 60), (), path=tmp_path / "a.webp", number=1)])
+    with Image.open(tmp_path / "out/images/a.webp") as image:
+        assert image.size == (80, 60) and image.getexif().get(0x0112, 1) == 1
+
+
 def test_links_take_no_space_and_no_pictures_are_no_pictures(tmp_path: Path) -> None:
     images = three_images(tmp_path / "pictures")
     exported(tmp_path / "linked", images, pictures=Pictures.LINK)
