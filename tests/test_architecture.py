@@ -28,7 +28,7 @@ WSOL_CORE_FLOORS = (
     ("wsol_core.recipes",),
 )
 BACKEND_FLOORS = (
-    ("backend.schedules",),
+    ("backend.schedules", "backend.setting_values"),
     (
         "backend.errors",
         "backend.settings",

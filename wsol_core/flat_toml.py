@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import stat
 import tomllib
 from collections.abc import Collection
 from pathlib import Path
@@ -21,10 +23,10 @@ def read_flat_toml(path: Path, known: Collection[str]) -> dict[str, str]:
         {'DEVICE': 'cuda'}
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(_text_of(path))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); write NAME = VALUE, a line each.") from error
     found = {}
     for name, value in values.items():
@@ -33,6 +35,15 @@ def read_flat_toml(path: Path, known: Collection[str]) -> dict[str, str]:
             raise ConfigError(f"{path}: {name} is no setting; {f'is {near[0]} meant?' if near else 'remove it.'}")
         found[name] = _text(path, name, value)
     return found
+
+
+def _text_of(path: Path) -> str:
+    """What a file says, with or without the mark that Windows' editors put at its start."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for a writer
+    with os.fdopen(descriptor, encoding="utf-8-sig") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("it is no file")
+        return file.read()
 
 
 def _text(path: Path, name: str, value: object) -> str:

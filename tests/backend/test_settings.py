@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,44 @@ def test_what_is_no_address_of_a_label_studio_is_named(url: str) -> None:
         Settings.from_env({"LABEL_STUDIO_URL": url})
 
 
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("LABEL_STUDIO_URL", "http://host:99999", "its port has to be a number up to 65535"),
+        ("LABEL_STUDIO_URL", "http://[::1", "write the whole address"),
+        ("LABEL_STUDIO_URL", "http://host/labels/projects/7/data", "leave out /projects/7/data"),
+        ("LABEL_STUDIO_API_KEY", "abc\ndef", "characters that no token has"),
+        ("LABEL_STUDIO_API_KEY", "abc…def", "characters that no token has"),
+        ("BOXSTRAP_PORT", "65536", "1 to 65535"),
+        ("BOXSTRAP_PORT", "9" * 5000, "has 5000 digits"),
+        ("BOXSTRAP_HOST", "http://0.0.0.0", "write the address alone"),
+        ("BOXSTRAP_HOST", "localhost:9090", "the port in BOXSTRAP_PORT"),
+        ("MODEL_DIR", "gs://bucket/models", "write a folder, s3://BUCKET"),
+        ("MODEL_SCORE_THRESHOLD", "40%", "a number from 0 to 1"),
+        ("IMAGE_CACHE_GB", "1e300", "up to 1,000,000,000"),
+        ("IMAGE_TIMEOUT", "1e18", "up to 1,000,000"),
+        ("IMAGE_HOSTS", "*", "names no host"),
+        ("IMAGE_HOSTS", "minio, 10.0.0.0/99", "10.0.0.0/99', which is no network"),
+        ("BOXSTRAP_HOME", "~nobody-of-that-name/x", "write the whole path"),
+    ],
+)
+def test_what_looks_like_a_value_and_has_no_meaning_is_named(variable: str, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)) as caught:
+        Settings.from_env({variable: text})
+    assert variable in str(caught.value) and "def" not in str(caught.value)
+
+
+def test_what_people_copy_with_a_value_is_left_out() -> None:
+    assert Settings.from_env({"LABEL_STUDIO_API_KEY": '"Token abc"'}).label_studio_api_key == "abc"
+    assert Settings.from_env({"BOXSTRAP_HOST": "[::1]"}).host == "::1"
+    assert Settings.from_env({"LOG_LEVEL": "debug", "BOXSTRAP_GATE": "Suggest"}).log_level == "DEBUG"
+
+
+def test_a_name_with_a_colon_cannot_be_sent_with_a_password() -> None:
+    with pytest.raises(ConfigError, match="BASIC_AUTH_USER has a colon"):
+        Settings.from_env({"BASIC_AUTH_USER": "a:b", "BASIC_AUTH_PASS": "c"})
+
+
 def test_an_address_with_a_password_is_refused_without_showing_it() -> None:
     with pytest.raises(ConfigError, match="holds a user or a password") as caught:
         Settings.from_env({"LABEL_STUDIO_URL": "https://me:s3cret@host"})
@@ -154,9 +194,26 @@ def test_a_file_in_the_working_folder_says_what_the_environment_does_not(
     assert Settings.from_env().port == 9292
 
 
+def test_a_file_may_begin_with_the_mark_of_windows_editors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.toml").write_text("DEVICE = 'cuda'", encoding="utf-8-sig")
+    monkeypatch.setenv("BOXSTRAP_CONFIG", str(tmp_path / "mine.toml"))
+    monkeypatch.delenv("DEVICE", raising=False)
+    assert Settings.from_env().device == "cuda"
+
+
+def test_a_pipe_in_the_place_of_the_file_is_named_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "mine.toml")
+    monkeypatch.setenv("BOXSTRAP_CONFIG", str(tmp_path / "mine.toml"))
+    with pytest.raises(ConfigError, match="it is no file"):
+        Settings.from_env()
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
+        pytest.param("DEVICE = " + "[" * 100_000, "cannot be read", id="deep"),
         ("train_minute = 3", "train_minute is no setting; is TRAIN_MINUTES meant?"),
         ("TRAIN_MINUTES = nothing", "cannot be read"),
         ("[TRAIN_MINUTES]", "TRAIN_MINUTES is {}; it has to be a text, a number, true, false or a list of texts"),

@@ -12,7 +12,8 @@ from rq.serializers import JSONSerializer
 from backend.doctor import machine
 from backend.doctor.checks import CheckList
 from backend.queueing.queue import BULK, TRAIN, JobQueue
-from backend.settings import S3Url, Settings
+from backend.setting_values import S3Url
+from backend.settings import Settings
 from tests.backend.doctor.expectations import says
 
 
