@@ -19,6 +19,15 @@ from backend.settings import Settings
 
 QUICKLY_S = 2.0  # for what a person or Label Studio waits for
 LONGEST_SOCKET_PATH = 100  # bytes; the system takes 107
+WRITE_IT = "write redis://[:password@]host:port/0, the password percent-encoded"
+ADVICE = (  # by what a server says that refuses
+    ("WRONGTYPE", "Another program uses our keys; give Boxstrap a database of its own (REDIS_URL=.../1)."),
+    ("DB index", "Correct the number at the end of REDIS_URL."),
+    ("NOPERM|no permissions", "Let its user do everything with the keys rq:* and boxstrap:*."),
+    ("MOVED|CROSSSLOT|[Cc]luster", "It is part of a cluster; set REDIS_URL to a server that stands alone."),
+    ("unknown command", "Its version is too old, or has commands switched off."),
+    ("", "Is its password wrong?"),
+)
 TAKES_NO_WRITES = re.compile("MISCONF|NOREPLICAS|OOM |READONLY")  # how such answers begin, also inside of others
 
 
@@ -47,8 +56,10 @@ def connect(settings: Settings, answer_s: float | None = None) -> redis.Redis:
             "REDIS_URL cannot be used: its password has characters that mean something in an address; percent-encode "
             "it, / as %2F, # as %23, ? as %3F, % as %25."
         )
+    if re.search(r"://[^/?]*/[^?]*[^0-9/?]", url) and not url.startswith("unix"):  # would be taken for database 0
+        raise QueueError(f"REDIS_URL cannot be used: its database is no number; {WRITE_IT}.")
     try:
-        return redis.Redis.from_url(
+        connection = redis.Redis.from_url(
             url,
             socket_timeout=wait_s,
             socket_connect_timeout=5,
@@ -56,11 +67,11 @@ def connect(settings: Settings, answer_s: float | None = None) -> redis.Redis:
             # For a connection that a restart has cut; a server that is silent stays so.
             retry=Retry(ConstantBackoff(0.05), 2, supported_errors=(redis.ConnectionError,)),
         )
-    except ValueError as error:
+        connection.connection_pool.make_connection()  # which looks at the address's options, and connects to nothing
+    except (ValueError, TypeError, RedisError) as error:
         # Redis's own message may show a piece of the password.
-        raise QueueError(
-            "REDIS_URL cannot be used; write redis://[:password@]host:port/0, the password percent-encoded."
-        ) from error
+        raise QueueError(f"REDIS_URL cannot be used; {WRITE_IT}.") from error
+    return connection
 
 
 def _holds_a_bare_password(url: str) -> bool:
@@ -97,7 +108,8 @@ def redis_errors() -> Iterator[None]:
                 f"Redis takes no writes ({reason_of(error)}). Make room on its disk, or raise its maxmemory; what "
                 "waits goes on by itself then."
             ) from error
-        raise QueueError(f"Redis refuses: {reason_of(error)}. Is its password wrong?") from error
+        advice = next(advice for said, advice in ADVICE if re.search(said, str(error)))
+        raise QueueError(f"Redis refuses: {reason_of(error)}. {advice}") from error
 
 
 def require_writes(connection: redis.Redis) -> None:
