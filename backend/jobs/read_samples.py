@@ -30,7 +30,7 @@ from wsol_core import __version__
 
 logger = logging.getLogger(__name__)
 
-RULES = 2  # how tasks are read; a change of this has all of them read again
+RULES = 3  # how tasks are read; a change of this has all of them read again
 MOST_REASONS = 5  # why regions teach nothing, that one warning names
 OVERLAP = timedelta(minutes=1)  # a change is stamped before others can read it, a large one long before
 

@@ -49,7 +49,7 @@ def parse_xml(xml: str) -> ET.Element:
     if len(xml) > LARGEST_CONFIG:
         raise TooLargeError(f"The labeling config has {len(xml):,} characters. Shorten it to {LARGEST_CONFIG:,}.")
     try:
-        return ET.fromstring(xml, parser=ET.XMLParser(target=_NoDoctype()))
+        return ET.fromstring(xml.lstrip("\ufeff \t\r\n"), parser=ET.XMLParser(target=_NoDoctype()))
     except ET.ParseError as error:
         raise RequestError(f"The labeling config is no XML: {error}. Save it again in Label Studio.") from None
     except ValueError as error:  # such as a lone surrogate, which cannot be encoded
@@ -57,8 +57,8 @@ def parse_xml(xml: str) -> ET.Element:
 
 
 def tag_of(element: ET.Element) -> str:
-    """Return the tag in lower case, which Label Studio's editor does not mind either."""
-    return str(element.tag).lower()
+    """Return the tag in lower case and without a namespace, neither of which Label Studio's editor minds."""
+    return str(element.tag).rpartition("}")[2].lower()
 
 
 def attributes_of(element: ET.Element) -> dict[str, str]:

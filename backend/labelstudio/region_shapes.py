@@ -6,8 +6,6 @@ or no mask, and never raises. Which regions belong to a task, and who made them,
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 import math
 from collections.abc import Mapping
@@ -22,9 +20,9 @@ from backend.errors import RequestError
 from backend.labelstudio.brush_rle import OPAQUE, decode_mask
 from backend.labelstudio.controls import BITMASK, BRUSH, ELLIPSE, POLYGON, RECTANGLE, VECTOR
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.regions import PNG
+from backend.labelstudio.regions import BITMASK_FORMATS, bitmask_file
 from wsol_core.config import MAX_IMAGE_PIXELS
-from wsol_core.data.decoding import memory_to_decode
+from wsol_core.data.decoding import TRANSPARENT_MODES, memory_to_decode
 from wsol_core.errors import DataError
 from wsol_core.ops.boxes import box_iou
 from wsol_core.records import BoolMask, BoxXyxy
@@ -32,6 +30,7 @@ from wsol_core.records import BoolMask, BoxXyxy
 MOST = 1e300  # no number that means anything is as large, and none larger fits in a float
 MOVED_PERCENT = 0.01  # what an editor's arithmetic may move a number by that nobody touched
 ASKEW_DEGREES = 0.5  # less than a pixel in a hundred
+FLAT_PX = 1e-3  # what less than that is wide is a line
 CORNERS = 64  # of the polygon that stands for an ellipse
 
 MASK_CODES = {BRUSH: "rle", BITMASK: "imageDataURL"}  # where a region's value has its mask
@@ -89,7 +88,7 @@ def mask_of(region: Json) -> BoolMask | None:
         if kind == BRUSH:
             return decode_mask(value.get("rle", ()), size_wh)
         if kind == BITMASK:
-            return _bitmask(str(value.get("imageDataURL")), size_wh)
+            return _bitmask(value, size_wh)
         if kind == POLYGON:
             return _polygon(value.get("points"), size_wh)
         if kind == VECTOR and value.get("closed"):
@@ -187,18 +186,23 @@ def _same(one: Any, other: Any) -> bool:
     return numbers and abs(one - other) <= MOVED_PERCENT
 
 
-def _bitmask(url: str, size_wh: tuple[int, int]) -> BoolMask | None:
-    if not url.startswith(PNG):
+def _bitmask(value: Json, size_wh: tuple[int, int]) -> BoolMask | None:
+    """What of a bitmask's picture can be seen, as the editor has it, stretched over the whole picture.
+
+    The editor draws transparent pixels around it; where there can be none, what is not black is meant.
+    """
+    if (content := bitmask_file(value)) is None:
         return None
-    try:
-        content = base64.b64decode(url.removeprefix(PNG), validate=True)
-    except binascii.Error:
-        return None
-    with Image.open(io.BytesIO(content)) as image:
-        if image.size != size_wh:
+    with Image.open(io.BytesIO(content), formats=BITMASK_FORMATS) as image:
+        if image.width * image.height > MAX_IMAGE_PIXELS:
             return None
-        with memory_to_decode(image, image.size, size_wh[0] * size_wh[1]):
-            return np.asarray(image.convert("RGBA"))[..., 3] >= OPAQUE
+        with memory_to_decode(image, image.size, image.width * image.height):
+            is_clear = image.mode in TRANSPARENT_MODES or "transparency" in image.info
+            plain = image if image.mode in ("1", "P") else image.convert("L")
+            mask = np.asarray(image.convert("RGBA"))[..., 3] >= OPAQUE if is_clear else np.asarray(plain) > 0
+    if image.size == size_wh:
+        return mask
+    return cv2.resize(mask.astype(np.uint8), size_wh, interpolation=cv2.INTER_NEAREST).astype(np.bool_)
 
 
 def _polygon(points: Any, size_wh: tuple[int, int]) -> BoolMask | None:
@@ -219,9 +223,11 @@ def _ellipse(value: Json, size_wh: tuple[int, int]) -> BoolMask | None:
 
 
 def _filled(corners: NDArray[np.float64] | None, size_wh: tuple[int, int]) -> BoolMask | None:
-    """What is within corners (n, 2) in pixels."""
+    """What is within corners (n, 2) in pixels; None where they lie on a line."""
     width, height = size_wh
     if corners is None or not (len(corners) and np.isfinite(corners).all()):  # OpenCV has errors of its own for these
+        return None
+    if np.linalg.matrix_rank(corners - corners[0], FLAT_PX) < 2:
         return None
     canvas = np.zeros((height, width), np.uint8)
     cv2.fillPoly(canvas, [np.clip(corners, -1, 2 * max(size_wh)).round().astype(np.int32)], 1)

@@ -8,10 +8,11 @@ ones. Here each is a result of the tag with labels, with one label, and with a s
 from __future__ import annotations
 
 import base64
-import binascii
 import io
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 from PIL import Image
 
@@ -22,10 +23,12 @@ from backend.labelstudio.label_config import LabelConfig
 
 # The origins of what an editor took over from a prediction: nobody, or somebody, changed it.
 UNTOUCHED, CHANGED = "prediction", "prediction-changed"
+BITMASK_FORMATS = ("PNG", "WEBP")  # of a canvas
 NOMINAL_WH = (1000, 1000)  # of a picture whose size nobody says: regions are in percent of it
-PNG = "data:image/png;base64,"
+_DATA_URL = re.compile(r"\s*data:image/(png|webp);base64,", re.IGNORECASE)
 
 Json = Mapping[str, Any]
+Name = str | tuple[str, ...]  # of a label; the whole path where it stands in a tree
 
 
 def regions_of(source: Json, config: LabelConfig, size_wh: tuple[int, int] | None = None) -> list[Json]:
@@ -44,12 +47,12 @@ def known_size(*sources: Json) -> tuple[int, int] | None:
     return next((size for size in sizes if size is not None), None)
 
 
-def names_in(value: Json, kind: str) -> list[str | tuple[str, ...]]:
+def names_in(value: Json, kind: str) -> list[Name]:
     """Return the labels of a result; paths as tuples. Numbers are taken as the text that they are."""
     listed_names = value.get(kind)
     if not isinstance(listed_names, list):
         listed_names = [listed_names]
-    found: list[str | tuple[str, ...]] = []
+    found: list[Name] = []
     for each in listed_names:
         parts = [text for part in each if (text := as_text(part))] if isinstance(each, list) else as_text(each)
         if parts:
@@ -68,9 +71,9 @@ def _of_result(result: Json, results: list[Json], config: LabelConfig, size_wh: 
     value = result["value"]
     # Other programs write the labels of every kind of region under the one key.
     names = names_in(value, control.kind) or names_in(value, LABELS) or _named_by_others(result, control, results)
-    width, height = _size_in(result) or _png_size(control, value) or size_wh
+    width, height = _size_in(result) or _bitmask_size(control, value) or size_wh
     bare = {key: part for key, part in value.items() if key not in (control.kind, LABELS)}
-    for number, name in enumerate(names or [None]):
+    for number, name in enumerate(dict.fromkeys(names) or [None]):
         labels = [] if name is None else [label_in(name, control)]
         again = {"id": f"{result.get('id')}+{number}"} if number else {}
         yield {
@@ -84,7 +87,7 @@ def _of_result(result: Json, results: list[Json], config: LabelConfig, size_wh: 
         }
 
 
-def label_in(name: str | tuple[str, ...], control: Control) -> str:
+def label_in(name: Name, control: Control) -> str:
     """Return the label that a path leads to, or its last part; a name as it is."""
     if isinstance(name, str):
         return name
@@ -92,7 +95,7 @@ def label_in(name: str | tuple[str, ...], control: Control) -> str:
     return whole or control.label_for(" / ".join(name)) or name[-1]
 
 
-def _named_by_others(result: Json, control: Control, results: list[Json]) -> list[str | tuple[str, ...]]:
+def _named_by_others(result: Json, control: Control, results: list[Json]) -> list[Name]:
     """Return the labels that other results with its id give a region without its own."""
     source, number = control.source, result.get("id")
     if source is None or number is None:
@@ -106,18 +109,35 @@ def _named_by_others(result: Json, control: Control, results: list[Json]) -> lis
 
 
 def _size_in(result: Json) -> tuple[int, int] | None:
-    sides = (result.get("original_width"), result.get("original_height"))
+    sides = (_number(result.get("original_width")), _number(result.get("original_height")))
     whole = [int(side) for side in sides if isinstance(side, int | float) and 1 <= side < 1e6 and int(side) == side]
     return (whole[0], whole[1]) if len(whole) == 2 else None
 
 
-def _png_size(control: Control, value: Json) -> tuple[int, int] | None:
+def _number(value: object) -> object:
+    """Return the number that other programs have written as text; everything else as it is."""
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 7 else value
+
+
+def _bitmask_size(control: Control, value: Json) -> tuple[int, int] | None:
     """Return the size of a bitmask, which its own picture says."""
-    url = value.get("imageDataURL")
-    if control.kind != BITMASK or not isinstance(url, str) or not url.startswith(PNG):
+    content = bitmask_file(value) if control.kind == BITMASK else None
+    if content is None:
         return None
     try:
-        with Image.open(io.BytesIO(base64.b64decode(url.removeprefix(PNG)))) as image:
+        with Image.open(io.BytesIO(content), formats=BITMASK_FORMATS) as image:
             return image.size
-    except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def bitmask_file(value: Json) -> bytes | None:
+    """Return the picture of a bitmask, in one of BITMASK_FORMATS or torn; None where there is none."""
+    url = value.get("imageDataURL")
+    found = _DATA_URL.match(url) if isinstance(url, str) else None
+    if not isinstance(url, str) or found is None:
+        return None
+    try:
+        return base64.b64decode(unquote(url[found.end() :]), validate=True)
+    except ValueError:
         return None

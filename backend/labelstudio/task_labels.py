@@ -6,6 +6,7 @@ over, never an error, but for the picture itself. Nothing is downloaded here, an
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -14,19 +15,23 @@ from typing import Any
 
 from backend.errors import ImageError
 from backend.labelstudio.annotations import best_first, is_accepted_in_bulk, listed
-from backend.labelstudio.class_names import NameIndex, as_text
-from backend.labelstudio.controls import CHOICE_KINDS, Control
+from backend.labelstudio.class_names import SEPARATOR, NameIndex, as_text, loose
+from backend.labelstudio.controls import CHOICE_KINDS, KINDS, LABELS, Control
 from backend.labelstudio.label_config import LabelConfig
-from backend.labelstudio.regions import UNTOUCHED, label_in, names_in, regions_of
+from backend.labelstudio.regions import UNTOUCHED, Name, label_in, names_in, regions_of
 from backend.labelstudio.task_values import look_up, value_of
 
-USUAL_KEYS = ("label", "class", "labels", "classes")  # of a task's data, for classes given with the picture
-SEPARATORS = (";", "|", ",")  # between them; names have commas in them more often than the others
+# Of a task's data, for classes given with the picture, in upper or lower case.
+USUAL_KEYS = ("label", "class", "labels", "classes", "category", "categories")
+SEPARATORS = (";", "|", "\n", ",")  # between them; names have commas in them more often than the others
+LONGEST_LIST = 5000  # characters of a list that is written as Python writes it
 
 
 def image_reference(task: Mapping[str, object], config: LabelConfig) -> str:
     """What the task's data says of where the picture is: an address, a path or a data URI, as yet unchecked."""
     reference = value_of(config.image_value or f"${config.image_key}", task.get("data"))
+    if isinstance(reference, list) and reference:  # a gallery, which opens with its first picture
+        reference = reference[0]
     if isinstance(reference, Mapping) and len(reference) == 1:  # a page that is an object
         (reference,) = reference.values()
     if isinstance(reference, str) and reference.strip():
@@ -107,8 +112,13 @@ def _sources(task: Mapping[str, object], config: LabelConfig) -> Iterator[list[s
     """The names from each place that may hold classes, the most trusted first."""
     for annotation in counting_annotations(task, config):
         yield _annotated(annotation, config)
-    for key in dict.fromkeys((*config.label_keys, *USUAL_KEYS)):
-        yield _given(look_up(key, task.get("data")), config)
+    data = task.get("data")
+    for key in config.label_keys:
+        yield _given(look_up(key, data), config)
+    # Label Studio's own tables have a column for each tag, with what people chose in it.
+    by_name = {loose(str(key)): value for key, value in data.items()} if isinstance(data, Mapping) else {}
+    for key in dict.fromkeys(map(loose, (*USUAL_KEYS, *(control.name for control in config.controls)))):
+        yield _given(by_name.get(key), config)
 
 
 def _annotated(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
@@ -126,26 +136,56 @@ def _annotated(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:
     return names
 
 
-def _class_in(name: str | tuple[str, ...], control: Control, config: LabelConfig) -> str:
+def _class_in(name: Name, control: Control, config: LabelConfig) -> str:
     """Return what a label stands for; a path that goes on below a class, for that class."""
     label = label_in(name, control)
-    if isinstance(name, str) or config.label_for(label) is not None:
-        return label
-    return next((part for part in reversed(name) if config.label_for(part) is not None), label)
+    return label if isinstance(name, str) or config.label_for(label) is not None else _part_of(name, config, label)
+
+
+def _part_of(path: tuple[str, ...], config: LabelConfig, otherwise: str) -> str:
+    """Return the last part of a path that is a class."""
+    return next((part for part in reversed(path) if config.label_for(part) is not None), otherwise)
 
 
 def _given(value: object, config: LabelConfig) -> list[str]:
     """Classes given with the data: a name, several with one of SEPARATORS between them, or a list of names.
 
-    A list may be text, as it is in a column of a CSV file.
+    All that Label Studio exports is read, too: paths, what results have in them, and either as text, as it is in a
+    column of a CSV file.
     """
     name = (as_text(value) or "").strip()
-    if name.startswith("[") and not config.label_for(name):
-        with suppress(ValueError, RecursionError):
-            value = json.loads(name)
-    if isinstance(value, list):
-        return [name for each in value if (name := (as_text(each) or "").strip())]
+    if name[:1] in ("[", "{", '"') and not config.label_for(name):
+        value = _unquoted(name)
+    if isinstance(value, list | Mapping):
+        names = [_given_name(each, config) for each in _listed(value)]
+        return [name for each in names if (name := each.strip())]
+    name = (as_text(value) or "").strip()
     separator = next((each for each in SEPARATORS if each in name), None)
     if separator is None or config.label_for(name):
         return [name] if name else []
     return [part.strip() for part in name.split(separator) if part.strip()]
+
+
+def _unquoted(text: str) -> object:
+    """Return what a text is as JSON, or as Python writes lists; the text itself where it is neither."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(text)
+    if len(text) <= LONGEST_LIST:
+        with suppress(ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            return ast.literal_eval(text)
+    return text
+
+
+def _listed(value: list[object] | Mapping[str, object]) -> Iterator[Name]:
+    """Return the names and paths in a list, or in a result's value, or in a list of those."""
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, Mapping):
+            yield from (name for kind in (*KINDS, LABELS) for name in names_in(each, kind))
+        else:
+            yield from names_in({LABELS: [each]}, LABELS)
+
+
+def _given_name(name: Name, config: LabelConfig) -> str:
+    if isinstance(name, str):
+        return name
+    return config.label_for(SEPARATOR.join(name)) or _part_of(name, config, name[-1])

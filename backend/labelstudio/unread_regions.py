@@ -26,9 +26,14 @@ def unread_regions(task: Json, config: LabelConfig) -> Iterator[str]:
     for annotation in counting_annotations(task, config)[:1]:
         results = listed(annotation, "result")
         for result in results:
-            if result.get("type") in TYPES:
+            if result.get("type") in TYPES or any(_is_of_region(view, result) for view in views):
                 own = [result, *(each for each in results if each.get("id") == result.get("id") and each is not result)]
                 yield from _reasons(result, own, views)
+
+
+def _is_of_region(view: LabelConfig, result: Json) -> bool:
+    control = view.control_of(result)
+    return control is not None and control.is_region
 
 
 def _reasons(result: Json, own: list[Json], views: tuple[LabelConfig, ...]) -> Iterator[str]:

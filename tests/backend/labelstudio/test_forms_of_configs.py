@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from backend.labelstudio.corrections import drawn_regions
 from backend.labelstudio.label_config import LabelConfig
@@ -173,6 +176,43 @@ def test_regions_with_and_without_a_size_are_of_one_picture() -> None:
         ("cat", (20, 10, 60, 30)),
         ("cat", (120, 10, 160, 30)),
     ]
+
+
+def test_a_label_that_is_said_twice_is_one_object() -> None:
+    assert drawn(task(box(["cat", "cat"])), config(BOXES)) == [("cat", (20, 10, 60, 30))]
+
+
+def test_the_pictures_size_may_be_text() -> None:
+    assert drawn(task(box(original_width="200", original_height="100")), config(BOXES)) == [("cat", (20, 10, 60, 30))]
+
+
+def data_url(image: Image.Image, image_format: str = "png") -> str:
+    file = io.BytesIO()
+    image.save(file, image_format)
+    return f"data:image/{image_format};base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+WHITE = Image.fromarray(np.pad(np.full((20, 40), 255, np.uint8), ((10, 70), (20, 140))))  # of a picture of 200 x 100
+CLEAR = Image.merge("LA", (WHITE, WHITE))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        data_url(CLEAR),
+        data_url(WHITE),
+        data_url(WHITE.convert("1")),
+        data_url(WHITE.convert("RGB")),
+        data_url(CLEAR.resize((100, 50))),
+        data_url(CLEAR.convert("RGBA"), "webp"),
+        data_url(CLEAR).replace("image/png", "image/PNG").replace("+", "%2B"),
+    ],
+    ids=["clear", "grey", "one bit", "colour", "of half the size", "WebP", "quoted"],
+)
+def test_bitmasks_of_other_programs_are_read(url: str) -> None:
+    parsed = config('<BitmaskLabels name="mask" toName="image"><Label value="cat"/></BitmaskLabels>')
+    mask = box([], "bitmasklabels", "mask", value={"imageDataURL": url, "bitmasklabels": ["cat"]})
+    assert drawn(task(mask), parsed) == [("cat", (20, 10, 60, 30))]
 
 
 @pytest.mark.parametrize("rotation", [None, "", "0", "360"])

@@ -135,6 +135,14 @@ def test_tags_and_attributes_may_be_written_in_any_case() -> None:
     assert (config.image_key, config.classes) == ("url", ("cat",))
 
 
+def test_a_config_may_have_a_namespace_and_blanks_before_its_declaration() -> None:
+    config = LabelConfig.parse(
+        '\n <?xml version="1.0" encoding="utf-16"?><View xmlns="http://labels"><Image name="i" value="$url"/>'
+        '<RectangleLabels name="b" toName="i"><Label value="cat"/></RectangleLabels></View>'
+    )
+    assert (config.image_key, config.classes) == ("url", ("cat",))
+
+
 def test_a_control_of_several_tags_belongs_to_each() -> None:
     config = LabelConfig.parse(
         '<View><Image name="left" value="$a"/><Image name="right" value="$b"/>'

@@ -45,6 +45,10 @@ def test_the_picture_is_where_the_config_says() -> None:
     assert image_reference(annotated(), CONFIG) == "/data/upload/1/a.png"
 
 
+def test_of_a_list_of_pictures_the_first_is_shown() -> None:
+    assert image_reference({"data": {"image": ["a.png", "b.png"]}}, CONFIG) == "a.png"
+
+
 def test_the_picture_may_be_below_another_key() -> None:
     config = LabelConfig("image", "pictures.large", ())
     assert image_reference({"data": {"pictures": {"large": "a.png"}}}, config) == "a.png"
@@ -55,7 +59,8 @@ def test_the_picture_may_be_below_another_key() -> None:
     ("task", "message"),
     [
         ({"id": 7, "data": {}}, r"Task 7: data\['image'\].* is missing"),
-        ({"id": 7, "data": {"image": ["a.png"]}}, r"Task 7: data\['image'\].* is no text"),
+        ({"id": 7, "data": {"image": [["a.png"]]}}, r"Task 7: data\['image'\].* is no text"),
+        ({"id": 7, "data": {"image": []}}, r"Task 7: data\['image'\].* is no text"),
         ({"id": 7, "data": {"image": " "}}, r"Task 7: data\['image'\].* is empty"),
         ({"id": 7, "data": "a.png"}, "is missing"),
         ({}, "Task without an id: .* is missing"),
@@ -127,6 +132,17 @@ def test_results_of_other_tags_and_pictures_say_nothing() -> None:
         ({"label": {"cat": 1}}, ()),
         ({"label": "zebra", "class": "dog"}, ("dog",)),
         ({"label": "cat", "given": "dog"}, ("dog",)),
+        ({"label": "cat\ndog"}, ("cat", "dog")),
+        ({"label": "['dog, wild', 'cat']"}, ("dog, wild", "cat")),
+        ({"label": "['" + "x" * 9999 + "']"}, ()),
+        ({"label": '"cat"'}, ("cat",)),
+        ({"label": {"choices": ["cat", "dog"]}}, ("cat", "dog")),
+        ({"label": '{"choices": ["cat", "dog"]}'}, ("cat", "dog")),
+        ({"box": '[{"x": 1, "y": 1, "width": 9, "height": 9, "rectanglelabels": ["cat"]}]'}, ("cat",)),
+        ({"label": [["animal", "cat"], ["animal", "dog", "brown"]]}, ("cat", "dog")),
+        ({"label": {"taxonomy": [["animal", "cow"]]}}, ("Kuh",)),
+        ({"Class ": "cat"}, ("cat",)),
+        ({"Category": "dog"}, ("dog",)),
     ],
 )
 def test_classes_given_with_the_data_are_read(data: dict[str, Any], labels: tuple[str, ...]) -> None:

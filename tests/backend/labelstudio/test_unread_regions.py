@@ -39,6 +39,11 @@ def region(name: str, kind: str, **value: Any) -> dict[str, Any]:
             region("outline", "polygonlabels", points=[{"x": 1, "y": 2}], polygonlabels=["cat"]),
             ["the numbers of a polygonlabels mean no area of the picture"],
         ),
+        (
+            region("outline", "polygonlabels", points=[[1, 1], [5, 5], [9, 9]], polygonlabels=["cat"]),
+            ["the numbers of a polygonlabels mean no area of the picture"],
+        ),
+        (region("box", "labels", **SIDES, labels=["cat"]), ["tag 'box' takes rectanglelabels, and no labels"]),
         (region("box", "rectangle", **SIDES), ["tag 'box' takes rectanglelabels, and no rectangle"]),
         (
             region("mask", "bitmasklabels", bitmasklabels=["cat"]),
