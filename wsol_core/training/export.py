@@ -38,12 +38,12 @@ def uncalibrated_predictor(
         return Predictor(method, card, device, config.precision)
 
 
-def measure_export(predictor: Predictor, data: TrainingData) -> float:
-    """Seconds that `export_model` will take, from a few images."""
+def measure_export(predictor: Predictor, data: TrainingData, with_objects: bool) -> float:
+    """Seconds that `export_model` will take, from a few images; with_objects: as in `choose_thresholds`."""
     few = pick(data.labeled, TIMED_IMAGES)
-    choose_thresholds(predictor, few[:1])  # the first image pays for what is made once
+    choose_thresholds(predictor, few[:1], with_objects=with_objects)  # the first image pays for what is made once
     start = time.monotonic()
-    choose_thresholds(predictor, few)
+    choose_thresholds(predictor, few, with_objects=with_objects)
     images = sum(min(MOST_IMAGES, len(samples)) for samples in (data.labeled, data.unseen))
     return (time.monotonic() - start) * images / len(few) + SAVING_S
 

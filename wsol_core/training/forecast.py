@@ -40,7 +40,7 @@ class Forecast:
         stages = planned_stages(context, state, budget, index)
         if not self._told:
             self._told = True
-            self._measure_export()
+            self._measure_export(stages[-1].is_enough)
             whole_s = budget.whole_s(state.plans, index, state.step, state.costs.export_s)
             self._say(Notice(_length(stages, whole_s)))
         short = shortest(stages)
@@ -49,12 +49,12 @@ class Forecast:
             minutes = budget.enough_minutes(LATER_STAGES_SLOWER, self._state.costs.export_s, short)
             self._say(Notice(shortage_sentence(short, context.images, minutes), warns=True))
 
-    def _measure_export(self) -> None:
+    def _measure_export(self, with_objects: bool) -> None:
         """Where minutes rule that has been done before the first step; else only those who are told want to know it."""
         if self._state.costs.export_s or self._context.hooks == TrainingHooks():
             return
         start = self._context.clock()
-        self._state.costs = replace(self._state.costs, export_s=self._context.measure_export())
+        self._state.costs = replace(self._state.costs, export_s=self._context.measure_export(with_objects))
         self._budget.exclude(self._context.clock() - start)
 
     def _say(self, notice: Notice) -> None:

@@ -72,7 +72,7 @@ class StagePlanner:
         validation_s = self._measure_validation() if context.validates(index) else 0.0
         export_s = self._state.costs.export_s
         if index == 0 and context.peers.is_main:
-            export_s = context.measure_export()
+            export_s = context.measure_export(True)
         context.method.load_state_dict(weights)
         return Costs(*context.peers.broadcast([step_s, validation_s, export_s]))
 

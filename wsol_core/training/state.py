@@ -45,7 +45,7 @@ class TrainingContext:
 
     clock: seconds from any zero; `started` is its value when the caller began.
     validate: per-image scores (N,) of the method as it is, in the given precision; None where nothing is held out.
-    measure_export: seconds that the work after the last stage will take.
+    measure_export: seconds that the work after the last stage will take, with or without the exams of single objects.
     images: how many are trained on, without backgrounds.
     localize_samples: what the method as it is finds in the images that are shown; None where there are none.
     examine: how the method as it is has collapsed, in the given precision; None where nobody looks.
@@ -63,7 +63,7 @@ class TrainingContext:
     clock: Callable[[], float]
     started: float
     validate: Callable[[torch.dtype], Tensor] | None = None
-    measure_export: Callable[[], float] = float
+    measure_export: Callable[[bool], float] = lambda _: 0.0
     images: int = 1
     localize_samples: Callable[[], Sequence[tuple[Sample, Localization]]] | None = None
     examine: Callable[[torch.dtype], list[Collapse]] | None = None

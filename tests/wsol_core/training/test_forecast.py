@@ -52,7 +52,7 @@ def test_the_length_and_the_time_left_include_the_work_after_the_last_step(tmp_p
     method = Demanding(plain=True)
     method.on_step = clock.passing(lambda: 3.0)
     hooks = TrainingHooks(on_progress=seen.append, on_notice=said.append)
-    train(make_context(tmp_path, clock=clock, method=method, hooks=hooks, epochs=None, measure_export=lambda: 120.0))
+    train(make_context(tmp_path, clock=clock, method=method, hooks=hooks, epochs=None, measure_export=lambda _: 120.0))
     assert said[0].text.startswith("The training will take about 10 minutes: ")
     assert seen[-1].seconds_left == pytest.approx(120.0)
     assert seen[-1].seconds_done == pytest.approx(160 * 3.0)

@@ -20,7 +20,7 @@ def test_minutes_end_on_time_and_are_shared_as_the_methods_epochs(tmp_path: Path
     clock = FakeClock()
     seen: list[Progress] = []
     hooks = TrainingHooks(on_progress=seen.append)
-    train(timed_context(tmp_path, clock, 10, lambda: 4.0, hooks=hooks, measure_export=lambda: 30.0))
+    train(timed_context(tmp_path, clock, 10, lambda: 4.0, hooks=hooks, measure_export=lambda _: 30.0))
     used = clock.now - 100
     assert 0.95 * 570 <= used <= 570  # 600 s less 30 s for the work after the last stage
     first = sum(p.stage == "classify" for p in seen)
