@@ -19,6 +19,7 @@ from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.thresholds import RULE_WITH_BOXES, RULE_WITHOUT_BOXES, best_threshold, box_ious
 from wsol_core.methods.base import Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Localization, Sample
+from wsol_core.training import calibration
 from wsol_core.training.calibration import EXPECTED_OF_PARTS, FEWEST_CORRECTED, choose_thresholds, pick
 
 SIDE = 64
@@ -109,6 +110,29 @@ def test_a_method_in_training_goes_on_in_training(tmp_path: Path) -> None:
     predictor.method.train()
     choose_thresholds(predictor, images(tmp_path, 1, right=True))
     assert predictor.method.training
+
+
+def test_a_method_that_knows_no_objects_yet_is_not_examined_from_closer_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration, "closer_is_clearer", lambda *_: True)
+    trained = images(tmp_path, 5, right=True)
+    assert choose_thresholds(a_predictor(Bright()), trained).looks_closer
+    assert not choose_thresholds(a_predictor(Bright()), trained, with_objects=False).looks_closer
+
+
+@pytest.mark.parametrize("looks_closer", [False, True])
+def test_scores_tell_how_often_regions_are_right_as_they_are_shown_also_from_closer_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks_closer: bool
+) -> None:
+    def moved(predictor: Predictor, sample: Sample, found: Localization) -> Localization:
+        elsewhere = (40.0, 40.0, 60.0, 60.0)
+        return replace(found, regions=tuple(replace(region, box_xyxy=elsewhere) for region in found.regions))
+
+    monkeypatch.setattr(calibration, "closer_is_clearer", lambda *_: looks_closer)
+    monkeypatch.setattr(calibration, "from_closer_up", moved)
+    accepted = score_of(choose_thresholds(a_predictor(Bright()), images(tmp_path, 30, right=not looks_closer)))
+    assert accepted > 0.7
 
 
 def test_fewer_than_five_unseen_images_decide_nothing(tmp_path: Path) -> None:
