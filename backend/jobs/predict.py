@@ -21,11 +21,13 @@ from backend.labelstudio.controls import CHOICE_KINDS
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig, unknown_classes, unknown_sentence
 from backend.labelstudio.prediction_check import check_prediction
+from backend.labelstudio.prompt_marks import marks_of
 from backend.labelstudio.prompts import Prompt, newest_prompt, with_earlier
 from backend.labelstudio.results import costs_of, shown_of, to_prediction
 from backend.labelstudio.task_labels import class_of, image_labels
 from backend.labelstudio.task_views import TaskView, all_views
 from backend.queueing.messages import PredictionRequest
+from backend.queueing.progress import PromptStore
 from backend.storage.galleries import Drawable
 from wsol_core.data.images import open_image_small
 from wsol_core.errors import DataError
@@ -182,8 +184,7 @@ def _predict_prompted(
 ) -> Json:
     """Return the object in the newest box, or at the newest point, that the person drew; empty without one."""
     version, project_id = request.version, request.project_id
-    regions = with_earlier(*context.queue.prompts.last(project_id, task.get("id")), drawn)
-    context.queue.prompts.record(project_id, task.get("id"), regions)
+    regions = drawn_so_far(context.queue.prompts, project_id, task, config, drawn)
     prompt = newest_prompt({"result": regions})
     views = all_views(request.tasks, config)
     index = _prompted([number for number, view in enumerate(views) if view.task is task], views, drawn)
@@ -206,6 +207,27 @@ def _predict_prompted(
     localization = Localization(str(task.get("id")), (width, height), {region.label: region.score}, (region,))
     regions_only = replace(config, controls=config.region_controls)
     return _prediction(task, localization, regions_only, version, 0.0, costs_of(config))
+
+
+def drawn_so_far(
+    prompts: PromptStore,
+    project_id: str,
+    task: Mapping[str, Any],
+    config: LabelConfig,
+    drawn: Mapping[str, Any],
+) -> list[Mapping[str, Any]]:
+    """Return the regions that a person has drawn for the object that `drawn` is about, which are remembered.
+
+    Each person's are apart, as far as a draft of theirs says who draws; before there is one, nobody knows.
+    """
+    marks = marks_of(drawn, config.views(task.get("data")))
+    person = next((str(draft.get("user")) for draft in listed(task, "drafts")), "")
+    for known in dict.fromkeys((person, "")):
+        regions = with_earlier(*prompts.last(project_id, task.get("id"), known), {"result": marks})
+        if len(regions) > len(marks):
+            break
+    prompts.record(project_id, task.get("id"), regions, person)
+    return regions
 
 
 def _prompted(indices: Sequence[int], views: Sequence[TaskView], drawn: Mapping[str, Any]) -> int:

@@ -1,7 +1,8 @@
 """What a person points at with Auto-Annotation on: one object, by a box or by clicks on it and beside it.
 
 Label Studio sends all smart regions that have not been accepted yet, of one type and label, the newest last. A click
-with Alt held down, or with a label such as "background", is on something else than the object.
+with Alt held down, or with a label such as "background", is on something else than the object. Strokes of a brush, and
+labels that are called otherwise, come as clicks and as "background"; see prompt_marks.py.
 """
 
 from __future__ import annotations

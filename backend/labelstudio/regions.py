@@ -108,6 +108,12 @@ def _named_by_others(result: Json, control: Control, results: list[Json]) -> lis
     ]
 
 
+def sized(result: Json) -> Json | None:
+    """Return a result with the size of its picture as whole numbers; None where nothing says it."""
+    found = _size_in(result)
+    return None if found is None else {**result, "original_width": found[0], "original_height": found[1]}
+
+
 def _size_in(result: Json) -> tuple[int, int] | None:
     sides = (_number(result.get("original_width")), _number(result.get("original_height")))
     whole = [int(side) for side in sides if isinstance(side, int | float) and 1 <= side < 1e6 and int(side) == side]

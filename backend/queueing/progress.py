@@ -5,6 +5,7 @@ Redis keeps all of it for a day.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -90,18 +91,24 @@ class PromptStore:
     def __init__(self, connection: redis.Redis) -> None:
         self._connection = connection
 
-    def record(self, project_id: str, task: object, regions: Sequence[Mapping[str, Any]]) -> None:
-        """Keep the regions drawn in a task, and the time, which is now."""
+    def record(self, project_id: str, task: object, regions: Sequence[Mapping[str, Any]], person: str = "") -> None:
+        """Keep the regions that a person drew in a task, and the time, which is now. Args: person: "": nobody knows."""
         drawn = {"regions": list(map(dict, regions)), "at": time.time()}
-        _write(self._connection, f"prompt-{project_id}-{task}", drawn)
+        _write(self._connection, _prompt_key(project_id, task, person), drawn)
 
-    def last(self, project_id: str, task: object) -> tuple[list[Json], float]:
+    def last(self, project_id: str, task: object, person: str = "") -> tuple[list[Json], float]:
         """Return what was recorded last, and how many seconds ago; nothing where nobody knows."""
-        found = _read(self._connection, f"prompt-{project_id}-{task}") or {}
+        found = _read(self._connection, _prompt_key(project_id, task, person)) or {}
         regions, at = found.get("regions"), found.get("at")
         if not isinstance(regions, list) or not isinstance(at, int | float):
             return [], 0.0
         return [each for each in regions if isinstance(each, dict)], time.time() - at
+
+
+def _prompt_key(project_id: str, task: object, person: str) -> str:
+    """Return a name that does not say who it is, which may be an address."""
+    who = "-" + hashlib.blake2b(person.encode(errors="replace"), digest_size=8).hexdigest() if person else ""
+    return f"prompt-{project_id}-{task}{who}"
 
 
 def _write(connection: redis.Redis, name: str, values: Mapping[str, Any]) -> None:
@@ -114,6 +121,6 @@ def _read(connection: redis.Redis, name: str) -> Json | None:
         text = connection.get(f"boxstrap:progress:{name}")
     try:
         values = json.loads(text or "null")
-    except ValueError:  # nobody of ours wrote that, and nothing depends on it
+    except (ValueError, RecursionError):  # nobody of ours wrote that, and nothing depends on it
         return None
     return values if isinstance(values, dict) else None

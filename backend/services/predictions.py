@@ -9,6 +9,7 @@ from typing import Any
 
 from backend.errors import ImageError, RequestError, TooLargeError
 from backend.images.image_store import ImageStore
+from backend.labelstudio.annotations import listed
 from backend.labelstudio.empty_prediction import empty_prediction
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.task_labels import image_reference
@@ -53,6 +54,8 @@ class PredictionService:
             return [empty_prediction(self._stores.models.label(project_id)) for _ in tasks]
         config = LabelConfig.parse(label_config)
         slim: list[Json] = [{name: task[name] for name in NEEDED if name in task} for task in tasks]
+        if context is not None:  # drafts are of the person who draws
+            slim = [{**each, "drafts": _users(task)} for each, task in zip(slim, tasks, strict=True)]
         files = self._save_inline_images(project_id, slim, config)
         request = PredictionRequest(project_id, version, label_config, slim, files, context)
         found = self._queue.predict(request, self._settings.predict_timeout_s)
@@ -77,6 +80,11 @@ class PredictionService:
                 logger.warning("project %s, task %r: %s", project_id, view.task.get("id"), error)
         tasks[:] = [_without_data_uris(task) for task in tasks]
         return files
+
+
+def _users(task: Mapping[str, Any]) -> list[Json]:
+    """Return a task's drafts with nothing but whose they are."""
+    return [{"user": draft["user"]} for draft in listed(task, "drafts") if draft.get("user")]
 
 
 def _without_data_uris(value: Any) -> Any:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from backend.jobs.context import job_context, warn_once
-from backend.jobs.predict import predict
+from backend.jobs.predict import drawn_so_far, predict
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.prediction_check import check_prediction
 from backend.queueing.messages import PredictionRequest
+from backend.queueing.queue import JobQueue
 from backend.settings import Settings
 from backend.storage.stores import Stores
 from backend.storage.version_facts import VersionFacts
@@ -114,3 +115,23 @@ def test_classes_that_the_config_calls_otherwise_now_are_named(
     assert "predicted_values" in caplog.text and f"boxstrap classes {PROJECT} --rename" in caplog.text
     stores.policies.change(PROJECT, renames={"fish": "Fisch"})
     assert written(predicted(IMAGE, renamed)) == [("box", None, ["Fisch"])]
+
+
+def test_what_two_people_draw_in_one_task_at_once_is_kept_apart(queue: JobQueue) -> None:
+    config = LabelConfig.parse(f"<View>{IMAGE}{BOXES}</View>")
+
+    def drawn_by(person: str, **region: Any) -> list[Any]:
+        """What is known to be drawn, by number, once a person has drawn this as well."""
+        task = {"id": 1, "data": {"image": "a.png"}, "drafts": [{"user": person}] if person else []}
+        regions = drawn_so_far(queue.prompts, PROJECT, task, config, {"result": [{"to_name": "image", **region}]})
+        return [each["id"] for each in regions]
+
+    sides = {"y": 10, "width": 30, "height": 30, "rectanglelabels": ["fish"]}
+    beside = {"type": "keypointlabels", "is_positive": False, "value": {"x": 5, "y": 5, "keypointlabels": ["fish"]}}
+    assert drawn_by("ann", id="a1", type="rectanglelabels", value={"x": 10, **sides}) == ["a1"]
+    assert drawn_by("bob", id="b1", type="rectanglelabels", value={"x": 60, **sides}) == ["b1"]
+    assert drawn_by("ann", id="a2", **beside) == ["a1", "a2"]
+    assert drawn_by("bob", id="b2", **beside) == ["b1", "b2"]
+    # Before the editor has kept a draft nobody knows who draws; what was drawn then is found once it is known.
+    assert drawn_by("", id="c1", type="rectanglelabels", value={"x": 40, **sides}) == ["c1"]
+    assert drawn_by("cid", id="c2", **beside) == ["c1", "c2"]

@@ -30,6 +30,16 @@ def test_the_newest_event_is_kept_with_its_time(queue: JobQueue) -> None:
     assert 0 <= time.time() - found["at"] < 60
 
 
+def test_what_two_people_draw_in_one_task_is_kept_apart(queue: JobQueue) -> None:
+    assert queue.prompts.last("7", 1, "ann@example.com") == ([], 0.0)
+    queue.prompts.record("7", 1, [{"id": "a"}], "ann@example.com")
+    queue.prompts.record("7", 1, [{"id": "b"}], "bob@example.com")
+    queue.prompts.record("7", 1, [{"id": "c"}])
+    kept = [queue.prompts.last("7", 1, person)[0] for person in ("ann@example.com", "bob@example.com", "")]
+    assert kept == [[{"id": "a"}], [{"id": "b"}], [{"id": "c"}]]
+    assert not [key for key in queue.connection.keys("*") if b"example.com" in key]
+
+
 def test_keys_of_earlier_versions_are_read(queue: JobQueue) -> None:
     bulk = {"version": "boxstrap-7-0001", "seen": 64, "done": 60, "ended": True}
     queue.connection.set("boxstrap:progress:bulk-7", json.dumps(bulk))

@@ -132,9 +132,12 @@ def test_a_wrong_number_of_predictions_is_no_answer(site: Site, tmp_path: Path) 
 def test_the_context_of_an_interactive_call_reaches_the_worker(site: Site, tmp_path: Path) -> None:
     site.publish(tmp_path)
     context = {"result": [{"type": "rectanglelabels", "value": {"x": 70.04, "y": 7.98}}]}
+    drawing = {**task(1), "drafts": [{"user": "ann@example.com", "result": [{}]}, "none", {"user": None}]}
     with predict_worker(site.queue, one_each) as calls:
-        assert site.post("/predict", call(task(1), params={**PARAMS, "context": context})).status_code == 200
+        assert site.post("/predict", call(drawing, params={**PARAMS, "context": context})).status_code == 200
+        assert site.post("/predict", call(drawing)).status_code == 200
     assert calls[0]["context"] == context
+    assert [sent["tasks"][0].get("drafts") for sent in calls] == [[{"user": "ann@example.com"}], None]
 
 
 def test_a_picture_inside_a_task_goes_to_the_worker_as_a_file(site: Site, tmp_path: Path) -> None:
