@@ -1,7 +1,7 @@
 """What a person draws to point at an object, in the few forms that prompts.py knows: boxes, ellipses and clicks.
 
-A stroke of a brush, or an outline, is so many clicks on what it covers; the editor of Label Studio 1.23 sends none, others
-do. What the config calls by a name for the background, whatever the label is, is labelled `background`.
+A stroke of a brush, or an outline, is so many clicks on what it covers; Label Studio 1.23 sends none, other editors do.
+What the config calls by a name for the background, whatever the label is, is labelled `background`.
 """
 
 from __future__ import annotations
