@@ -6,19 +6,18 @@ import knows what is there already.
 
 from __future__ import annotations
 
-import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from backend.errors import RequestError
 from backend.labelstudio.class_names import loose, tidy
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.project_client import TITLE, ProjectClient
 from backend.labelstudio.recommended_config import LABEL_KEY, recommended_config
+from backend.services.uploads import ending_of, upload_name
 from backend.settings import Settings
 from backend.storage.stores import Stores
 from wsol_core.data.folder import DataFolder
@@ -27,9 +26,8 @@ from wsol_core.records import Sample
 
 FILE_KEY = "file"
 BATCH = 50  # pictures a request
-BATCH_BYTES = 50 * 2**20  # Label Studio takes 250 MB
+BATCH_BYTES = 50 * 2**20
 TITLE_LENGTHS = (3, 50)  # that Label Studio takes
-SHOWN_BY_BROWSERS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp"}
 
 Json = dict[str, Any]
 _Batch = list[tuple[Sample, str]]  # pictures, each with the ending of its format
@@ -173,8 +171,8 @@ class ImportService:
             return _Plan(source, None, title, recommended_config(classes), classes, samples, samples)
         number = str(found["id"])
         config = _config_with(str(found.get("label_config", "")), classes, number)
-        there = {str(each[FILE_KEY]) for each in self._client.task_data(number) if FILE_KEY in each}
-        missing = [sample for sample in samples if sample.file not in there]
+        there = {_composed(str(each[FILE_KEY])) for each in self._client.task_data(number) if FILE_KEY in each}
+        missing = [sample for sample in samples if _composed(sample.file) not in there]
         return _Plan(source, found, str(found["title"]), config, classes, samples, missing)
 
     def _prepare(self, plan: _Plan) -> str:
@@ -202,7 +200,7 @@ class ImportService:
 
     def _tasks(self, number: str, batch: _Batch, source: _Source, config: LabelConfig) -> list[Json]:
         if source.served_from is None:
-            names = [(_upload_name(sample, ending), sample.path) for sample, ending in batch]
+            names = [(upload_name(sample, ending), sample.path) for sample, ending in batch]
             addresses = self._client.upload(number, names)
         else:
             below = [sample.path.relative_to(source.served_from).as_posix() for sample, _ in batch]
@@ -250,6 +248,11 @@ def _with_class_names(samples: Sequence[Sample]) -> list[Sample]:
     return [Sample(sample.file, sample.path, labels) for sample, labels in zip(samples, found, strict=True)]
 
 
+def _composed(name: str) -> str:
+    """Return a file's name in the one form that it may have on another disk: a Mac's has accents apart."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _label(sample: Sample) -> str | list[str]:
     return sample.labels[0] if len(sample.labels) == 1 else list(sample.labels)
 
@@ -260,7 +263,7 @@ def _batches(samples: Sequence[Sample], source: _Source) -> Iterator[_Batch]:
     size = 0
     for sample in samples:
         try:
-            ending = _ending_of(sample)
+            ending = ending_of(sample, is_uploaded=source.served_from is None)
         except DataError as error:
             source.skipped.append(str(error))
             continue
@@ -271,24 +274,3 @@ def _batches(samples: Sequence[Sample], source: _Source) -> Iterator[_Batch]:
         size += sample.path.stat().st_size
     if batch:
         yield batch
-
-
-def _ending_of(sample: Sample) -> str:
-    """Return the ending of the picture's format. Raises: DataError if no browser shows it, or no task can name it."""
-    try:
-        sample.file.encode()
-        with Image.open(sample.path) as image:
-            kind = str(image.format)
-    except UnicodeEncodeError:
-        raise DataError(f"{sample.file!r} is not UTF-8, so no task can name it; rename the file.") from None
-    except Exception as error:  # Pillow's plugins raise all kinds
-        raise DataError(f"{sample.file} is no picture that can be read ({type(error).__name__}).") from error
-    if kind not in SHOWN_BY_BROWSERS:
-        raise DataError(f"{sample.file} is {kind}, which browsers do not show; convert it to PNG or JPEG.")
-    return SHOWN_BY_BROWSERS[kind]
-
-
-def _upload_name(sample: Sample, ending: str) -> str:
-    """A name that every file system and address takes; the task's data has the real one."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "_", sample.path.stem)[:50].strip("_")
-    return f"{stem or 'picture'}{ending}"

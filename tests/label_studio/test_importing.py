@@ -19,7 +19,7 @@ from backend.labelstudio.controls import BITMASK, RECTANGLE
 from backend.labelstudio.label_config import LabelConfig
 from backend.labelstudio.project_client import ProjectClient
 from backend.labelstudio.task_labels import given_labels, image_reference
-from backend.services import importing
+from backend.services import importing, uploads
 from backend.services.importing import Imported, ImportService
 from backend.settings import Settings
 from backend.storage.stores import open_stores
@@ -179,7 +179,11 @@ def test_a_project_is_connected_once_we_can_be_reached(
     assert connections.wanted() == {}
 
 
-def test_what_no_task_can_show_is_said_and_left_out(service: ImportService, folder: Path) -> None:
+def test_what_no_task_can_show_is_said_and_left_out(
+    service: ImportService, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "LARGEST_BYTES", 1_000_000)
+    (folder / "crab" / "huge.jpg").write_bytes((folder / "crab" / "1 #a.jpg").read_bytes() + bytes(1_000_000))
     Image.new("RGB", (9, 9)).save(folder / "crab" / "scan.tif")
     (folder / "crab" / "broken.jpg").write_bytes(b"no picture")
     (folder / "crab" / os.fsdecode(b"\xe9.jpg")).write_bytes((folder / "crab" / "1 #a.jpg").read_bytes())
@@ -188,6 +192,7 @@ def test_what_no_task_can_show_is_said_and_left_out(service: ImportService, fold
     said = "\n".join(done.skipped)
     assert "crab/scan.tif is TIFF, which browsers do not show" in said
     assert "crab/broken.jpg is no picture" in said
+    assert "crab/huge.jpg has more than 0 MB, which Label Studio does not take" in said
     assert said.isprintable() or "\n" in said
 
 

@@ -23,9 +23,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
-from wsol_core.data.file_names import readable, walk
+from wsol_core.data.file_names import is_hidden, is_text, readable, walk
+from wsol_core.data.folder_warnings import folder_warnings
 from wsol_core.errors import DataError
 from wsol_core.records import CorrectedRegion, Sample
 
@@ -33,7 +34,7 @@ ANNOTATIONS = "annotations.jsonl"
 TRAIN = "train"
 _OBJECT = '{"label": "car", "box": [x0, y0, x1, y1], "mask": "masks/car/x__0.png"}'
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2")
-_SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+LARGEST = 1e9  # of what is said of an image in pixels
 SUFFIXES = frozenset(  # of the files that images.py reads
     (*_JPEG, ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm", ".pbm", ".pnm")
 )
@@ -93,8 +94,8 @@ def read_folder(
             raise DataError(f"{folder} has no {ANNOTATIONS}, so it has no split {split!r}; leave the split out.")
     kept = [sample for sample in samples if sample.labels or not labelled]
     if not kept:
-        which = " that show a class" if samples else ""
-        raise DataError(f"There are no images{which} in {folder}; it needs one sub-folder of images per class.")
+        which, why = " that show a class" if samples else "", f" ({skipped[0]})" if skipped else ""
+        raise DataError(f"There are no images{which} in {folder}{why}; it needs one sub-folder of images per class.")
     classes = sorted({label for sample in kept for label in sample.labels})
     negatives = tuple(sample.path for sample in samples if labelled and not sample.labels)
     return DataFolder(tuple(_with_regions(kept, boxes_per_class)), tuple(classes), tuple(skipped), negatives)
@@ -136,24 +137,12 @@ def _read_class_folders(folder: Path, labelled: bool) -> tuple[list[Sample], lis
             continue
         samples.append(Sample("/".join(parts), path, parts[:1] if len(parts) > 1 else ()))
     filled = {sample.labels[0] for sample in samples if sample.labels}
-    folders = sorted(
-        readable(path.name) for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
-    if labelled and filled and (len(filled) == 1 or set(map(str.lower, filled)) <= _SPLITS):
-        skipped += _nested_warning(folder, samples)
+    folders = sorted(readable(path.name) for path in folder.iterdir() if path.is_dir() and not is_hidden(path.name))
+    if labelled:
+        skipped += folder_warnings(folder, samples)
     if labelled and samples and (empty := [name for name in folders if name not in filled]):
         raise DataError(f"Class folder {folder / empty[0]} has no images; add some or remove the folder.")
     return samples, skipped
-
-
-def _nested_warning(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
-    """Return a sentence where the class folders are splits by their names, or only one, and the classes lie below."""
-    above = sorted({sample.labels[0] for sample in samples if sample.labels})
-    below = sorted({parts[1] for sample in samples if len(parts := sample.file.split("/")) > 2})
-    what = "look like splits whose classes" if set(map(str.lower, above)) <= _SPLITS else "hold what look like classes"
-    if below and (len(below) > 1 or what.startswith("look")):
-        found = f"The folders {', '.join(above)} are taken for classes, and {what} ({', '.join(below[:5])})"
-        yield f"{found}; give {readable(str(folder / above[0]))} instead if they are."
 
 
 def _read_annotations(folder: Path, split: str | None, labelled: bool) -> tuple[list[Sample], list[str]]:
@@ -194,7 +183,7 @@ def _numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def _parse(text: str, where: str) -> Mapping[str, Any]:
     try:
         row = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{where} is no JSON ({error}); correct or remove the line.") from error
     if not isinstance(row, dict) or not isinstance(row.get("split", TRAIN), str):
         raise DataError(f'{where} has to be an object such as {{"file": "images/car/x.jpg", "label": "car"}}.')
@@ -224,7 +213,7 @@ def _labels(row: Mapping[str, Any], where: str) -> tuple[str, ...]:
     labels = row.get("labels")
     names = [row.get("label"), *(labels if isinstance(labels, list) else [labels])]
     found = [name for name in names if name is not None]
-    if not all(isinstance(name, str) and name for name in found):
+    if not all(isinstance(name, str) and name.strip() and is_text(name) for name in found):
         raise DataError(f'{where}: "label" has to be a name and "labels" a list of names, got {found!r}.')
     return tuple(dict.fromkeys(found))
 
@@ -268,16 +257,20 @@ def _boxed(folder: Path, row: Mapping[str, Any], labels: Sequence[str], where: s
 
 def _box(box: object, row: Mapping[str, Any], where: str) -> tuple[float, float, float, float]:
     """The box, clipped to the image where its size is given."""
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) for v in box):
-        raise DataError(f"{where}: box {box!r} has to be four numbers [x0, y0, x1, y1].")
+    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+        raise DataError(f"{where}: box {str(box)[:80]} has to be four numbers [x0, y0, x1, y1].")
     x0, y0, x1, y1 = (float(v) for v in box)
     width, height = row.get("width"), row.get("height")
-    if isinstance(width, int | float) and isinstance(height, int | float) and width > 0 and height > 0:
+    if _is_number(width) and _is_number(height) and width > 0 and height > 0:
         x0, x1 = max(x0, 0.0), min(x1, float(width))
         y0, y1 = max(y0, 0.0), min(y1, float(height))
     if not (x0 < x1 and y0 < y1):
         raise DataError(f"{where}: box {box!r} is empty or outside the image; it needs x0 < x1 and y0 < y1.")
     return x0, y0, x1, y1
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and abs(value) < LARGEST
 
 
 def _with_regions(samples: Sequence[Sample], boxes_per_class: int | None) -> list[Sample]:

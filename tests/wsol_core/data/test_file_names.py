@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wsol_core.data.folder import find_images, read_folder
+from wsol_core.errors import DataError
 
 
 def put(path: Path) -> None:
@@ -52,3 +53,29 @@ def test_a_class_may_be_called_like_a_split(tmp_path: Path) -> None:
     put(tmp_path / "train" / "1.jpg")
     put(tmp_path / "ship" / "1.jpg")
     assert read_folder(tmp_path).skipped == ()
+
+
+def test_what_systems_put_there_is_not_seen(tmp_path: Path) -> None:
+    put(tmp_path / "a" / "1.jpg")
+    for name in ("__MACOSX/a/._1.jpg", "@eaDir/1.jpg/SYNOPHOTO_THUMB_XL.jpg", "a/@eaDir/2.jpg", "a/Thumbs.db"):
+        put(tmp_path / name)
+    data = read_folder(tmp_path)
+    assert [sample.file for sample in data.samples] == ["a/1.jpg"] and data.skipped == ()
+
+
+def test_classes_that_look_like_one_are_named(tmp_path: Path) -> None:
+    for name in ("Cat/1.jpg", "cat /2.jpg", "dog/3.jpg", "B\u00e4r/4.jpg", "Ba\u0308r/5.jpg"):
+        put(tmp_path / name)
+    skipped = read_folder(tmp_path).skipped
+    assert len(skipped) == 2 and any("'Cat', 'cat '" in each for each in skipped)
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path / "a" / "1.jpg")
+
+    def refuse(folder: Path) -> None:  # root, as whom tests may run, may read everything
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError, match="cannot be read \\(Permission denied\\); let this user read it"):
+        find_images(tmp_path)

@@ -185,6 +185,11 @@ def test_boxes_are_clipped_to_the_image(tmp_path: Path) -> None:
     assert sample.truth[0].box_xyxy == (0, 2, 10, 8)
 
 
+def test_where_all_listed_images_are_missing_one_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no images in .* \(gone.jpg is listed but not there.\)"):
+        read_folder(annotated(tmp_path, a_row("gone.jpg", missing=True)))
+
+
 def test_a_listed_image_that_is_missing_is_skipped(tmp_path: Path) -> None:
     data = read_folder(annotated(tmp_path, a_row("a.jpg"), a_row("gone.jpg", missing=True)))
     assert (len(data.samples), data.skipped) == (1, ("gone.jpg is listed but not there.",))
@@ -205,7 +210,11 @@ def test_a_listed_image_that_is_missing_is_skipped(tmp_path: Path) -> None:
         (a_row(boxes=7), '"boxes" is 7'),
         (a_row(boxes=[[1, 2, 3]]), r"box \[1, 2, 3\] has to be four numbers"),
         (a_row(boxes=[[3, 2, 1, 4]]), "is empty or outside the image"),
-        (a_row(boxes=[[1, 2, float("nan"), 4]]), "is empty or outside the image"),
+        (a_row(boxes=[[1, 2, float("nan"), 4]]), r"box \[1, 2, nan, 4\] has to be four numbers"),
+        pytest.param(a_row(boxes=[[0, 0, 10**400, 4]]), r"box \[0, 0, 10+ has to be four numbers", id="huge number"),
+        pytest.param('{"file": ' + "[" * 100_000, r"line 2 is no JSON \(", id="deep"),
+        ('{"file": "a.jpg", "label": "\\ud800"}', '"label" has to be a name'),
+        (a_row(label=" "), '"label" has to be a name'),
         (a_row(boxes=[[20, 2, 30, 4]], width=10, height=10), "is empty or outside the image"),
         (a_row(labels=["dog"], boxes=[BOX]), 'boxes and 2 classes; add "box_labels"'),
         (a_row(boxes=[BOX], box_labels=["dog"]), '"box_labels" .* one of the image'),
