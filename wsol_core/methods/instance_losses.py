@@ -9,11 +9,15 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.ops import generalized_box_iou_loss
 
+from wsol_core.cores import core_pool
 from wsol_core.data.composites import Scene
+from wsol_core.ops.maps import resize
 from wsol_core.ops.masks import bounds
+from wsol_core.records import BoolMask
 
 SPREAD = 1 / 7  # of a box's sides: the standard deviation of the bump at its centre
 HALF_COVERED = 0.5  # of a cell by an object: from there on the cell is the object's
@@ -37,26 +41,24 @@ class ObjectTargets:
 
 def object_targets(scenes: Sequence[Scene], cells: int, device: torch.device) -> ObjectTargets:
     """The targets that scenes (S, S) have on a grid of `cells` a side."""
-    images, labels, boxes, covers, known = [], [], [], [], []
-    for row, scene in enumerate(scenes):
-        side = scene.ignored.shape[0]
-        free = cv2.resize(scene.ignored.view(np.uint8) * 255, (cells, cells), interpolation=cv2.INTER_AREA) < 128
-        known.append(free)
-        for each in scene.objects:
-            images.append(row)
-            labels.append(each.label)
-            boxes.append([value / side for value in bounds(each.mask)])
-            mask = each.mask.view(np.uint8) * 255
-            covers.append(cv2.resize(mask, (cells, cells), interpolation=cv2.INTER_AREA) / np.float32(255))
-    cover = torch.tensor(np.array(covers, np.float32).reshape(-1, cells, cells))
+    objects = [(row, each) for row, scene in enumerate(scenes) for each in scene.objects]
+    covers = list(core_pool().map(lambda each: _covered(each[1].mask, cells), objects))
+    known = [covered < 128 for covered in core_pool().map(lambda scene: _covered(scene.ignored, cells), scenes)]
+    boxes = [[value / len(each.mask) for value in bounds(each.mask)] for _, each in objects]
+    cover = torch.tensor(np.array(covers, np.float32).reshape(-1, cells, cells) / np.float32(255))
     most = cover.flatten(1).amax(1).clamp(min=1e-6)[:, None, None] if len(cover) else cover
     return ObjectTargets(
-        torch.tensor(images, dtype=torch.long, device=device),
-        torch.tensor(labels, dtype=torch.long, device=device),
+        torch.tensor([row for row, _ in objects], dtype=torch.long, device=device),
+        torch.tensor([each.label for _, each in objects], dtype=torch.long, device=device),
         torch.tensor(np.array(boxes, np.float32).reshape(-1, 4), device=device),
         (cover >= torch.clamp(most, max=HALF_COVERED)).to(device),
         torch.tensor(np.array(known, bool), device=device),
     )
+
+
+def _covered(mask: BoolMask, cells: int) -> NDArray[np.uint8]:
+    """(cells, cells): how much of each cell a mask (S, S) covers, of 255."""
+    return resize(mask.view(np.uint8) * 255, (cells, cells), cv2.INTER_AREA)
 
 
 def centre_loss(logits: Tensor, targets: ObjectTargets) -> Tensor:
@@ -85,9 +87,8 @@ def centre_bumps(targets: ObjectTargets, shape: Sequence[int]) -> Tensor:
     down = torch.arange(h, device=bumps.device)[None] - row[:, None]
     wide, high = ((x1 - x0) * SPREAD).clamp(min=0.5)[:, None], ((y1 - y0) * SPREAD).clamp(min=0.5)[:, None]
     each = torch.exp(-((down / high) ** 2)[:, :, None] / 2 - ((across / wide) ** 2)[:, None, :] / 2)
-    for k, (image, label) in enumerate(zip(targets.image.tolist(), targets.label.tolist(), strict=True)):
-        bumps[image, label] = torch.maximum(bumps[image, label], each[k])
-    return bumps
+    place = (targets.image * bumps.shape[1] + targets.label)[:, None, None].expand_as(each)
+    return bumps.flatten(0, 1).scatter_reduce_(0, place, each, "amax").view_as(bumps)
 
 
 def box_loss(boxes: Tensor, targets: ObjectTargets) -> Tensor:

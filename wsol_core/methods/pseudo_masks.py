@@ -5,31 +5,18 @@ On a CPU OpenCV cuts image by image, in threads; on a GPU all images are cut the
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from wsol_core.cores import usable_cores
+from wsol_core.cores import core_pool
 from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from wsol_core.ops.batched_grabcut import batched_graph_cuts
 from wsol_core.ops.grabcut import graph_cuts
 from wsol_core.ops.maps import min_max_tensor
 
 CUT_STRIDE = 2  # pixels of an image to a side of the cut's: half the side takes a quarter of the time
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="graph-cut")
-
-
-if hasattr(os, "register_at_fork"):  # a fork has none of the threads, and would wait for them for ever
-    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def to_pixels(images: Tensor) -> Tensor:
@@ -57,4 +44,4 @@ def _cut_where_they_lie(pixels: Tensor, maps: Tensor) -> Tensor:
     """Cuts (B, h, w) of pixels (B, h, w, 3) by maps (B, h, w)."""
     if pixels.is_cuda:
         return batched_graph_cuts(pixels.permute(0, 3, 1, 2), maps)
-    return torch.from_numpy(np.stack(graph_cuts(list(pixels.contiguous().numpy()), list(maps.numpy()), _pool())))
+    return torch.from_numpy(np.stack(graph_cuts(list(pixels.contiguous().numpy()), list(maps.numpy()), core_pool())))

@@ -13,6 +13,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wsol_core.cores import core_pool
 from wsol_core.data.batch import Batch
 from wsol_core.data.composites import Cutout, PlacedObject, Scene, compose, cut_out
 from wsol_core.methods.pseudo_masks import pseudo_masks, to_pixels
@@ -51,27 +52,55 @@ def training_scenes(batch: Batch, maps: Tensor) -> tuple[list[Scene], list[int]]
         pixels = to_pixels(batch.backgrounds).cpu().contiguous().numpy()
         scenes += [Scene(each, (), np.zeros(each.shape[:2], np.bool_)) for each in pixels]
     changed = [place for place in range(len(scenes)) if place >= len(known) or rng.random() < COMPOSED]
-    for place in changed:
-        scenes[place] = compose(scenes[place], cutouts, rng)
+    for place, composed in zip(changed, composites(scenes, changed, cutouts, rng, maps.is_cuda), strict=True):
+        scenes[place] = composed
     return scenes, changed
+
+
+def composites(
+    scenes: Sequence[Scene], changed: Sequence[int], cutouts: Sequence[Cutout], rng: Generator, side_by_side: bool
+) -> list[Scene]:
+    """The scenes `changed` with cutouts pasted in; side by side each has random numbers of its own.
+
+    One after the other all draw from one generator, as trainings on a CPU always have, which thus stay as they were.
+    """
+    if not side_by_side:
+        return [compose(scenes[place], cutouts, rng) for place in changed]
+    return list(
+        core_pool().map(lambda place, own: compose(scenes[place], cutouts, own), changed, rng.spawn(len(changed)))
+    )
 
 
 def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
     """What is known of each image. Args: maps: (B, C, h, w) in [0, 1], a method's maps of all classes."""
     views = _ClassViews.of(batch, maps)
     drawn = _drawn_objects(batch, dict(zip(views.pairs, views.cuts, strict=True)))
-    side = batch.images.shape[-1]
+    finished = _finished_pairs(batch)
     pixels = to_pixels(batch.images).cpu().contiguous().numpy()
-    found: list[list[tuple[PlacedObject, bool]]] = [[] for _ in pixels]
-    ignored = np.zeros((len(pixels), side, side), np.bool_)
-    for pair, cut, soft, share in zip(views.pairs, views.cuts, views.soft, views.shares, strict=True):
-        image, label = pair
-        if batch.finished is not None and batch.finished[image, label]:
-            found[image] += drawn.get(pair, [])
-            continue
-        ignored[image] |= soft > UNSURE
-        found[image] += [(part, is_whole(part.mask)) for part in _parts(cut, share, label)]
-    return [_known(*each) for each in zip(pixels, found, ignored, strict=True)]
+    places: list[list[int]] = [[] for _ in pixels]
+    for place, (image, _) in enumerate(views.pairs):
+        places[image].append(place)
+
+    def known(image: int) -> KnownScene:
+        found: list[tuple[PlacedObject, bool]] = []
+        ignored = np.zeros(pixels.shape[1:3], np.bool_)
+        for place in places[image]:
+            pair = views.pairs[place]
+            if pair in finished:
+                found += drawn.get(pair, [])
+                continue
+            ignored |= views.unsure[place]
+            parts = _parts(views.cuts[place], views.shares[place], pair[1])
+            found += [(part, is_whole(part.mask)) for part in parts]
+        return _known(pixels[image], found, ignored)
+
+    return list(core_pool().map(known, range(len(pixels))))
+
+
+def _finished_pairs(batch: Batch) -> set[tuple[int, int]]:
+    """Read at once, since each look at a GPU's memory waits for it."""
+    found = [] if batch.finished is None else batch.finished.nonzero().tolist()
+    return {(image, label) for image, label in found}
 
 
 def _known(pixels: NDArray[np.uint8], found: Sequence[tuple[PlacedObject, bool]], ignored: BoolMask) -> KnownScene:
@@ -85,11 +114,12 @@ def _known(pixels: NDArray[np.uint8], found: Sequence[tuple[PlacedObject, bool]]
 class _ClassViews:
     """Of each (image, class) pair that the labels name, at the image's side S.
 
-    soft: (P, S, S) its map, stretched to 1. cuts: its mask. shares: its part of the image's classes at each place.
+    unsure: (P, S, S), where its map is from UNSURE of its peak on. cuts: its mask. shares: its part of the image's
+    classes at each place.
     """
 
     pairs: list[tuple[int, int]]
-    soft: NDArray[np.float32]
+    unsure: BoolMask
     cuts: BoolMask
     shares: NDArray[np.float32]
 
@@ -102,16 +132,15 @@ class _ClassViews:
         side = batch.images.shape[-1]
         return cls(
             list(zip(rows.tolist(), columns.tolist(), strict=True)),
-            _at_side(soft / soft.amax((1, 2), keepdim=True).clamp(min=1e-6), side),
-            _at_side(pseudo_masks(batch.images[rows], soft), side) > 0.5,
-            _at_side(soft / total.clamp(min=1e-6), side),
+            (_at_side(soft / soft.amax((1, 2), keepdim=True).clamp(min=1e-6), side) > UNSURE).cpu().numpy(),
+            (_at_side(pseudo_masks(batch.images[rows], soft), side) > 0.5).cpu().numpy(),
+            _at_side(soft / total.clamp(min=1e-6), side).cpu().numpy(),
         )
 
 
-def _at_side(maps: Tensor, side: int) -> NDArray[np.float32]:
-    """Maps (P, h, w) as arrays (P, side, side)."""
-    large = F.interpolate(maps[:, None].float(), size=(side, side), mode="bilinear", align_corners=False)
-    return np.asarray(large[:, 0].cpu().numpy(), np.float32)
+def _at_side(maps: Tensor, side: int) -> Tensor:
+    """Maps (P, h, w) as (P, side, side)."""
+    return F.interpolate(maps[:, None].float(), size=(side, side), mode="bilinear", align_corners=False)[:, 0]
 
 
 def _drawn_objects(
@@ -127,7 +156,7 @@ def _drawn_objects(
         return found
     side = batch.images.shape[-1]
     boxes = (objects.boxes * side).round().long().tolist()
-    masks = _at_side(objects.masks, side) > 0.5
+    masks = (_at_side(objects.masks, side) > 0.5).cpu().numpy()
     rows = zip(objects.image.tolist(), objects.label.tolist(), boxes, masks, objects.has_mask.tolist(), strict=True)
     for image, label, (x0, y0, x1, y1), mask, has_mask in rows:
         outlined = has_mask and mask.any()

@@ -25,17 +25,21 @@ def self_training_terms(batch: Batch, logits: Tensor, teacher: Tensor, progress:
     Args: logits: (B, h, w) of the target class's map. teacher: (B, h', w') in [0, 1], without gradient.
     """
     student = logits.sigmoid()
-    pseudo = _targets(batch, student.detach(), teacher, progress)
     weak = batch.region_kind == NO_REGION
-    terms = {
-        "pseudo": F.binary_cross_entropy_with_logits(logits[weak], pseudo[weak]) if weak.any() else logits.sum() * 0,
+    # Asked before the cuts begin: a GPU that is asked anything afterwards has to end them first.
+    nobody_drew, somebody_did_not = bool(weak.all()), bool(weak.any())
+    pseudo = _targets(batch, student.detach(), teacher, progress)
+    if nobody_drew:
+        loss = F.binary_cross_entropy_with_logits(logits, pseudo)
+        return {"pseudo": loss, "overlap": dice_loss(student, pseudo), "regions": student.sum() * 0}
+    pairs = min(1.0, PAIRS_RAMP * progress)
+    own = F.binary_cross_entropy_with_logits(logits[weak], pseudo[weak]) if somebody_did_not else logits.sum() * 0
+    return {
+        "pseudo": own,
         "overlap": dice_loss(student[weak], pseudo[weak]),
         "regions": region_loss(student, batch.region, batch.region_kind, batch.boxed_targets()),
+        "pairs": pairs * pairwise_loss(student[~weak], batch.images[~weak], batch.region[~weak]),
     }
-    if not weak.all():
-        pairs = min(1.0, PAIRS_RAMP * progress)
-        terms["pairs"] = pairs * pairwise_loss(student[~weak], batch.images[~weak], batch.region[~weak])
-    return terms
 
 
 @torch.no_grad()

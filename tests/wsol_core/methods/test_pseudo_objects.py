@@ -10,6 +10,7 @@ import torch
 from wsol_core.data.batch import Batch, CorrectedObjects
 from wsol_core.methods.pseudo_objects import (
     background_patches,
+    composites,
     cutouts_of,
     is_whole,
     scenes_of,
@@ -145,3 +146,17 @@ def test_scenes_follow_from_torchs_random_numbers_and_backgrounds_are_canvases()
         assert len(scenes) == 3 and {1, 2} <= set(changed)
         assert all(not scene.ignored.any() for scene in scenes[1:])
     assert results[0] == results[1]
+
+
+def test_composites_side_by_side_follow_from_the_seed_and_each_from_its_place_alone() -> None:
+    (known,) = scenes_of(a_batch([[1, 0]], LONE), maps_of((0, LONE)))
+    scenes, cutouts = [known.scene] * 4, cutouts_of([known])
+
+    def made(*changed: int) -> list[bytes]:
+        found = composites(scenes, changed, cutouts, np.random.default_rng(0), side_by_side=True)
+        return [scene.pixels.tobytes() for scene in found]
+
+    first, second, third = made(0, 1, 3)
+    assert made(0, 1, 3) == [first, second, third] and len({first, second, third}) == 3
+    assert made(0, 1) == [first, second], "however many there are besides"
+    assert known.scene.pixels.tobytes() not in (first, second, third), "all have an object more"
