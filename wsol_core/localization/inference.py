@@ -18,9 +18,10 @@ from wsol_core.data.normalization import to_images
 from wsol_core.devices import autocast
 from wsol_core.errors import DataError
 from wsol_core.localization.instances import ObjectFields
-from wsol_core.localization.refinement import SIDE_PX
+from wsol_core.localization.refinement import CUT_SIDE_PX, SIDE_PX
 from wsol_core.methods.base import ObjectMaps, WsolMethod
-from wsol_core.ops.maps import competing
+from wsol_core.ops.batched_grabcut import batched_graph_cuts
+from wsol_core.ops.maps import competing, min_max_tensor
 from wsol_core.records import Sample, Unreadable
 
 
@@ -55,19 +56,52 @@ class BatchOutput:
         centres, boxes = self.objects.centres.cpu().numpy(), self.objects.boxes.cpu().numpy()
         return [ObjectFields(*fields, self.objects.least_centre) for fields in zip(centres, boxes, strict=True)]
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the maps lie on a GPU, where they are cut faster than on the CPU."""
+        return self.maps.is_cuda
+
     def raw_maps(self, asked: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """For each readable image (A, h, w): the method's maps of the A class indices asked for."""
-        picked = [(row, index) for row, indices in enumerate(asked) for index in indices]
-        if not picked:
+        if not any(asked):
             return [np.zeros((0, 1, 1), np.float32) for _ in asked]
+        return _image_by_image(self._picked(asked)[0], asked)
+
+    def edge_cuts(self, asked: Sequence[Sequence[int]]) -> list[NDArray[np.float32]] | list[None]:
+        """For each readable image (A, 112, 112): the graph cuts of `raw_maps`; None where the CPU is to make them."""
+        if not (self.on_gpu and any(asked)):
+            return [None for _ in asked]
+        maps, rows = self._picked(asked)
+        pixels = np.stack([image.pixels for image in self.decoded if isinstance(image, DecodedImage)])
+        images = torch.from_numpy(pixels).to(maps.device, non_blocking=True).permute(0, 3, 1, 2)
+        return _image_by_image(cuts_at_edges(maps, images[rows]), asked)
+
+    def _picked(self, asked: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """The maps (P, h, w) of all classes asked for, image by image, and the rows (P,) of their images."""
+        picked = [(row, index) for row, indices in enumerate(asked) for index in indices]
         shared = self.maps.shape[1] == 1
         rows = torch.tensor([row for row, _ in picked], device=self.maps.device)
         columns = torch.tensor([0 if shared else index for _, index in picked], device=self.maps.device)
-        picked_maps = self.maps[rows, columns]
-        if self.compete and not shared:
-            picked_maps = competing(picked_maps, rows, len(self.maps))
-        chosen: NDArray[np.float32] = picked_maps.cpu().numpy()
-        return np.split(chosen, np.cumsum([len(indices) for indices in asked])[:-1])
+        maps = self.maps[rows, columns]
+        return (competing(maps, rows, len(self.maps)) if self.compete and not shared else maps), rows
+
+
+def _image_by_image(values: Tensor, asked: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+    chosen: NDArray[np.float32] = values.cpu().numpy()
+    return np.split(chosen, np.cumsum([len(indices) for indices in asked])[:-1])
+
+
+def cuts_at_edges(maps: Tensor, images: Tensor) -> Tensor:
+    """Graph cuts (P, 112, 112) of a method's maps, all at once on their device, as `refinement` makes them one by one.
+
+    Args: maps: (P, h, w). images: (P, 3, 224, 224) RGB, uint8.
+    """
+    size = (SIDE_PX, SIDE_PX)
+    full = F.interpolate(maps[:, None].float(), size=size, mode="bicubic", align_corners=False)
+    stride = SIDE_PX // CUT_SIDE_PX
+    small = F.avg_pool2d(min_max_tensor(full), stride)[:, 0]
+    pixels = F.avg_pool2d(images.float(), stride).add_(0.5).floor_()  # rounded as OpenCV does
+    return batched_graph_cuts(pixels, small)
 
 
 class InlineExecutor(Executor):

@@ -29,7 +29,7 @@ from wsol_core.localization.instances import ObjectFields, find_objects, object_
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import load_model
 from wsol_core.localization.object_cuts import snap_to_edges
-from wsol_core.localization.refinement import final_map
+from wsol_core.localization.refinement import final_maps
 from wsol_core.localization.regions import enlarged, extract_regions, findable_size
 from wsol_core.localization.whole_parts import give_whole_parts
 from wsol_core.methods.base import WsolMethod
@@ -227,7 +227,8 @@ class Predictor:
         names = [None if classes_of is None else classes_of(image.sample) for image in readable]
         asked = [self._asked(*each) for each in zip(readable, rows, names, strict=True)]
         given = [each is not None for each in names]
-        rest = iter(zip(given, rows, asked, batch.raw_maps(asked), batch.object_fields(), strict=True))
+        cuts = batch.edge_cuts(asked) if self.card.refine_edges else [None for _ in asked]
+        rest = iter(zip(given, rows, asked, batch.raw_maps(asked), cuts, batch.object_fields(), strict=True))
 
         def result(image: DecodedImage | Unreadable, *rest: Any) -> T | Unreadable:
             return image if isinstance(image, Unreadable) else finish(self._image_maps(image, *rest))
@@ -259,10 +260,11 @@ class Predictor:
         row: Sequence[float],
         asked: Sequence[int],
         raw: NDArray[np.float32],
+        cuts: NDArray[np.float32] | None,
         fields: ObjectFields | None,
     ) -> ImageMaps:
-        guide = image.pixels if self.card.refine_edges else None
-        maps = {self.card.classes[index]: final_map(values, guide) for index, values in zip(asked, raw, strict=True)}
+        final = final_maps(raw, image.pixels if self.card.refine_edges else None, cuts)
+        maps = dict(zip((self.card.classes[index] for index in asked), final, strict=True))
         scores = dict(zip(self.card.classes, row, strict=True))
         return ImageMaps(image.sample, image.size_wh, image.pixels, scores, maps, given, fields)
 
