@@ -1,13 +1,15 @@
 """What a GPU makes of Boxstrap, in one command: nothing is downloaded, and everything is a ratio to the stock backbone.
 
     python -m benchmarks.gpu [--backbone mobilenet_v2] [--batch 64] [--sides 224 448] [--repeats 7]
-                             [--steps 60] [--data FOLDER --weights-dir FOLDER]
+                             [--learned 60] [--steps 60] [--data FOLDER --weights-dir FOLDER]
 
-Precision and layout by measuring; the default method's training steps and `localize` beside the stock backbone; how
-long a step waits for graph cuts, which run on the CPU and starve the device, and the share of its time that the device
-computes; one training alone and two at once; memory by batch size, a training that has too little of it, and what is
-left when one was cancelled. With --data, the figures of a training of the default length on the split test, to compare
-with a CPU's. On a machine without a GPU the same tables are of the CPU, and say so.
+Precision and layout by measuring; the graph cuts of a batch on the device beside OpenCV's on the CPU; the default
+method's training steps and `localize` beside the stock backbone, of a step also the shares that go to cuts and to the
+scenes of stage separate, which the CPU makes, and in which the device computes; one training alone and two at once;
+memory by batch size, a training that has too little of it, and what is left when one was cancelled. Steps are timed
+after a few others, since maps of a network that has learned nothing are ragged, and take cuts and scenes longer. With
+--data, the figures of a training of the default length on the split test, to compare with a CPU's. On a machine
+without a GPU the same tables are of the CPU, and say so.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import torch.nn.functional as F
 import torchvision
 
 from benchmarks.localize import open_predictor
-from benchmarks.timing import machine, seconds
+from benchmarks.timing import machine, seconds, wait
 from benchmarks.training_step import CLASSES, drawn_batch, stage_step
 from wsol_core.config import TrainConfig
 from wsol_core.data.batch import Batch
@@ -38,10 +40,12 @@ from wsol_core.data.folder import DataFolder, read_folder
 from wsol_core.devices import autocast, choose_device, choose_precision
 from wsol_core.errors import TrainingCancelled
 from wsol_core.evaluation.evaluate import evaluate
-from wsol_core.localization import refinement
+from wsol_core.localization import inference, refinement
 from wsol_core.localization.predictor import Predictor, own_labels
-from wsol_core.methods import pseudo_masks
+from wsol_core.methods import pseudo_masks, separation
 from wsol_core.methods.build import build_method
+from wsol_core.ops.batched_grabcut import batched_graph_cuts
+from wsol_core.ops.maps import min_max_tensor
 from wsol_core.synthetic.dataset import draw_folder
 from wsol_core.training.fit import fit
 from wsol_core.training.progress import TrainingHooks
@@ -57,14 +61,16 @@ class Clock:
 
     @contextmanager
     def inside(self, module: object, name: str) -> Iterator[None]:
-        """Count the calls of `module`.`name` while this is entered."""
+        """Count the calls of `module`.`name` while this is entered, and what they have the device do."""
         real: Callable[..., object] = getattr(module, name)
 
         def timed(*args: object, **named: object) -> object:
+            wait()
             begin_s = time.perf_counter()
             try:
                 return real(*args, **named)
             finally:
+                wait()
                 self.seconds += time.perf_counter() - begin_s
 
         with mock.patch.object(module, name, timed):
@@ -79,6 +85,7 @@ def main() -> None:
     parser.add_argument("--sides", type=int, nargs="+", default=[224, 448])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--pictures", type=int, default=256)
+    parser.add_argument("--learned", type=int, default=60, help="steps of a stage before those that are timed")
     parser.add_argument(
         "--steps", type=int, default=60, help="of each training that is timed beside another; 0: none is"
     )
@@ -93,7 +100,8 @@ def main() -> None:
         draw_folder(Path(folder), classes=CLASSES, images=asked.pictures, seed=0, sides_px=(375, 500))
         data = read_folder(Path(folder))
         precision_and_layout(asked.backbone, device, asked.batch, asked.sides, asked.repeats)
-        training_steps(asked.backbone, device, asked.batch, asked.sides, asked.repeats)
+        cutting(device, asked.batch, asked.sides, asked.repeats)
+        training_steps(asked.backbone, device, asked.batch, asked.sides, asked.repeats, asked.learned)
         localizing(asked.backbone, device, data, asked.sides, asked.repeats)
         if asked.steps:
             two_at_once(asked.backbone, Path(folder), asked.steps)
@@ -119,10 +127,24 @@ def precision_and_layout(backbone: str, device: torch.device, batch: int, sides:
                 print(f"| {kind} | {side} | {batch / spent:.0f} | {first / spent:.2f} |", flush=True)
 
 
-def training_steps(backbone: str, device: torch.device, batch: int, sides: Sequence[int], repeats: int) -> None:
+def cutting(device: torch.device, batch: int, sides: Sequence[int], repeats: int) -> None:
+    """Pseudo masks of a batch where it lies, and by OpenCV on all cores; by the images' own brightness as maps."""
+    print("\n| pseudo masks | px | batch on the device, ms | batch by OpenCV, ms |\n|---|---|---|---|")
+    for side in sides:
+        images = drawn_batch(batch, side).images.to(device)
+        pixels = pseudo_masks.to_pixels(F.avg_pool2d(images, pseudo_masks.CUT_STRIDE))
+        maps = min_max_tensor(F.avg_pool2d(pixels.float().mean(3)[:, None], 9, 1, 4)[:, 0])
+        here = seconds(partial(batched_graph_cuts, pixels.permute(0, 3, 1, 2), maps), repeats)
+        there = seconds(partial(pseudo_masks.cut_where_they_lie, pixels.cpu(), maps.cpu()), repeats)
+        print(f"| of {batch} images | {side} | {1e3 * here:.1f} | {1e3 * there:.1f} |", flush=True)
+
+
+def training_steps(
+    backbone: str, device: torch.device, batch: int, sides: Sequence[int], repeats: int, learned: int
+) -> None:
     """Each stage of the default, as a ratio to the stock backbone, and what its time goes to."""
-    print("\n| training step of the default | px | images/s | ratio to stock | waits for cuts | GPU computes |")
-    print("|---|---|---|---|---|---|")
+    print("\n| training step of the default | px | images/s | ratio to stock | cuts | scenes | GPU computes |")
+    print("|---|---|---|---|---|---|---|")
     dtype = choose_precision(device, "auto")
     for side in sides:
         drawn = drawn_batch(batch, side).to(device)
@@ -130,13 +152,13 @@ def training_steps(backbone: str, device: torch.device, batch: int, sides: Seque
         method = build_method("boxstrap", backbone, CLASSES, multi_label=False)
         method = method.to(device).to(memory_format=torch.channels_last)
         for stage in method.stages:
-            step, cuts = stage_step(method, stage, drawn, device, dtype), Clock()
-            spent = seconds(step, repeats)
-            with cuts.inside(pseudo_masks, "graph_cuts"):
-                _, counted = step(), seconds(step, repeats)
-            waits = f"{cuts.seconds / (counted * (repeats + 3)):.0%}"
+            step, cuts, scenes = stage_step(method, stage, drawn, device, dtype), Clock(), Clock()
+            spent = seconds(step, repeats, warm_up=2 + learned)
+            with cuts.inside(pseudo_masks, "cut_where_they_lie"), scenes.inside(separation, "training_scenes"):
+                whole_s = seconds(step, repeats, warm_up=0) * repeats
+            shares = f"{cuts.seconds / whole_s:.0%} | {max(0.0, scenes.seconds - cuts.seconds) / whole_s:.0%}"
             rates = f"{batch / spent:.0f} | {base / spent:.2f}"
-            print(f"| {stage} | {side} | {rates} | {waits} | {_busy_share(step, device)} |", flush=True)
+            print(f"| {stage} | {side} | {rates} | {shares} | {_busy_share(step, device)} |", flush=True)
 
 
 def localizing(
@@ -150,7 +172,7 @@ def localizing(
         predictor = open_predictor(None, backbone, side)
         list(predictor.localize(samples[:batch], own_labels))
         edges = Clock()
-        with edges.inside(refinement, "graph_cut"):
+        with edges.inside(*((inference, "cuts_at_edges") if device.type == "cuda" else (refinement, "graph_cut"))):
             begin_s = time.perf_counter()
             list(predictor.localize(samples, own_labels))
             spent = time.perf_counter() - begin_s

@@ -25,15 +25,16 @@ def seconds(call: Callable[[], object], repeats: int = 7, warm_up: int = 2) -> f
     """Median seconds of `call`, CUDA work included."""
     times = []
     for index in range(warm_up + repeats):
-        _wait()
+        wait()
         start = time.perf_counter()
         call()
-        _wait()
+        wait()
         if index >= warm_up:
             times.append(time.perf_counter() - start)
     return statistics.median(times)
 
 
-def _wait() -> None:
+def wait() -> None:
+    """Until the GPU has done all that it was given; nothing without one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from wsol_core.cores import core_pool
-from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
+from wsol_core.data.normalization import mean_and_std
 from wsol_core.ops.batched_grabcut import batched_graph_cuts
 from wsol_core.ops.grabcut import graph_cuts
 from wsol_core.ops.maps import min_max_tensor
@@ -21,7 +21,7 @@ CUT_STRIDE = 2  # pixels of an image to a side of the cut's: half the side takes
 
 def to_pixels(images: Tensor) -> Tensor:
     """Normalised images (B, 3, h, w) back to RGB in [0, 255], uint8 (B, h, w, 3)."""
-    mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (each.view(1, 3, 1, 1) for each in mean_and_std(images.device))
     return ((images.float() * std + mean) * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
@@ -37,10 +37,10 @@ def pseudo_masks(images: Tensor, maps: Tensor) -> Tensor:
     soft = F.interpolate(
         min_max_tensor(maps.float())[:, None], size=small.shape[2:], mode="bilinear", align_corners=False
     )
-    return _cut_where_they_lie(to_pixels(small), soft[:, 0])
+    return cut_where_they_lie(to_pixels(small), soft[:, 0])
 
 
-def _cut_where_they_lie(pixels: Tensor, maps: Tensor) -> Tensor:
+def cut_where_they_lie(pixels: Tensor, maps: Tensor) -> Tensor:
     """Cuts (B, h, w) of pixels (B, h, w, 3) by maps (B, h, w)."""
     if pixels.is_cuda:
         return batched_graph_cuts(pixels.permute(0, 3, 1, 2), maps)
