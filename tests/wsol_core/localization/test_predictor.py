@@ -20,6 +20,7 @@ from wsol_core.config import TrainConfig
 from wsol_core.data.normalization import IMAGENET_MEAN, IMAGENET_STD
 from wsol_core.errors import ConfigError, DataError
 from wsol_core.localization.closer_regions import looks_of
+from wsol_core.localization.inference import BatchOutput
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import save_model
 from wsol_core.localization.predictor import ImageMaps, Predictor, own_labels
@@ -89,6 +90,21 @@ def test_a_regions_score_is_the_contrast_of_its_map_times_the_classs_probability
     contrast = float(light[patch].mean() - light[~patch].mean())
     assert contrast > 0.7  # the bicubic enlargement swings out at the patch's corners, which min-max then counts as 1
     assert found.regions[0].score == pytest.approx(contrast * found.scores["light"], abs=0.01)
+
+
+def test_regions_are_the_same_where_a_gpu_cuts_all_maps_of_a_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    samples = [a_sample(tmp_path, f"{i}.png") for i in range(3)]
+    samples[1].path.write_bytes(b"torn")
+    predictor = a_predictor(refine_edges=True)
+    expected = list(predictor.localize(samples))
+    monkeypatch.setattr(BatchOutput, "on_gpu", True)
+    found = list(predictor.localize(samples))
+    assert [result.file for result in found] == [result.file for result in expected]
+    for ours, theirs in zip((found[0], found[2]), (expected[0], expected[2]), strict=True):
+        assert isinstance(ours, Localization) and isinstance(theirs, Localization)
+        assert [region.box_xyxy for region in ours.regions] == [region.box_xyxy for region in theirs.regions]
 
 
 def test_images_are_upright(tmp_path: Path) -> None:
