@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 METHODS = "boxstrap,ornet,bas,wsl_bg,cam"
 COMMAND = "import sys; from backend.cli import main; sys.exit(main(sys.argv[1:]))"
 TIMES = ("train_seconds",)  # metrics of a card that no two runs share
-PROSE = ("threshold_rule", "code_version")  # entries of a card that do not change what a model predicts
+PROSE = ("threshold_rule", "code_version", "faults")  # entries of a card that do not change what a model predicts
 RENAMED = {"area.price": "area.multiplier"}  # tensors by their names of 0.1 -> now
 
 
