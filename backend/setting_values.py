@@ -21,7 +21,8 @@ MOST = 1e9
 LONGEST_S = 1e6  # a socket takes no timeout of a month
 LARGEST_PORT = 65535
 
-_PAGE = re.compile(r"/(projects|user|api)(/.*)?")  # of Label Studio, in an address that was copied from a browser
+# Of Label Studio, in an address that was copied from a browser; a folder that it is served below may have such a name.
+_PAGE = re.compile(r"/(projects(/[0-9]+(/.*)?)?|user/(account|login)(/.*)?|api)/?$")
 _NETWORK = re.compile(r"[0-9a-f:.]+/[0-9]+", re.IGNORECASE)
 _TOKEN = re.compile(r"[!-~]+")  # printable ASCII
 

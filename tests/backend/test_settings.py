@@ -117,6 +117,11 @@ def test_what_is_no_address_of_a_label_studio_is_named(url: str) -> None:
         Settings.from_env({"LABEL_STUDIO_URL": url})
 
 
+@pytest.mark.parametrize("path", ["projects-x", "api-gateway/labels", "user/labels", "projects/labels", "api/labels"])
+def test_a_label_studio_may_be_served_below_any_folder(path: str) -> None:
+    assert Settings.from_env({"LABEL_STUDIO_URL": f"http://host/{path}/"}).label_studio_url == f"http://host/{path}"
+
+
 @pytest.mark.parametrize(
     ("variable", "text", "sentence"),
     [
