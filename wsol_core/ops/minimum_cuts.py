@@ -83,6 +83,7 @@ class _FlatGrid:
         self._from_left = flow[0, reach - 1 : row - 1]
         self._from_above = flow.as_strided((3, count), (row - 1, 1), row + reach - (wide - 1))
         self._differences = like.new_zeros(4, count)
+        self._to_right, self._to_below = self._differences[0], self._differences[1:]
 
     def flat(self, values: Tensor) -> Tensor:
         """(..., N): values (..., B, h, w), and 0 in between."""
@@ -94,8 +95,8 @@ class _FlatGrid:
 
     def differences(self) -> Tensor:
         """(4, N): `pixels` at each edge's second pixel less at its first; the next call overwrites it."""
-        torch.sub(self._right, self.pixels, out=self._differences[0])
-        torch.sub(self._below, self.pixels, out=self._differences[1:])
+        torch.sub(self._right, self.pixels, out=self._to_right)
+        torch.sub(self._below, self.pixels, out=self._to_below)
         return self._differences
 
     def outflow(self) -> Tensor:
