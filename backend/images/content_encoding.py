@@ -8,20 +8,23 @@ from collections.abc import Iterable, Iterator
 from backend.errors import ImageError
 
 MOST_AT_ONCE = 2**20  # bytes unpacked in one go, so that a bomb is noticed while it grows
-_PLAIN = ("", "identity", "none", "aws-chunked")  # S3 keeps the last one of how a picture was uploaded
+_PACKED = ("gzip", "x-gzip", "deflate")
+_UNKNOWN = ("br", "compress", "x-compress", "zstd", "dcb", "dcz")  # to us; what else is written there means nothing
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
 def unpacked(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     """Return the body in parts. Args: encoding: the value of Content-Encoding, "" where there is none.
 
+    What browsers pass over is passed over: S3 keeps "aws-chunked" of how a picture was uploaded, people write "utf-8".
+
     Raises: ImageError where it is packed in another way, or torn.
     """
-    names = [name for part in encoding.split(",") if (name := part.strip().lower()) not in _PLAIN]
-    for name in reversed(names):
-        if name not in ("gzip", "x-gzip", "deflate"):
+    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
+        if name in _UNKNOWN:
             raise ImageError(f"it is sent with Content-Encoding {name[:40]}; store it, or have it served, without")
-        chunks = _inflated(chunks, name)
+        if name in _PACKED:
+            chunks = _inflated(chunks, name)
     return iter(chunks)
 
 

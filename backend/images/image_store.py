@@ -38,6 +38,8 @@ MB, GB = 2**20, 2**30
 MAX_REDIRECTS = 5
 PAUSES_S = (0.3, 1.0)  # before the second and the third attempt
 _TEMPORARY = frozenset((408, 425, 429))  # and everything from 500
+_IN_BASE64 = re.compile(r"data:(image/[^,]*|application/octet-stream|);\s*base64\s*", re.IGNORECASE)
+_WITH_PICTURE = (200, 203)  # the second through a proxy that changed something
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _NOT_IN_STORAGE = (400, 404, 424)  # Label Studio's answers where it has no storage for a URI, or that one fails
 _NEXT_STEPS = {
@@ -164,6 +166,8 @@ class ImageStore:
         return lambda file: self._download(url, file)
 
     def _url(self, reference: str, task_id: int | None) -> httpx.URL:
+        if reference.startswith("//"):  # by whatever the page came by
+            reference = f"{self._site.scheme if self._site else 'https'}:{reference}"
         if reference.lower().startswith(("http://", "https://")):
             return parse_url(reference)
         in_storage = is_in_storage(reference)
@@ -179,12 +183,13 @@ class ImageStore:
 
     def _decode(self, reference: str) -> bytes:
         header, _, body = reference.partition(",")
-        if not re.fullmatch(r"data:image/[^,]*;base64", header, re.IGNORECASE):
+        if not _IN_BASE64.fullmatch(header):
             raise ImageError("a data: address has to begin with data:image/...;base64; correct the task")
         if len(body) > 4 * self._rules.max_bytes:  # not worth decoding, however much of it is percent-encoding
             raise self._too_large()
         try:
-            content = base64.b64decode("".join(unquote(body).split()), validate=True)
+            text = "".join(unquote(body).split()).rstrip("=")
+            content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
         except ValueError as error:
             raise ImageError("its base64 text is torn; import the task again") from error
         if len(content) > self._rules.max_bytes:
@@ -244,7 +249,7 @@ class ImageStore:
                 f"Label Studio answered {status}: no source storage of the project can read it; add that of its bucket "
                 "(Settings, Cloud Storage), or correct its credentials"
             )
-        if status != 200:
+        if status not in _WITH_PICTURE:
             raise ImageError(f"{url.host} answered {status}; {_NEXT_STEPS.get(status, 'correct its address')}")
         if int(_header(response, b"content-length") or 0) > self._rules.max_bytes:
             raise self._too_large()

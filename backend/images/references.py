@@ -32,6 +32,7 @@ def plain_reference(reference: str, hostname: str = "") -> str:
     text = reference.strip()
     if text.startswith("data:"):
         return text
+    text = _with_slashes(text)
     return _resolved(text) or _below(text, hostname.strip().rstrip("/")) or text
 
 
@@ -57,9 +58,18 @@ def _resolved(text: str) -> str | None:
     return uri if is_in_storage(uri) else None
 
 
+def _with_slashes(text: str) -> str:
+    """Return an address, or a path, as browsers read one that was made on Windows."""
+    if not text.startswith(("/", "http://", "https://")):
+        return text
+    end = min((place for place in map(text.find, "?#") if place >= 0), default=len(text))
+    return text[:end].replace("\\", "/") + text[end:]
+
+
 def _below(text: str, hostname: str) -> str | None:
-    """Return the path of an address that Label Studio made of its hostname; None where it is another's."""
-    if not hostname or not text.startswith(f"{hostname}/"):
+    """Return the path of an address that Label Studio made of its hostname, by http or https; None of another's."""
+    address, own = (_SCHEME.sub("", each) for each in (text, hostname))
+    if not own or address == text or not address.startswith(f"{own}/"):
         return None
-    path = text.removeprefix(hostname)
+    path = address.removeprefix(own)
     return path if _OWN_PATH.match(path) else None

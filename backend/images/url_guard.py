@@ -57,7 +57,7 @@ class LabelStudioSite:
         base = httpx.URL(base_url)
         self._origin = f"{base.scheme}://{base.netloc.decode('ascii')}"
         self._prefix = base.raw_path.decode("ascii").rstrip("/")
-        self._scheme = base.scheme
+        self.scheme = base.scheme
         self.host_and_port = _host_and_port(base)
 
     def url(self, path: str) -> httpx.URL:
@@ -79,7 +79,7 @@ class LabelStudioSite:
 
     def gets_token(self, url: httpx.URL) -> bool:
         """Whether it is an address of Label Studio's pictures, however a server decodes its path."""
-        if (url.scheme, *_host_and_port(url)) != (self._scheme, *self.host_and_port):
+        if (url.scheme, *_host_and_port(url)) != (self.scheme, *self.host_and_port):
             return False
         path = _plain_path(url)
         prefix = unquote(self._prefix)

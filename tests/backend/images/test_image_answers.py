@@ -143,6 +143,9 @@ def test_a_data_uri_is_decoded(make_store: MakeStore) -> None:
     store = make_store()
     assert store.fetch(data_uri(png()), "7", None).read_bytes() == png()
     assert store.fetch(data_uri(png()).replace("+", "%2B").replace("=", "%3D"), "7", None).read_bytes() == png()
+    for kind in ("", "image/png;charset=utf-8", "application/octet-stream"):
+        uri = data_uri(png()).replace("image/png", kind).rstrip("=")
+        assert store.fetch(uri, "7", None).read_bytes() == png()
 
 
 @pytest.mark.parametrize(

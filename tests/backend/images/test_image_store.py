@@ -66,7 +66,6 @@ def test_the_path_of_the_base_url_is_kept_and_not_doubled(
         "/data/..;/api/projects",
         "/api/projects",
         "/etc/passwd",
-        "//127.0.0.1/data/upload/a.png",
         "file:///etc/passwd",
         "ftp://example.com/a.png",
         "javascript:alert(1)",
@@ -99,9 +98,21 @@ def test_another_host_is_fetched_without_the_token(other: PictureServer, make_st
     assert other.tokens == [None]
 
 
-def test_a_private_address_is_refused(other: PictureServer, make_store: MakeStore) -> None:
+def test_an_address_without_a_scheme_has_that_of_label_studio(
+    label_studio: PictureServer, other: PictureServer, make_store: MakeStore
+) -> None:
+    for server in (label_studio, other):
+        server.answer("/data/upload/7/a.png", says(png()))
+    store = make_store(private_hosts=("127.0.0.1",))
+    for server in (label_studio, other):
+        store.fetch(f"{server.url.removeprefix('http:')}/data/upload/7/a.png", "7", 1)
+    assert (label_studio.tokens, other.tokens) == ([TOKEN], [None])
+
+
+@pytest.mark.parametrize("scheme", ["http:", ""])
+def test_a_private_address_is_refused(scheme: str, other: PictureServer, make_store: MakeStore) -> None:
     with pytest.raises(ImageError, match=r"no public address.*IMAGE_HOSTS"):
-        make_store().fetch(f"{other.url}/a.png", "7", 1)
+        make_store().fetch(f"{scheme}{other.url.removeprefix('http:')}/a.png", "7", 1)
     assert other.requests == []
 
 

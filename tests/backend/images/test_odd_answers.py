@@ -52,6 +52,15 @@ def test_a_packed_answer_is_unpacked(
     assert make_store().fetch("/data/upload/7/a.png", "7", 1).read_bytes() == png()
 
 
+@pytest.mark.parametrize("status", [200, 203])
+@pytest.mark.parametrize("encoding", ["utf-8", "aws-chunked", "binary", "identity", ""])
+def test_what_browsers_pass_over_in_an_answer_is_passed_over(
+    encoding: str, status: int, label_studio: PictureServer, make_store: MakeStore
+) -> None:
+    label_studio.answer("/data/upload/7/a.png", says(png(), status, Content_Encoding=encoding))
+    assert make_store().fetch("/data/upload/7/a.png", "7", 1).read_bytes() == png()
+
+
 def test_an_unpacked_answer_counts_against_the_limit(label_studio: PictureServer, make_store: MakeStore) -> None:
     bomb = gzip.compress(bytes(5_000_000))
     label_studio.answer("/data/upload/7/a.png", says(bomb, Content_Encoding="gzip"))

@@ -43,6 +43,18 @@ def test_what_lies_below_the_hostname_of_label_studio_is_its_path(hostname: str,
     assert plain_reference(f"{hostname.rstrip('/')}{path}", hostname) == path
 
 
+def test_http_and_https_are_one_hostname() -> None:
+    assert (
+        plain_reference("http://labels.example/data/upload/7/a.png", "https://labels.example") == "/data/upload/7/a.png"
+    )
+
+
+def test_an_address_that_was_made_on_windows_is_read_as_browsers_read_it() -> None:
+    assert plain_reference("https://host/a\\b.png?c\\d") == "https://host/a/b.png?c\\d"
+    assert plain_reference("/data/upload\\7\\a.png") == "/data/upload/7/a.png"
+    assert plain_reference("s3://bucket/a\\b.png") == "s3://bucket/a\\b.png"
+
+
 @pytest.mark.parametrize(
     "reference",
     [f"https://other.example{LOCAL}", "https://labels.example/static/a.png", f"https://labels.example.org{LOCAL}"],
