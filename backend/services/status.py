@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backend.errors import QueueError, RedisFullError
+from backend.errors import QueueError, RedisAwayError, RedisFullError
 from backend.queueing.connection import require_writes
 from backend.queueing.queue import BULK, PREDICT, TRAIN, JobQueue
 
@@ -23,7 +23,7 @@ class WorkerFacts:
 class Status:
     """jobs: queue -> state -> how many. workers: queue -> how many live. All empty where Redis does not answer.
 
-    redis_up: it answers and takes writes; where it only answers, `redis_problem` says in a sentence what is missing.
+    redis_up: it does what it is asked to; where it only answers, `redis_problem` says in a sentence what is missing.
     """
 
     redis_up: bool
@@ -58,10 +58,9 @@ class StatusService:
                 for worker in self._queue.workers()
             ]
             jobs = self._queue.counts()
-        except RedisFullError as error:
-            return Status(False, {}, {}, redis_problem=str(error))
-        except QueueError:
-            return Status(False, {}, {})
+        except QueueError as error:
+            is_away = isinstance(error, RedisAwayError) and not isinstance(error, RedisFullError)
+            return Status(False, {}, {}, redis_problem="" if is_away else str(error))
         processes = tuple(sorted(found, key=lambda worker: (worker.queues, worker.host, worker.name)))
         workers = {name: sum(name in worker.queues for worker in processes) for name in (TRAIN, PREDICT, BULK)}
         return Status(True, jobs, workers, processes)

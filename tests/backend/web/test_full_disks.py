@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from backend.queueing.janitor import Janitor
+from backend.queueing.queue import PREDICT
 from backend.services.retraining_scheduler import RetrainingScheduler
 from backend.wiring import build
 from tests.backend.support.small_disk import SmallDisk, small_disk
@@ -104,3 +105,11 @@ def test_a_redis_that_takes_no_writes_is_said_on_the_page_and_by_every_request(s
     assert (status["redis_up"], events) == (False, 200)
     assert "Redis takes no writes" in status["redis_problem"]
     assert "Redis takes no writes" in page and "Redis does not answer" not in page
+
+
+def test_a_redis_whose_keys_another_program_has_is_said_on_the_page(site: Site) -> None:
+    site.set_up()
+    site.queue.connection.set(f"rq:queue:{PREDICT}", "somebody else's")
+    status, page = site.client.get("/api/status").json(), site.client.get("/", headers=BROWSER).text
+    assert (status["redis_up"], "Another program uses our keys" in status["redis_problem"]) == (False, True)
+    assert "Redis refuses" in page and "Redis does not answer" not in page and "Redis takes no writes" not in page
