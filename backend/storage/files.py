@@ -206,7 +206,7 @@ def json_text(values: Mapping[str, Any]) -> str:
 def write_text(path: Path, text: str) -> None:
     """Replace `path` whole or not at all; a folder in its place is put aside."""
     if path.is_dir() and not path.is_symlink():
-        _put_aside(path)
+        put_aside(path)
     write_whole(path, text.encode())
 
 
@@ -221,7 +221,7 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_symlink() or path.is_dir():
-            _put_aside(path)
+            put_aside(path)
         lock = FileLock(path, poll_interval=POLL_S, fallback_to_soft=False)
         lock.acquire(blocking=wait)
     except Timeout:
@@ -237,7 +237,8 @@ def locked(path: Path, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
-def _put_aside(path: Path) -> None:
+def put_aside(path: Path) -> None:
+    """Rename what is in the place of a file, and say so."""
     aside = path.with_name(f".aside-{uuid.uuid4().hex}")
     with suppress(FileNotFoundError):  # another process was faster
         path.rename(aside)

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from backend.errors import DamagedFileError
-from backend.storage.files import safe_name
-from backend.storage.sqlite_file import SqliteFile
+from backend.storage.files import put_aside, safe_name
+from backend.storage.sqlite_file import SqliteFile, is_in_use
+from wsol_core.errors import StorageError
 
 LAYOUT = """
 CREATE TABLE IF NOT EXISTS tasks (task INTEGER PRIMARY KEY, changed TEXT, pictures TEXT);
@@ -97,12 +98,21 @@ class SampleIndex:
         self._file = SqliteFile(path, LAYOUT, "what the project teaches is read from Label Studio again")
 
     def cursor(self) -> IndexCursor | None:
-        """Return how far the project has been read; None before the first time. A broken file is removed."""
+        """Return how far the project has been read; None before the first time. A broken file is removed.
+
+        Raises: StorageError where another process keeps it for itself, to be tried again.
+        """
         try:
             found = self._file.first("SELECT cursor FROM cursor")
             return IndexCursor(**json.loads(found[0])) if found else None
         except (DamagedFileError, ValueError, TypeError) as error:
+            if is_in_use(error):
+                raise StorageError(
+                    f"{self._file.path} is in use by another process; try again when that is done."
+                ) from error
             logger.warning("%s is removed, and made again: %s", self._file.path, error)
+            if self._file.path.is_dir():
+                put_aside(self._file.path)
             self._file.path.unlink(missing_ok=True)
             return None
 

@@ -80,3 +80,9 @@ class SqliteFile:
             code == sqlite3.SQLITE_CANTOPEN and not os.access(self.path.parent, os.W_OK)
         )
         return "let this user write there, or mount the file system for writing" if is_refused else None
+
+
+def is_in_use(error: BaseException) -> bool:
+    """Return whether nothing is wrong with a file but that another process has kept it for too long."""
+    code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -41,7 +41,7 @@ def _rows(path: Path, name: str) -> Iterator[Row]:
             if labels := tuple(sorted({each.label for each in found})):
                 size = (image["width"], image["height"])
                 yield Row(f"{name}/{image['file_name']}", labels, TRAIN if "train" in name else TEST, size, found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path} cannot be used ({type(error).__name__}: {error}); copy it again.") from error
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from PIL import Image
 
@@ -16,6 +16,8 @@ from wsol_core.errors import DataError
 from wsol_core.exports.records import ExportedImage, ExportedObject, Source
 from wsol_core.localization.predictions_file import PREDICTIONS
 from wsol_core.records import BoxXyxy
+
+LARGEST = 1e9  # number that a line may hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +94,38 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             for number, text in enumerate(file, 1):
                 try:
                     line = json.loads(text)
-                except ValueError:
+                except (ValueError, RecursionError):
                     line = None
-                if not isinstance(line, dict) or "file" not in line or not ({"error", "regions"} & set(line)):
+                if not _is_prediction(line):
                     raise DataError(f"{path}, line {number} is no prediction; localize the pictures again.")
                 yield line
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}); name a predictions.jsonl, or its folder.") from error
+
+
+def _is_prediction(line: object) -> TypeGuard[dict[str, Any]]:
+    """Return whether a line says what was found in a file, or why nothing could be."""
+    if (
+        not isinstance(line, dict)
+        or not isinstance(line.get("file"), str)
+        or not isinstance(line.get("scores", {}), dict)
+    ):
+        return False
+    regions = line.get("regions", [] if "error" in line else None)
+    return isinstance(regions, list) and all(map(_is_region, regions))
+
+
+def _is_region(region: object) -> bool:
+    if not isinstance(region, dict):
+        return False
+    label, box, mask = (region.get(name) for name in ("label", "box_xyxy", "mask"))
+    is_box = isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
+    is_inside = mask is None or (isinstance(mask, str) and ".." not in mask.split("/") and not mask.startswith("/"))
+    return isinstance(label, str) and is_box and is_inside and _is_number(region.get("score"))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < LARGEST
 
 
 def _images_of(line: Mapping[str, Any], folder: Path) -> Path | None:

@@ -83,7 +83,7 @@ def read_recipe(name: str) -> Recipe:
         raise ConfigError(f"There is no recipe {name}; choose one of {known}, or name a file that ends with {SUFFIX}.")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read as TOML ({error}); correct it.") from error
     return _recipe(path, values)
 

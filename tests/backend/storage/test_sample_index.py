@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from backend.storage import sqlite_file
 from backend.storage.sample_index import IndexCursor, IndexedPicture, IndexedRegion, IndexedTask, SampleIndex
 from wsol_core.errors import StorageError
 
@@ -48,3 +50,27 @@ def test_a_full_disk_is_waited_for_and_leaves_what_is_there(tmp_path: Path, monk
         index.put([IndexedTask(4, "now", [], {(0, 0): bytes(10**6)})])
     monkeypatch.undo()
     assert caught.value.is_full and list(index.pages()) == [[PICTURE]]
+
+
+def test_an_index_that_another_process_keeps_is_waited_for_and_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = SampleIndex(tmp_path, "7")
+    index.put([IndexedTask(3, "then", [PICTURE], {})])
+    monkeypatch.setattr(sqlite_file, "READING_WAIT_S", 0.1)
+    with closing(sqlite3.connect(tmp_path / "7.sqlite")) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageError, match="in use by another process"):
+            index.cursor()
+    assert index.count() == 1
+
+
+def test_what_is_no_index_makes_room_for_one(tmp_path: Path) -> None:
+    index = SampleIndex(tmp_path, "7")
+    (tmp_path / "7.sqlite").mkdir()
+    (tmp_path / "7.sqlite" / "somebody's").touch()
+    assert index.cursor() is None
+    index.put([IndexedTask(3, "then", [PICTURE], {})])
+    assert index.count() == 1 and len(list(tmp_path.glob(".aside-*/somebody's"))) == 1
+    (tmp_path / "7.sqlite").write_text("no database")
+    assert index.cursor() is None and not (tmp_path / "7.sqlite").exists()
