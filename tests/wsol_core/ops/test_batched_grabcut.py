@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tests.wsol_core.red_square import blurred_and_shifted, red_square_on_noise
 from wsol_core.ops.batched_grabcut import batched_graph_cuts, edge_weights
@@ -103,3 +104,14 @@ def test_half_precision_around_it_changes_nothing() -> None:
     expected = batched_graph_cuts(pixels, maps)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(batched_graph_cuts(pixels, maps), expected)
+
+
+def test_a_gpu_that_cuts_is_asked_for_nothing_and_gets_nothing_from_the_cpu() -> None:
+    """Tensors without numbers, on a device that need not be there, fail where a number is read or devices meet."""
+    with FakeTensorMode():
+        pixels, maps = (
+            torch.empty(2, 3, 32, 32, device="cuda", dtype=torch.uint8),
+            torch.empty(2, 32, 32, device="cuda"),
+        )
+        found = batched_graph_cuts(pixels, maps)
+    assert (found.device.type, found.shape, found.dtype) == ("cuda", maps.shape, torch.float32)
