@@ -72,8 +72,8 @@ def is_true(value: str | None) -> bool:
 
 
 def share(attributes: Mapping[str, str], *names: str) -> float | None:
-    """Return the first of these attributes that is there, in [0, 1]. Raises: RequestError where it is no number."""
-    name = next((name for name in names if name in attributes), None)
+    """Return the first of these attributes that is not empty, in [0, 1]. Raises: RequestError where it is no number."""
+    name = next((name for name in names if attributes.get(name, "").strip()), None)
     if name is None:
         return None
     try:
@@ -87,9 +87,9 @@ def share(attributes: Mapping[str, str], *names: str) -> float | None:
 
 def count(attributes: Mapping[str, str], name: str) -> int | None:
     """Return an attribute that is a whole number above 0. Raises: RequestError where it is none."""
-    if name not in attributes:
+    text = attributes.get(name, "").strip()
+    if not text:
         return None
-    text = attributes[name].strip()
     if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):
         raise RequestError(_meaningless(attributes, name, "a whole number from 1"))
     return int(text)

@@ -40,8 +40,9 @@ class Control:
     `other_names` pairs further names of a label with it: `predicted_values`, the value that an alias hides, and what
     other controls call the same class. `score_threshold` and `min_area` (share of the picture) are in [0, 1]; None
     where the config says nothing. `paths` say where the labels of a tree stand; results then name whole paths. `source`
-    gives the labels of a tag without its own, whose kind is that of the tag with labels. `dynamic`: labels come with
-    each task. `per_item`: said of a page. `read_only`: people's regions are read, and none are predicted.
+    gives the labels of a tag without its own, whose kind is that of the tag with labels. `options_key`: the key of a
+    task's data that has the labels, or empty. `per_item`: said of a page. `read_only`: people's regions are read, and
+    none are predicted.
     """
 
     name: str
@@ -57,9 +58,14 @@ class Control:
     other_names: tuple[tuple[str, str], ...] = ()
     paths: tuple[tuple[str, Path], ...] = ()
     source: LabelSource | None = None
-    dynamic: bool = False
+    options_key: str = ""
     per_item: bool = False
     read_only: bool = False
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether labels come with each task."""
+        return bool(self.options_key)
 
     @property
     def fillable(self) -> bool:
@@ -186,7 +192,9 @@ def _of_element(element: ET.Element, tags: Mapping[str, str]) -> Iterator[Contro
                 other_names=offered.synonyms,
                 paths=offered.paths if is_tree else (),
                 source=LabelSource("", "") if tag in _BARE else None,
-                dynamic=attributes.get("value", "").startswith("$"),
+                options_key=options.removeprefix("$")
+                if (options := attributes.get("value", "")).startswith("$")
+                else "",
                 per_item=is_true(attributes.get("peritem")),
             )
 
@@ -200,7 +208,7 @@ def _named_by(control: Control, source: Control | None) -> Control:
         labels=source.labels,
         other_names=source.other_names,
         paths=source.paths,
-        dynamic=source.dynamic,
+        options_key=source.options_key,
         source=LabelSource(source.name, source.kind),
     )
 

@@ -112,12 +112,15 @@ def _sources(task: Mapping[str, object], config: LabelConfig) -> Iterator[list[s
     """The names from each place that may hold classes, the most trusted first."""
     for annotation in counting_annotations(task, config):
         yield _annotated(annotation, config)
-    data = task.get("data")
+    data, options = task.get("data"), {loose(control.options_key) for control in config.controls}
     for key in config.label_keys:
-        yield _given(look_up(key, data), config)
+        if loose(key) not in options:
+            yield _given(look_up(key, data), config)
     # Label Studio's own tables have a column for each tag, with what people chose in it.
     by_name = {loose(str(key)): value for key, value in data.items()} if isinstance(data, Mapping) else {}
     for key in dict.fromkeys(map(loose, (*USUAL_KEYS, *(control.name for control in config.controls)))):
+        if key in options:  # what there is to choose from; nobody has chosen yet
+            continue
         yield _given(by_name.get(key), config)
 
 

@@ -76,6 +76,7 @@ def test_choices_of_a_region_are_not_those_of_the_picture() -> None:
 
 def test_the_old_name_of_the_threshold_is_still_read() -> None:
     assert a_control('score_threshold="0.25"').score_threshold == 0.25
+    assert a_control('score_threshold="" model_max_regions=" "') == a_control("")
     assert a_control('score_threshold="0.25" model_score_threshold="0.75"').score_threshold == 0.75
 
 

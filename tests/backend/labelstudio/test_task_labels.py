@@ -208,3 +208,14 @@ def test_nothing_that_an_annotation_may_hold_raises(result: Any, value: Any, nam
     )
     assert set(given_labels(task, CONFIG)) <= {"cat", "dog"}
     assert set(image_labels(task, CONFIG, ["dog"])) <= {"dog"}
+
+
+def test_what_there_is_to_choose_from_is_no_class_that_somebody_gave() -> None:
+    config = LabelConfig.parse("""
+      <View><Image name="image" value="$image"/><Header value="$labels"/>
+        <RectangleLabels name="box" toName="image" value="$labels"/></View>
+    """)
+    task = annotated(labels=["cat", "dog"], image="a.jpg")
+    assert given_labels(task, config) == ()
+    assert given_labels({**task, "annotations": [annotation(box("dog"))]}, config) == ("dog",)
+    assert given_labels(annotated(labels=["cat", "dog"], label="cat"), config) == ("cat",)
