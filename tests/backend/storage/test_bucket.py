@@ -71,7 +71,7 @@ def test_the_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("text", ["s3:/bucket", "s3://", "s3://UP", "s3://bucket/a b"])
 def test_an_address_without_meaning_is_named(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"MODEL_DIR is .*; write s3://BUCKET"):
+    with pytest.raises(ConfigError, match=r"MODEL_DIR is .*; write a folder, s3://BUCKET"):
         Settings.from_env({"MODEL_DIR": text})
 
 
