@@ -96,6 +96,16 @@ OBJECT_CONSTANTS = (
     Constant(
         INSTANCES, "TRUSTED", (0.2, 0.6), "the IoU of mask and peak's box from which the mask's box counts", From.END
     ),
+    Constant(
+        EXAM,
+        "MOST_INSIDE",
+        ((1.0,), (1.0, 0.5)),
+        "the shares of the smaller of two peaks' boxes in the other that the exam tries",
+        From.END,
+    ),
+    Constant(
+        EXAM, "CLEARLY", (0.0, 0.05), "the F1 by which less than all of a box in another one has to be better", From.END
+    ),
     Constant(EXAM, "FLOORS", ((0.1,), (0.5,)), "the probabilities of a centre that the exam tries", From.END),
     Constant(EXAM, "FEWEST_OBJECTS", (1, 50), "the known objects that an exam needs", From.END),
     Constant(EXAM, "HANDICAP", (0.0, 1.0), "the share of the parts' F1 that centres need", From.END),

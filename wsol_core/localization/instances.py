@@ -56,12 +56,15 @@ class FoundObject:
     agreement: float
 
 
-def find_objects(fields: ObjectFields, asked: Sequence[int], maps: Sequence[FloatMap]) -> list[FoundObject]:
+def find_objects(
+    fields: ObjectFields, asked: Sequence[int], maps: Sequence[FloatMap], most_inside: float = 1.0
+) -> list[FoundObject]:
     """The objects of the classes `asked`, the surest first.
 
-    Args: maps: (S, S) in [0, 1] of each class asked for.
+    Args: maps: (S, S) in [0, 1] of each class asked for. most_inside: the share of the smaller of two peaks' boxes that
+        may lie in the other; beyond it they are an object and a part of it, of which the surer one stays.
     """
-    peaks = _peaks(fields, asked)
+    peaks = _peaks(fields, asked, most_inside)
     if not peaks:
         return []
     labels = assign_classes(np.stack([peak.centres for peak in peaks]))
@@ -128,7 +131,7 @@ class _Peak:
     box: NDArray[np.float32]
 
 
-def _peaks(fields: ObjectFields, asked: Sequence[int]) -> list[_Peak]:
+def _peaks(fields: ObjectFields, asked: Sequence[int], most_inside: float) -> list[_Peak]:
     """The local maxima that are no other peak's object, the surest first; then faint ones of classes without any."""
     near = np.ones((3, 3), np.uint8)
     centres = fields.centres[list(asked)]
@@ -140,7 +143,8 @@ def _peaks(fields: ObjectFields, asked: Sequence[int]) -> list[_Peak]:
     kept: list[_Peak] = []
 
     def keep(row: int, column: int) -> None:
-        _keep(kept, _Peak(np.asarray(around[:, row, column], np.float32), fields.boxes[:, row, column].clip(0, 1)))
+        peak = _Peak(np.asarray(around[:, row, column], np.float32), fields.boxes[:, row, column].clip(0, 1))
+        _keep(kept, peak, most_inside)
 
     for row, column in zip(rows[order].tolist(), columns[order].tolist(), strict=True):
         keep(row, column)
@@ -151,13 +155,23 @@ def _peaks(fields: ObjectFields, asked: Sequence[int]) -> list[_Peak]:
     return kept
 
 
-def _keep(kept: list[_Peak], peak: _Peak) -> None:
-    """Adds a peak whose box is a box, and no other peak's."""
+def _keep(kept: list[_Peak], peak: _Peak, most_inside: float) -> None:
+    """Adds a peak whose box is a box, and neither another peak's nor a part of it, nor the other a part of this."""
     if len(kept) == MOST_OBJECTS or (peak.box[2:] - peak.box[:2]).min() <= 0:
         return
-    if kept and box_iou(peak.box[None], np.stack([each.box for each in kept]), inclusive=False).max() > SAME_OBJECT:
+    others = np.array([each.box for each in kept], np.float32).reshape(-1, 4)
+    if (box_iou(peak.box[None], others, inclusive=False) > SAME_OBJECT).any():
+        return
+    if (_inside(peak.box, others) > most_inside).any():
         return
     kept.append(peak)
+
+
+def _inside(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(K,): of the smaller of a box (4,) and each other (K, 4), the share that lies in the larger one."""
+    shared = (np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])).clip(0).prod(axis=1)
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
+    return np.asarray(shared / np.minimum(areas, (box[2:] - box[:2]).prod()), np.float32)
 
 
 def _owners(field: NDArray[np.float32], boxes: NDArray[np.float32], side: int) -> NDArray[np.int32]:

@@ -14,7 +14,7 @@ from wsol_core.localization.worth import Calibration, Worth
 from wsol_core.records import Region
 
 CARD_VERSION = 1
-NUMBERS = ("threshold", "score_scale", "score_shift", "keep_scale", "keep_shift")
+NUMBERS = ("threshold", "score_scale", "score_shift", "keep_scale", "keep_shift", "most_inside")
 LARGEST = 1e12
 
 
@@ -28,6 +28,7 @@ class ModelCard:
         sigmoid(score_scale * x + score_shift) of its uncalibrated score's logit x.
     keep_scale, keep_shift: the same for the probability that a person keeps it; None in models of before.
     refine_edges: whether maps are refined at the image's edges before thresholding.
+    most_inside: the share of an object's box that may lie in another one's; 1, all of it, in models of before.
     cut_objects: whether single objects are snapped to the image's edges one by one; False in models of before.
     whole_parts: whether an object that is alone in its part of a map gets all of it; False in models of before.
     looks_closer: whether objects are looked at again from closer up, see closer_look.py; False in models of before.
@@ -47,6 +48,7 @@ class ModelCard:
     keep_scale: float | None = None
     keep_shift: float | None = None
     refine_edges: bool = True
+    most_inside: float = 1.0
     cut_objects: bool = False
     whole_parts: bool = False
     looks_closer: bool = False
@@ -119,6 +121,7 @@ class ModelCard:
             "faults": (),
             "keep_scale": None,
             "keep_shift": None,
+            "most_inside": 1.0,
             "cut_objects": False,
             "whole_parts": False,
             "looks_closer": False,

@@ -286,7 +286,7 @@ class Predictor:
         if image.fields is not None:
             asked = {self._index_of[label]: score_map for label, score_map in image.maps.items()}
             presence = {index: image.presence(self.card.classes[index]) for index in asked}
-            found = find_objects(image.fields, list(asked), list(asked.values()))
+            found = find_objects(image.fields, list(asked), list(asked.values()), self.card.most_inside)
             if self.card.whole_parts:
                 thresholds = {index: self.card.threshold_of(self.card.classes[index]) for index in asked}
                 found = give_whole_parts(found, asked, thresholds)

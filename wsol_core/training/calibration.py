@@ -78,10 +78,10 @@ def choose_thresholds(
             examined = pick(samples, min(most, MOST_EXAMINED))
             exam = _choose_objects(with_thresholds, examined)
             if exam is not None and exam.chosen is not None:
-                card = steadiest_way(with_thresholds, examined).of(card)
-                with_thresholds.card = card
-            card = replace(card, looks_closer=closer_is_clearer(with_thresholds, examined))
-            with_thresholds.card = card
+                card = with_thresholds.card = replace(card, most_inside=exam.most_inside)
+                card = with_thresholds.card = steadiest_way(with_thresholds, examined).of(card)
+            looks_closer = closer_is_clearer(with_thresholds, examined)
+            card = with_thresholds.card = replace(card, looks_closer=looks_closer)
         else:
             exam = None
             predictor.method.choose_objects(None)
@@ -94,10 +94,12 @@ def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> ExamResu
         return None
     predictor.method.choose_objects(result.chosen)
     logger.info(
-        "Exam on %d objects: F1 %.3f by centres from %.2f on, %.3f by parts of maps; %s are shown.",
+        "Exam on %d objects: F1 %.3f by centres from %.2f on, up to %.0f %% inside each other, %.3f by parts of maps; "
+        "%s are shown.",
         result.objects,
         result.by_centres,
         result.floor,
+        100 * result.most_inside,
         result.by_parts,
         "parts" if result.chosen is None else "objects by centres",
     )

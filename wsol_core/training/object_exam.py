@@ -7,6 +7,7 @@ objects were pasted in, and what people drew where they drew some. Places of whi
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -30,6 +31,10 @@ from wsol_core.records import CorrectedRegion, Region, Sample
 from wsol_core.training.step import seeded
 
 FLOORS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))  # probabilities of a centre that are tried
+# Shares of a box that may lie in another one, which are tried. The first forbids nothing, as objects that stand before
+# one another need it; with the others, parts of an object are no objects.
+MOST_INSIDE = (1.0, 0.7, 0.5)
+CLEARLY = 0.02  # F1 by which fewer overlapping boxes have to be better, or they stay allowed
 FEWEST_OBJECTS = 8  # known ones; fewer do not tell
 BATCH_SIZE = 16
 # Of the parts' F1 that centres need. What is true of an image without corrections are parts of maps that look like one
@@ -44,7 +49,8 @@ class ExamResult:
     """How well objects are found. objects: known ones in the exam. floor: the best probability of a centre.
 
     by_centres, by_parts: F1 at IoU 0.5 of objects from `floor` on, and of the connected parts of maps. judged: the
-    uncalibrated score of each region by centres, and its IoU with a known object, 0 below 0.5.
+    uncalibrated score of each region by centres, and its IoU with a known object, 0 below 0.5. most_inside: how far
+    objects' boxes should lie in one another, as in the model card.
     """
 
     objects: int
@@ -52,6 +58,7 @@ class ExamResult:
     by_centres: float
     by_parts: float
     judged: tuple[tuple[float, float], ...] = ()
+    most_inside: float = 1.0
 
     @property
     def chosen(self) -> float | None:
@@ -83,6 +90,10 @@ class _Tally:
         right = [iou > 0 for score, iou in self.judged if score >= floor - 1e-6]
         return 2 * sum(right) / max(1, len(right) + self.objects)
 
+    def best(self) -> float:
+        """F1 from the best floor on."""
+        return max(map(self.f1, FLOORS))
+
 
 def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> ExamResult | None:
     """The result on plain views of `samples`, some with pasted objects; None where the method finds no single objects.
@@ -93,12 +104,26 @@ def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> E
         return None
     classes = predictor.card.classes
     predictor.method.choose_objects(0.0)
-    centres, parts = _Tally(), _Tally()
+    ways, parts = {share: (_with_most_inside(predictor, share), _Tally()) for share in MOST_INSIDE}, _Tally()
     for scene, image in _exam_images(predictor, samples, seed):
-        centres.add(predictor.uncalibrated_regions(image), classes, scene)
+        for judge, tally in ways.values():
+            tally.add(judge.uncalibrated_regions(image), classes, scene)
         parts.add(predictor.uncalibrated_regions(replace(image, fields=None)), classes, scene)
+    f1 = {share: tally.best() for share, (_, tally) in ways.items()}
+    most_inside = max(f1, key=lambda share: f1[share])
+    if f1[most_inside] < f1[1.0] + CLEARLY:
+        most_inside = 1.0
+    centres = ways[most_inside][1]
     floor = max(FLOORS, key=centres.f1)
-    return ExamResult(centres.objects, floor, centres.f1(floor), parts.f1(0.0), tuple(centres.judged))
+    return ExamResult(
+        centres.objects, floor, centres.f1(floor), parts.f1(0.0), tuple(centres.judged), most_inside=most_inside
+    )
+
+
+def _with_most_inside(predictor: Predictor, share: float) -> Predictor:
+    judge = copy(predictor)
+    judge.card = replace(predictor.card, most_inside=share)
+    return judge
 
 
 def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> Iterator[tuple[Scene, ImageMaps]]:

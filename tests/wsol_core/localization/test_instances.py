@@ -89,6 +89,14 @@ def test_weak_peaks_and_second_peaks_of_one_object_are_none() -> None:
     assert find_objects(fields([]), [0], [a_map()]) == []
 
 
+@pytest.mark.parametrize(("most_inside", "objects"), [(1.0, 2), (0.7, 1)])
+def test_a_part_of_a_surer_object_is_none_where_that_is_said(most_inside: float, objects: int) -> None:
+    part = (0.25, 0.25, 0.375, 0.5)
+    there = fields([(0, 0.8, LEFT), (0, 0.6, part)])
+    assert len(find_objects(there, [0], [a_map(LEFT)], most_inside)) == objects
+    assert len(find_objects(fields([(0, 0.8, LEFT), (0, 0.6, RIGHT)]), [0], [a_map(LEFT)], most_inside)) == 2
+
+
 def test_a_class_that_is_said_to_be_there_has_its_faint_peak() -> None:
     there = fields([(0, 0.8, LEFT), (1, 0.05, RIGHT)])
     found = find_objects(there, [0, 1], [a_map(LEFT), a_map(RIGHT)])

@@ -105,6 +105,23 @@ def test_false_centres_raise_the_least_probability(squares: list[Sample]) -> Non
     assert clean.floor <= 0.1 < 0.3 < noisy.floor <= 0.9
 
 
+def test_boxes_inside_others_go_where_they_are_mistakes(squares: list[Sample]) -> None:
+    class FakeSplitter(FakeFinder):
+        def _objects(self, bright: np.ndarray) -> tuple[Tensor, Tensor]:
+            centres, boxes = super()._objects(bright)
+            row, column = centres[0].eq(self.probability).nonzero()[0].tolist()
+            x0, y0, x1, y1 = boxes[:, row, column]
+            boxes[:, 0, 0] = torch.stack([x0, y0, (x0 + x1) / 2, (y0 + y1) / 2])
+            return centres, boxes
+
+    plain, split = (examine(a_predictor(each), squares) for each in (FakeFinder(), FakeSplitter(false=0.8)))
+    assert plain is not None and split is not None
+    assert plain.most_inside == 1 > split.most_inside
+    assert split.by_centres == plain.by_centres
+    card = choose_thresholds(a_predictor(FakeSplitter(false=0.8)), squares)
+    assert card.most_inside == split.most_inside
+
+
 def test_few_known_objects_do_not_tell() -> None:
     assert ExamResult(FEWEST_OBJECTS - 1, 0.2, 1.0, 0.0).chosen is None
     assert ExamResult(FEWEST_OBJECTS, 0.2, 0.4, 0.8).chosen == 0.2
