@@ -192,11 +192,13 @@ def _of_element(element: ET.Element, tags: Mapping[str, str]) -> Iterator[Contro
                 other_names=offered.synonyms,
                 paths=offered.paths if is_tree else (),
                 source=LabelSource("", "") if tag in _BARE else None,
-                options_key=options.removeprefix("$")
-                if (options := attributes.get("value", "")).startswith("$")
-                else "",
+                options_key=_options_key(attributes.get("value", "")),
                 per_item=is_true(attributes.get("peritem")),
             )
+
+
+def _options_key(value: str) -> str:
+    return value.removeprefix("$") if value.startswith("$") else ""
 
 
 def _named_by(control: Control, source: Control | None) -> Control:

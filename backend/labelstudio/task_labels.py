@@ -113,15 +113,16 @@ def _sources(task: Mapping[str, object], config: LabelConfig) -> Iterator[list[s
     for annotation in counting_annotations(task, config):
         yield _annotated(annotation, config)
     data, options = task.get("data"), {loose(control.options_key) for control in config.controls}
-    for key in config.label_keys:
-        if loose(key) not in options:
-            yield _given(look_up(key, data), config)
     # Label Studio's own tables have a column for each tag, with what people chose in it.
+    usual = dict.fromkeys(map(loose, (*USUAL_KEYS, *(control.name for control in config.controls))))
     by_name = {loose(str(key)): value for key, value in data.items()} if isinstance(data, Mapping) else {}
-    for key in dict.fromkeys(map(loose, (*USUAL_KEYS, *(control.name for control in config.controls)))):
-        if key in options:  # what there is to choose from; nobody has chosen yet
-            continue
-        yield _given(by_name.get(key), config)
+    given = [
+        *((loose(key), look_up(key, data)) for key in config.label_keys),
+        *((key, by_name.get(key)) for key in usual),
+    ]
+    for key, value in given:
+        if key not in options:  # which are what there is to choose from; nobody has chosen yet
+            yield _given(value, config)
 
 
 def _annotated(annotation: Mapping[str, Any], config: LabelConfig) -> list[str]:

@@ -6,6 +6,7 @@ import re
 
 from PIL import Image
 
+from wsol_core.data.file_names import is_text
 from wsol_core.errors import DataError
 from wsol_core.records import Sample
 
@@ -19,12 +20,11 @@ def ending_of(sample: Sample, is_uploaded: bool) -> str:
     Args: is_uploaded: False where Label Studio serves it from a folder.
     Raises: DataError if no browser shows it, no task can name it, or Label Studio takes none as large.
     """
+    if not is_text(sample.file):
+        raise DataError(f"{sample.file!r} is not UTF-8, so no task can name it; rename the file.")
     try:
-        sample.file.encode()
         with Image.open(sample.path) as image:
             kind = str(image.format)
-    except UnicodeEncodeError:
-        raise DataError(f"{sample.file!r} is not UTF-8, so no task can name it; rename the file.") from None
     except Exception as error:  # Pillow's plugins raise all kinds
         raise DataError(f"{sample.file} is no picture that can be read ({type(error).__name__}).") from error
     if kind not in SHOWN_BY_BROWSERS:

@@ -257,11 +257,11 @@ def _boxed(folder: Path, row: Mapping[str, Any], labels: Sequence[str], where: s
 
 def _box(box: object, row: Mapping[str, Any], where: str) -> tuple[float, float, float, float]:
     """The box, clipped to the image where its size is given."""
-    if not isinstance(box, list) or len(box) != 4 or not all(map(_is_number, box)):
+    if not isinstance(box, list) or len(box) != 4 or not all(map(is_number, box)):
         raise DataError(f"{where}: box {str(box)[:80]} has to be four numbers [x0, y0, x1, y1].")
     x0, y0, x1, y1 = (float(v) for v in box)
     width, height = row.get("width"), row.get("height")
-    if _is_number(width) and _is_number(height) and width > 0 and height > 0:
+    if is_number(width) and is_number(height) and width > 0 and height > 0:
         x0, x1 = max(x0, 0.0), min(x1, float(width))
         y0, y1 = max(y0, 0.0), min(y1, float(height))
     if not (x0 < x1 and y0 < y1):
@@ -269,7 +269,8 @@ def _box(box: object, row: Mapping[str, Any], where: str) -> tuple[float, float,
     return x0, y0, x1, y1
 
 
-def _is_number(value: object) -> TypeGuard[float]:
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number, not a NaN, that an image's pixels can have to do with."""
     return isinstance(value, int | float) and abs(value) < LARGEST
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wsol_core.data.file_names import readable
@@ -18,16 +18,17 @@ def folder_warnings(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
 
     Args: samples: all images of the folder, each of the class that its folder is called.
     """
-    filled = {sample.labels[0] for sample in samples if sample.labels}
+    filled = sorted({sample.labels[0] for sample in samples if sample.labels})
+    are_splits = set(map(str.lower, filled)) <= _SPLITS
     yield from _alike_warnings(filled)
-    if filled and (len(filled) == 1 or set(map(str.lower, filled)) <= _SPLITS):
-        yield from _nested_warning(folder, samples)
+    if filled and (len(filled) == 1 or are_splits):
+        yield from _nested_warning(folder, samples, filled, are_splits)
 
 
-def _alike_warnings(names: Iterable[str]) -> Iterator[str]:
+def _alike_warnings(names: Sequence[str]) -> Iterator[str]:
     """Return a sentence for classes that people would take for one."""
     alike: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(names):
+    for name in names:
         alike["".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
     for several in alike.values():
         if len(several) > 1:
@@ -35,11 +36,10 @@ def _alike_warnings(names: Iterable[str]) -> Iterator[str]:
             yield f"The folders {found} differ in case, blanks or the form of accents; rename them if they are one."
 
 
-def _nested_warning(folder: Path, samples: Sequence[Sample]) -> Iterator[str]:
+def _nested_warning(folder: Path, samples: Sequence[Sample], above: Sequence[str], are_splits: bool) -> Iterator[str]:
     """Return a sentence where the class folders are splits by their names, or only one, and the classes lie below."""
-    above = sorted({sample.labels[0] for sample in samples if sample.labels})
     below = sorted({parts[1] for sample in samples if len(parts := sample.file.split("/")) > 2})
-    what = "look like splits whose classes" if set(map(str.lower, above)) <= _SPLITS else "hold what look like classes"
-    if below and (len(below) > 1 or what.startswith("look")):
+    what = "look like splits whose classes" if are_splits else "hold what look like classes"
+    if below and (len(below) > 1 or are_splits):
         found = f"The folders {', '.join(above)} are taken for classes, and {what} ({', '.join(below[:5])})"
         yield f"{found}; give {readable(str(folder / above[0]))} instead if they are."

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.boxes import box_iou, shared_areas
 from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match
 from wsol_core.records import BoxXyxy, CorrectedRegion, Region
 
@@ -165,18 +164,13 @@ class _Overlaps:
         self.scores = [region.score for region in found]
         self.ious = box_iou(boxes, true, inclusive=False)
         self.same = np.array([[r.label == t.label for t in truth] for r in found], np.bool_).reshape(self.ious.shape)
-        areas, self.true_areas = _areas(boxes), _areas(true)
-        shared = self.ious / (1 + self.ious) * (areas[:, None] + self.true_areas)
-        self.covers = shared >= HALF * self.true_areas
-        self.inside = shared >= HALF * areas[:, None]
+        shared, areas, true_areas = shared_areas(boxes, true, inclusive=False)
+        self.true_areas = true_areas[0]
+        self.covers = shared >= HALF * true_areas
+        self.inside = shared >= HALF * areas
         pairs = match(np.where(self.same, self.ious, 0.0), LOOSE_IOU)
         self.matched = {pair.found: pair.true for pair in pairs}
         self.tight = {pair.true: pair.found for pair in pairs if pair.iou >= TIGHT_IOU}
-
-
-def _areas(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) of boxes (N, 4)."""
-    return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), np.float64)
 
 
 def _merged(image: _Overlaps) -> list[Mistake]:

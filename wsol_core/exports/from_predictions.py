@@ -10,14 +10,12 @@ from typing import Any, TypeGuard
 
 from PIL import Image
 
-from wsol_core.data.folder import TRAIN, read_splits
+from wsol_core.data.folder import TRAIN, is_number, read_splits
 from wsol_core.data.images import open_image_small, open_mask
 from wsol_core.errors import DataError
 from wsol_core.exports.records import ExportedImage, ExportedObject, Source
 from wsol_core.localization.predictions_file import PREDICTIONS
 from wsol_core.records import BoxXyxy
-
-LARGEST = 1e9  # number that a line may hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +117,9 @@ def _is_region(region: object) -> bool:
     if not isinstance(region, dict):
         return False
     label, box, mask = (region.get(name) for name in ("label", "box_xyxy", "mask"))
-    is_box = isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
+    is_box = isinstance(box, list) and len(box) == 4 and all(map(is_number, box))
     is_inside = mask is None or (isinstance(mask, str) and ".." not in mask.split("/") and not mask.startswith("/"))
-    return isinstance(label, str) and is_box and is_inside and _is_number(region.get("score"))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and abs(value) < LARGEST
+    return isinstance(label, str) and is_box and is_inside and is_number(region.get("score"))
 
 
 def _images_of(line: Mapping[str, Any], folder: Path) -> Path | None:

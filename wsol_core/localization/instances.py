@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.localization.regions import certainty, extract_regions, region_of_box
-from wsol_core.ops.boxes import box_iou
+from wsol_core.ops.boxes import box_iou, inside_share
 from wsol_core.ops.maps import resize
 from wsol_core.records import FloatMap, Region
 
@@ -162,16 +162,9 @@ def _keep(kept: list[_Peak], peak: _Peak, most_inside: float) -> None:
     others = np.array([each.box for each in kept], np.float32).reshape(-1, 4)
     if (box_iou(peak.box[None], others, inclusive=False) > SAME_OBJECT).any():
         return
-    if (_inside(peak.box, others) > most_inside).any():
+    if (inside_share(peak.box[None], others) > most_inside).any():
         return
     kept.append(peak)
-
-
-def _inside(box: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(K,): of the smaller of a box (4,) and each other (K, 4), the share that lies in the larger one."""
-    shared = (np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])).clip(0).prod(axis=1)
-    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
-    return np.asarray(shared / np.minimum(areas, (box[2:] - box[:2]).prod()), np.float32)
 
 
 def _owners(field: NDArray[np.float32], boxes: NDArray[np.float32], side: int) -> NDArray[np.int32]:

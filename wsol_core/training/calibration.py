@@ -72,20 +72,19 @@ def choose_thresholds(
     with evaluating(predictor.method):
         known, fresh = (_corrected_images(predictor, those, most) for those in (samples, unseen))
         card = _with_boxes(predictor.card, known) if known else _without_boxes(predictor, pick(samples, most))
-        with_thresholds = copy(predictor)
-        with_thresholds.card = card
+        chosen = copy(predictor)
+        chosen.card = card
         if with_objects:
             examined = pick(samples, min(most, MOST_EXAMINED))
-            exam = _choose_objects(with_thresholds, examined)
+            exam = _choose_objects(chosen, examined)
             if exam is not None and exam.chosen is not None:
-                card = with_thresholds.card = replace(card, most_inside=exam.most_inside)
-                card = with_thresholds.card = steadiest_way(with_thresholds, examined).of(card)
-            looks_closer = closer_is_clearer(with_thresholds, examined)
-            card = with_thresholds.card = replace(card, looks_closer=looks_closer)
+                chosen.card = replace(chosen.card, most_inside=exam.most_inside)
+                chosen.card = steadiest_way(chosen, examined).of(chosen.card)
+            chosen.card = replace(chosen.card, looks_closer=closer_is_clearer(chosen, examined))
         else:
             exam = None
             predictor.method.choose_objects(None)
-    return card.with_worth(_corrected_worth(fresh or known, with_thresholds, exam))
+    return chosen.card.with_worth(_corrected_worth(fresh or known, chosen, exam))
 
 
 def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> ExamResult | None:
