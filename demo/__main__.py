@@ -19,6 +19,7 @@ import httpx
 from rich.console import Console
 
 from backend.errors import BackendError
+from backend.terminal import warn_of
 from demo.boxstrap_process import Boxstrap
 from demo.label_studio_server import LabelStudioServer, install, kept_login
 from demo.local_servers import free_port
@@ -78,13 +79,14 @@ def _run(images: Path | None, build: Path, ends: bool, servers: list[Any]) -> No
         f"{len(data.samples)} pictures with class labels",
         lambda: importing.import_folder(pictures, data, title=title, served_from=pictures.parent),
     )
+    warn_of(imported.skipped)
     project_id = int(imported.project)
     importing.connect(imported.project, boxstrap.url)
     version = None if imported.added else boxstrap.version(project_id)
     if version is None:
         project.start_training(project.backend(project_id))
         version = boxstrap.watch_training(project_id, console)
-    tasks = _wait_for_predictions(project, project_id, version, len(data.samples))
+    tasks = _wait_for_predictions(project, project_id, version, imported.added + imported.known)
     _show(tasks, data, version, home)
     console.print(f"All of it took {(time.monotonic() - begin) / 60:.1f} minutes.")
     console.print(f"\nLabel Studio: [bold]{label_studio.url}/projects/{project_id}/data[/bold]")

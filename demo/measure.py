@@ -14,6 +14,7 @@ from backend.labelstudio.controls import RECTANGLE
 from backend.labelstudio.region_shapes import mask_of
 from wsol_core.data.images import open_image, open_image_small
 from wsol_core.data.true_mask import true_mask
+from wsol_core.errors import DataError
 from wsol_core.evaluation.contact_sheet import Tile, contact_sheet
 from wsol_core.ops.boxes import box_iou
 from wsol_core.ops.masks import mask_iou
@@ -44,15 +45,23 @@ class Stored:
 
 
 def stored(tasks: Sequence[Mapping[str, Any]], samples: Sequence[Sample], version: str) -> list[Stored]:
-    """What `version` has predicted for each picture, in the order of the samples; those without are left out."""
+    """What `version` has predicted for each picture that can be read, in the order of the samples."""
     by_file = {task["data"]["file"]: task for task in tasks}
     found = []
     for sample in samples:
         predictions = by_file.get(sample.file, {}).get("predictions", [])
         mine = [each for each in predictions if each["model_version"] == version]
-        if mine:
+        if mine and _is_readable(sample):
             found.append(_stored(sample, mine[-1]["result"]))
     return found
+
+
+def _is_readable(sample: Sample) -> bool:
+    try:
+        open_image_small(sample.path, 32)
+    except DataError:  # the training has named it
+        return False
+    return True
 
 
 def measure(pictures: Sequence[Stored]) -> dict[str, float]:

@@ -81,6 +81,13 @@ def test_pictures_without_truth_and_versions_of_others_are_not_measured(tmp_path
     assert stored([a_task(("crab", LEFT))], [a_sample(tmp_path, ("crab", LEFT))], "v2") == []
 
 
+def test_a_torn_picture_is_left_out(tmp_path: Path) -> None:
+    sample = a_sample(tmp_path, ("crab", LEFT))
+    assert len(stored([a_task(("crab", LEFT))], [sample], "v1")) == 1
+    sample.path.write_bytes(sample.path.read_bytes()[:20])
+    assert stored([a_task(("crab", LEFT))], [sample], "v1") == []
+
+
 def test_the_sheet_shows_the_boxes_and_masks_of_all_classes(tmp_path: Path) -> None:
     objects = [("crab", LEFT), ("fish", LOW)]
     found = stored([a_task(*objects)], [a_sample(tmp_path, *objects)], "v1")
