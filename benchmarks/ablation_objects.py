@@ -10,6 +10,7 @@ INSTANCES, EXAM = "localization.instances", "training.object_exam"
 CUTS_OF_OBJECTS, PARTS = "localization.object_cuts", "localization.whole_parts"
 VIEW_EXAM = "training.view_exam"
 CLOSER, CLOSER_EXAM = "localization.closer_look", "training.closer_exam"
+CONTRAST = "localization.outline_contrast"
 
 OBJECT_CONSTANTS = (
     # A checkpoint keeps its stage's learning rates, so another one has to be there before the stage begins.
@@ -106,6 +107,7 @@ OBJECT_CONSTANTS = (
     Constant(
         EXAM, "CLEARLY", (0.0, 0.05), "the F1 by which less than all of a box in another one has to be better", From.END
     ),
+    Constant(EXAM, "FEW", (0.0, 1.0), "the share of the known objects that may be lost by that", From.END),
     Constant(EXAM, "FLOORS", ((0.1,), (0.5,)), "the probabilities of a centre that the exam tries", From.END),
     Constant(EXAM, "FEWEST_OBJECTS", (1, 50), "the known objects that an exam needs", From.END),
     Constant(EXAM, "HANDICAP", (0.0, 1.0), "the share of the parts' F1 that centres need", From.END),
@@ -148,19 +150,22 @@ OBJECT_CONSTANTS = (
     Constant(CLOSER, "LOOKS", (1, 3), "the most looks from closer up", From.END),
     Constant(CLOSER, "CLOSE", (1.5, 1.8), "the side of what is looked at, of a box's longer side", From.END),
     Constant(
-        CLOSER, "AROUND", (1.4, 2.0), "the side of what an outline is compared with, of a box's longer side", From.END
+        CONTRAST, "AROUND", (1.4, 2.0), "the side of what an outline is compared with, of a box's longer side", From.END
     ),
-    Constant(CLOSER, "LEAST_PX", (32, 96), "the least side of what is looked at", From.END),
-    Constant(CLOSER, "OUTLINE_SIDE_PX", (64, 128), "the side at which an outline is measured", From.END),
-    Constant(CLOSER, "BLUR_PX", (0.5, 3.0), "the blur before", From.END),
-    Constant(CLOSER, "BAND_PX", (2, 8), "the width of the bands on both sides of an outline", From.END),
-    Constant(CLOSER, "EVEN", (1.0, 20.0), "the deviation of colours, of 255, that counts as none", From.END),
+    Constant(CONTRAST, "LEAST_PX", (32, 96), "the least side of what is looked at", From.END),
+    Constant(CONTRAST, "SIDE_PX", (64, 128), "the side at which an outline is measured", From.END),
+    Constant(CONTRAST, "BLUR_PX", (0.5, 3.0), "the blur before", From.END),
+    Constant(CONTRAST, "BAND_PX", (2, 8), "the width of the bands on both sides of an outline", From.END),
+    Constant(CONTRAST, "EVEN", (1.0, 20.0), "the deviation of colours, of 255, that counts as none", From.END),
     Constant(
         CLOSER_EXAM, "MOST_IMAGES", (16, 64), "the most images that tell whether closer looks are taken", From.END
     ),
     Constant(CLOSER_EXAM, "FEWEST_OBJECTS", (6, 24), "the objects that it needs", From.END),
     Constant(
         CLOSER_EXAM, "CLEARER", (0.0, 100.0), "times the first outlines' contrast that the last ones need", From.END
+    ),
+    Constant(
+        "localization.worth", "TYPICAL_CONTRAST", (0.5, 1.5), "the contrast of outlines that says nothing", From.END
     ),
     Constant("training.calibration", "MOST_EXAMINED", (24, 48), "the most images of the exam", From.END),
 )

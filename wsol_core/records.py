@@ -90,6 +90,8 @@ class Region:
             `score`. None where nobody knows.
         polygon: The outline, (K, 2) xy with K >= 3, or nothing; without holes.
         mask: (H, W), True on this object.
+        contrast: How far the colours on both sides of its outline lie apart, in deviations of the colours around it.
+            None where nobody measured.
 
     Example:
         >>> x0, y0, x1, y1 = map(round, region.box_xyxy)
@@ -102,6 +104,7 @@ class Region:
     polygon: tuple[tuple[float, float], ...]
     mask: BoolMask
     keep: float | None = None
+    contrast: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from wsol_core.training.progress import Progress
 TABLED = (
     *("composites", "pseudo_objects", "separation", "instance_losses", "instance_head", "instances", "object_exam"),
     *("object_cuts", "whole_parts", "view_exam", "closer_look", "closer_exam"),
+    "outline_contrast",
 )
 EXCEPT = {
     "object_exam.BATCH_SIZE",

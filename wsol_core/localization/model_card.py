@@ -10,7 +10,7 @@ from typing import Any
 from wsol_core import __version__
 from wsol_core.config import TrainConfig
 from wsol_core.errors import CheckpointError, ConfigError
-from wsol_core.localization.worth import Calibration, Worth
+from wsol_core.localization.worth import Calibration, Worth, evidence
 from wsol_core.records import Region
 
 CARD_VERSION = 1
@@ -32,6 +32,7 @@ class ModelCard:
     cut_objects: whether single objects are snapped to the image's edges one by one; False in models of before.
     whole_parts: whether an object that is alone in its part of a map gets all of it; False in models of before.
     looks_closer: whether objects are looked at again from closer up, see closer_look.py; False in models of before.
+    uses_contrast: whether probabilities are of the contrast of outlines, too; False in models of before.
     metrics: figures of the training, by name; without boxes, so not comparable with an evaluation's.
     faults: sentences that say why the model is unreliable: its training was too short, or collapsed. Cards of before
         they were looked for have none.
@@ -52,6 +53,7 @@ class ModelCard:
     cut_objects: bool = False
     whole_parts: bool = False
     looks_closer: bool = False
+    uses_contrast: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
     code_version: str = __version__
@@ -86,13 +88,15 @@ class ModelCard:
 
     def judged(self, region: Region) -> Region:
         """The region with probabilities instead of its uncalibrated score."""
-        accept, keep = self.accept.of(region.score), self.keep
-        return replace(region, score=accept, keep=None if keep is None else max(accept, keep.of(region.score)))
+        ranked = evidence(region) if self.uses_contrast else region.score
+        accept, keep = self.accept.of(ranked), self.keep
+        return replace(region, score=accept, keep=None if keep is None else max(accept, keep.of(ranked)))
 
     def with_worth(self, worth: Worth) -> ModelCard:
-        """The card with other probabilities of regions."""
+        """The card with other probabilities of regions, which are of their evidence."""
         return replace(
             self,
+            uses_contrast=True,
             score_scale=worth.accept.scale,
             score_shift=worth.accept.shift,
             keep_scale=worth.keep.scale,
@@ -125,6 +129,7 @@ class ModelCard:
             "cut_objects": False,
             "whole_parts": False,
             "looks_closer": False,
+            "uses_contrast": False,
             **values,
         }  # cards of before have none
         if wrong := sorted(names ^ set(values)):
@@ -143,6 +148,7 @@ class ModelCard:
                 "cut_objects": bool(values["cut_objects"]),
                 "whole_parts": bool(values["whole_parts"]),
                 "looks_closer": bool(values["looks_closer"]),
+                "uses_contrast": bool(values["uses_contrast"]),
             }
             others = {name: value for name, value in values.items() if name not in (*parsed, "refine")}
             return cls(**parsed, **others)

@@ -24,14 +24,12 @@ from wsol_core.devices import choose_device, choose_precision
 from wsol_core.errors import ConfigError, DataError
 from wsol_core.localization.closer_regions import from_closer_up
 from wsol_core.localization.image_maps import ImageMaps, RawMap
+from wsol_core.localization.image_regions import uncalibrated_regions
 from wsol_core.localization.inference import BatchOutput, DecodedImage, InlineExecutor, decode, run_network
-from wsol_core.localization.instances import ObjectFields, find_objects, object_regions
+from wsol_core.localization.instances import ObjectFields
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import load_model
-from wsol_core.localization.object_cuts import snap_to_edges
 from wsol_core.localization.refinement import final_maps
-from wsol_core.localization.regions import enlarged, extract_regions, findable_size
-from wsol_core.localization.whole_parts import give_whole_parts
 from wsol_core.methods.base import WsolMethod
 from wsol_core.records import Localization, Region, Sample, Unreadable
 
@@ -274,27 +272,4 @@ class Predictor:
 
     def regions(self, image: ImageMaps) -> list[Region]:
         """The objects of an image: those that the method tells apart, else the connected parts of its maps."""
-        return [self.card.judged(region) for region in self.uncalibrated_regions(image)]
-
-    def uncalibrated_regions(self, image: ImageMaps) -> list[Region]:
-        """The same, with scores that rank them but are no probabilities yet."""
-        size_wh = findable_size(image.size_wh)
-        found = self._regions(image, size_wh)
-        return found if size_wh == image.size_wh else [enlarged(region, image.size_wh) for region in found]
-
-    def _regions(self, image: ImageMaps, size_wh: tuple[int, int]) -> list[Region]:
-        if image.fields is not None:
-            asked = {self._index_of[label]: score_map for label, score_map in image.maps.items()}
-            presence = {index: image.presence(self.card.classes[index]) for index in asked}
-            found = find_objects(image.fields, list(asked), list(asked.values()), self.card.most_inside)
-            if self.card.whole_parts:
-                thresholds = {index: self.card.threshold_of(self.card.classes[index]) for index in asked}
-                found = give_whole_parts(found, asked, thresholds)
-            if self.card.cut_objects:
-                found = snap_to_edges(found, image.pixels)
-            return object_regions(found, size_wh, self.card.classes, presence)
-        regions: list[Region] = []
-        for label, score_map in image.maps.items():
-            threshold = self.card.threshold_of(label)
-            regions += extract_regions(score_map, size_wh, label, threshold, image.presence(label))
-        return regions
+        return [self.card.judged(region) for region in uncalibrated_regions(image, self.card)]

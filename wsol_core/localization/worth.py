@@ -28,9 +28,22 @@ class Calibration:
         return Calibration(self.scale, self.shift + by)
 
 
+TYPICAL_CONTRAST = 1.0  # of an outline: what speaks neither for a region nor against it
+
+
+def evidence(region: Region) -> float:
+    """What speaks for a region, in (0, 1): its uncalibrated score, and how far its outline stands out.
+
+    That an object is there shows in the score, that the region ends where the object does in the outline.
+    """
+    if region.contrast is None:
+        return region.score
+    return Calibration(shift=region.contrast - TYPICAL_CONTRAST).of(region.score)
+
+
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """Makes two probabilities of a region's uncalibrated score: that a person accepts its box, and keeps the region."""
+    """Makes two probabilities of a region's evidence: that a person accepts its box, and keeps the region."""
 
     accept: Calibration
     keep: Calibration

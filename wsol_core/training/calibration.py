@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from wsol_core.data.image_cache import ResizedRegion, resized_objects, united
 from wsol_core.localization.closer_regions import from_closer_up
 from wsol_core.localization.image_maps import ImageMaps
+from wsol_core.localization.image_regions import uncalibrated_regions
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import ClassesOf, Predictor
 from wsol_core.localization.refinement import SIDE_PX
@@ -34,7 +35,7 @@ from wsol_core.localization.thresholds import (
     mask_ious,
     threshold_without_boxes,
 )
-from wsol_core.localization.worth import Calibration, Worth
+from wsol_core.localization.worth import Calibration, Worth, evidence
 from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_regions
 from wsol_core.records import CorrectedRegion, FloatMap, Localization, Region, Sample, Unreadable
 from wsol_core.training.closer_exam import closer_is_clearer
@@ -47,8 +48,8 @@ logger = logging.getLogger(__name__)
 FEWEST_CORRECTED = 5  # images; fewer say less than the maps do
 MOST_IMAGES = 128
 # What regions of other projects' models were worth, from labels alone; `python -m benchmarks.worth` measures it.
-EXPECTED_OF_PARTS = Worth(Calibration(1.5, -4.0), Calibration(2.0, -2.3))
-EXPECTED_OF_CENTRES = Worth(Calibration(1.5, -1.0), Calibration(2.0, 1.5))
+EXPECTED_OF_PARTS = Worth(Calibration(1.15, -3.6), Calibration(1.05, -1.5))
+EXPECTED_OF_CENTRES = Worth(Calibration(1.3, -0.9), Calibration(1.2, 1.5))
 # By so much better, in logits, regions look in the exam, whose objects are the model's own, than they are.
 ACCEPT_OPTIMISM, KEEP_OPTIMISM = 0.9, 0.6
 MOST_EXAMINED = 96
@@ -182,15 +183,15 @@ def _iou_curve(score_map: FloatMap, drawn: ResizedRegion) -> NDArray[np.float64]
 
 @dataclass(slots=True)
 class _Judged:
-    """Uncalibrated scores of regions, and their IoU with the objects they were matched with; 0 without one."""
+    """Evidence of regions, and their IoU with the objects they were matched with; 0 without one."""
 
-    scores: list[float] = field(default_factory=list)
+    evidence: list[float] = field(default_factory=list)
     ious: list[float] = field(default_factory=list)
 
     def worth(self, before: Worth) -> Worth:
-        """How often regions of such scores meet an object at IoU 0.8 and 0.5, drawn towards `before`."""
-        accept = fit_platt_scaling(self.scores, [iou >= TIGHT_IOU for iou in self.ious], before.accept)
-        return Worth(accept, fit_platt_scaling(self.scores, [iou >= LOOSE_IOU for iou in self.ious], before.keep))
+        """How often regions of such evidence meet an object at IoU 0.8 and 0.5, drawn towards `before`."""
+        accept = fit_platt_scaling(self.evidence, [iou >= TIGHT_IOU for iou in self.ious], before.accept)
+        return Worth(accept, fit_platt_scaling(self.evidence, [iou >= LOOSE_IOU for iou in self.ious], before.keep))
 
 
 def _expected_worth(exam: ExamResult | None) -> Worth:
@@ -212,12 +213,12 @@ def _corrected_worth(known: Sequence[_CorrectedImage], predictor: Predictor, exa
             fields = None if least_centre is None else replace(fields, least_centre=least_centre)
         maps, objects = replace(image.maps, fields=fields), image.objects
         if predictor.card.looks_closer:  # in pixels of the image, as closer looks are
-            first = Localization(maps.sample.file, maps.size_wh, {}, tuple(predictor.uncalibrated_regions(maps)))
+            first = Localization(maps.sample.file, maps.size_wh, {}, tuple(uncalibrated_regions(maps, predictor.card)))
             found: Sequence[Region] = from_closer_up(predictor, maps.sample, first).regions
             objects = tuple(each for each in maps.sample.regions if each.label in maps.maps)
         else:
-            found = predictor.uncalibrated_regions(replace(maps, size_wh=(SIDE_PX, SIDE_PX)))
+            found = uncalibrated_regions(replace(maps, size_wh=(SIDE_PX, SIDE_PX)), predictor.card)
         matched = {pair.found: pair.iou for pair in match_regions(found, objects)}
-        judged.scores += [region.score for region in found]
+        judged.evidence += [evidence(region) for region in found]
         judged.ious += [matched.get(number, 0.0) for number in range(len(found))]
     return judged.worth(_expected_worth(exam))

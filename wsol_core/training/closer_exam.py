@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wsol_core.localization.closer_look import outline_contrast
 from wsol_core.localization.closer_regions import looks_of
+from wsol_core.localization.outline_contrast import outline_contrast
 from wsol_core.localization.predictor import Predictor
 from wsol_core.records import Sample
 

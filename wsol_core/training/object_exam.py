@@ -6,10 +6,10 @@ objects were pasted in, and what people drew where they drew some. Places of whi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from copy import copy
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,9 +21,11 @@ from wsol_core.data.loader import BatchLoader
 from wsol_core.data.transforms import Augmentation
 from wsol_core.errors import DataError
 from wsol_core.localization.image_maps import ImageMaps
+from wsol_core.localization.image_regions import uncalibrated_regions
 from wsol_core.localization.inference import DecodedImage
 from wsol_core.localization.predictor import Predictor, own_labels
 from wsol_core.localization.refinement import SIDE_PX
+from wsol_core.localization.worth import evidence
 from wsol_core.methods.pseudo_objects import training_scenes
 from wsol_core.ops.masks import bounds
 from wsol_core.ops.matching import LOOSE_IOU, match_regions
@@ -35,6 +37,7 @@ FLOORS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))  # probabiliti
 # one another need it; with the others, parts of an object are no objects.
 MOST_INSIDE = (1.0, 0.7, 0.5)
 CLEARLY = 0.02  # F1 by which fewer overlapping boxes have to be better, or they stay allowed
+FEW = 0.01  # of the known objects, and one in any case, may be lost by that: neighbours are no parts of one another
 FEWEST_OBJECTS = 8  # known ones; fewer do not tell
 BATCH_SIZE = 16
 # Of the parts' F1 that centres need. What is true of an image without corrections are parts of maps that look like one
@@ -49,8 +52,8 @@ class ExamResult:
     """How well objects are found. objects: known ones in the exam. floor: the best probability of a centre.
 
     by_centres, by_parts: F1 at IoU 0.5 of objects from `floor` on, and of the connected parts of maps. judged: the
-    uncalibrated score of each region by centres, and its IoU with a known object, 0 below 0.5. most_inside: how far
-    objects' boxes should lie in one another, as in the model card.
+    evidence for each region by centres, and its IoU with a known object, 0 below 0.5. most_inside: how far objects'
+    boxes should lie in one another, as in the model card.
     """
 
     objects: int
@@ -66,11 +69,19 @@ class ExamResult:
         return self.floor if self.objects >= FEWEST_OBJECTS and self.by_centres >= HANDICAP * self.by_parts else None
 
 
+class _Judged(NamedTuple):
+    """Of a region; the IoU is that with an object, 0 below 0.5."""
+
+    score: float
+    evidence: float
+    iou: float
+
+
 @dataclass(slots=True)
 class _Tally:
-    """Each region's score and its IoU with an object, 0 below 0.5; and how many objects there were to be found."""
+    """The regions, and how many objects there were to be found."""
 
-    judged: list[tuple[float, float]] = field(default_factory=list)
+    judged: list[_Judged] = field(default_factory=list)
     objects: int = 0
 
     def add(self, regions: Sequence[Region], classes: Sequence[str], scene: Scene) -> None:
@@ -83,16 +94,21 @@ class _Tally:
         self.objects += len(truth)
         for number, region in enumerate(regions):
             if number in ious or not _is_unknown(region, scene):
-                self.judged.append((region.score, ious.get(number, 0.0)))
+                self.judged.append(_Judged(region.score, evidence(region), ious.get(number, 0.0)))
+
+    def found(self, floor: float) -> int:
+        """How many objects regions from the score `floor` on meet."""
+        return sum(each.iou > 0 for each in self.judged if each.score >= floor - 1e-6)
 
     def f1(self, floor: float) -> float:
         """Of the regions from the score `floor` on."""
-        right = [iou > 0 for score, iou in self.judged if score >= floor - 1e-6]
-        return 2 * sum(right) / max(1, len(right) + self.objects)
+        shown = sum(each.score >= floor - 1e-6 for each in self.judged)
+        return 2 * self.found(floor) / max(1, shown + self.objects)
 
-    def best(self) -> float:
-        """F1 from the best floor on."""
-        return max(map(self.f1, FLOORS))
+    @property
+    def best_floor(self) -> float:
+        """From where on F1 is best."""
+        return max(FLOORS, key=self.f1)
 
 
 def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> ExamResult | None:
@@ -104,26 +120,33 @@ def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> E
         return None
     classes = predictor.card.classes
     predictor.method.choose_objects(0.0)
-    ways, parts = {share: (_with_most_inside(predictor, share), _Tally()) for share in MOST_INSIDE}, _Tally()
+    ways, parts = {share: _Tally() for share in MOST_INSIDE}, _Tally()
     for scene, image in _exam_images(predictor, samples, seed):
-        for judge, tally in ways.values():
-            tally.add(judge.uncalibrated_regions(image), classes, scene)
-        parts.add(predictor.uncalibrated_regions(replace(image, fields=None)), classes, scene)
-    f1 = {share: tally.best() for share, (_, tally) in ways.items()}
-    most_inside = max(f1, key=lambda share: f1[share])
-    if f1[most_inside] < f1[1.0] + CLEARLY:
-        most_inside = 1.0
-    centres = ways[most_inside][1]
-    floor = max(FLOORS, key=centres.f1)
-    return ExamResult(
-        centres.objects, floor, centres.f1(floor), parts.f1(0.0), tuple(centres.judged), most_inside=most_inside
-    )
+        for share, tally in ways.items():
+            card = replace(predictor.card, most_inside=share)
+            tally.add(uncalibrated_regions(image, card), classes, scene)
+        parts.add(uncalibrated_regions(replace(image, fields=None), predictor.card), classes, scene)
+    f1 = {share: tally.f1(tally.best_floor) for share, tally in ways.items()}
+    found = {share: tally.found(tally.best_floor) for share, tally in ways.items()}
+    most_inside = best_share(f1, found, ways[1.0].objects)
+    centres = ways[most_inside]
+    floor = centres.best_floor
+    judged = tuple((each.evidence, each.iou) for each in centres.judged)
+    return ExamResult(centres.objects, floor, centres.f1(floor), parts.f1(0.0), judged, most_inside)
 
 
-def _with_most_inside(predictor: Predictor, share: float) -> Predictor:
-    judge = copy(predictor)
-    judge.card = replace(predictor.card, most_inside=share)
-    return judge
+def best_share(f1: Mapping[float, float], found: Mapping[float, int], objects: int) -> float:
+    """The share of MOST_INSIDE with the best F1; 1 unless another is clearly better and loses hardly an object.
+
+    Args: found: how many of the `objects` are found.
+
+    Example:
+        >>> best_share({1.0: 0.5, 0.5: 0.6}, {1.0: 80, 0.5: 70}, 100)
+        1.0
+    """
+    least = found[1.0] - max(1, FEW * objects)
+    better = [share for share in f1 if f1[share] >= f1[1.0] + CLEARLY and found[share] >= least]
+    return max(better, key=lambda share: f1[share], default=1.0)
 
 
 def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> Iterator[tuple[Scene, ImageMaps]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.localization.image_maps import ImageMaps
+from wsol_core.localization.image_regions import uncalibrated_regions
 from wsol_core.localization.inference import DecodedImage, decode
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor, own_labels
@@ -56,9 +56,7 @@ def steadiest_way(predictor: Predictor, samples: Sequence[Sample]) -> Way:
     A cut has to agree clearly better; whole parts are taken where they do not agree clearly worse, since what sticks
     out of an object is hard to find again. `PLAIN` where few objects are found in both views.
     """
-    judges = [copy(predictor) for _ in WAYS]
-    for judge, way in zip(judges, WAYS, strict=True):
-        judge.card = way.of(predictor.card)
+    cards = [way.of(predictor.card) for way in WAYS]
     agreed: list[list[float]] = []
     samples = samples[:MOST_IMAGES]
     for start in range(0, len(samples), BATCH):
@@ -69,7 +67,7 @@ def steadiest_way(predictor: Predictor, samples: Sequence[Sample]) -> Way:
         plain = predictor.image_maps(images, own_labels)
         other = predictor.image_maps([_other_view(image) for image in images], own_labels)
         for pair in zip(plain, other, strict=True):
-            agreed += _agreed(judges, *pair)
+            agreed += _agreed(cards, *pair)
     if len(agreed) < FEWEST_OBJECTS:
         return PLAIN
     means = np.mean(agreed, axis=0)
@@ -84,10 +82,10 @@ def steadiest_way(predictor: Predictor, samples: Sequence[Sample]) -> Way:
     return Way(whole_iou > plain_iou - UNSTEADY, cut_iou >= plain_iou + STEADIER)
 
 
-def _agreed(judges: Sequence[Predictor], plain: ImageMaps, other: ImageMaps) -> list[list[float]]:
-    """Of each object in both views, the IoU of its boxes by each of the judges, who all list the same objects."""
+def _agreed(cards: Sequence[ModelCard], plain: ImageMaps, other: ImageMaps) -> list[list[float]]:
+    """Of each object in both views, the IoU of its boxes by each of the cards, which all list the same objects."""
     first, second = (
-        [judge.uncalibrated_regions(replace(image, size_wh=(SIDE_PX, SIDE_PX))) for judge in judges]
+        [uncalibrated_regions(replace(image, size_wh=(SIDE_PX, SIDE_PX)), card) for card in cards]
         for image in (plain, other)
     )
     agreed = []

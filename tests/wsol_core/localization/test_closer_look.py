@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from wsol_core.data.images import RgbPixels
-from wsol_core.localization.closer_look import LEAST_PX, LOOKS, clearest, closer_looks, outline_contrast
+from wsol_core.localization.closer_look import LOOKS, clearest, closer_looks
+from wsol_core.localization.outline_contrast import LEAST_PX
 from wsol_core.localization.regions import region_of_mask
 from wsol_core.records import Region
 
@@ -31,7 +32,7 @@ def a_table() -> NDArray[np.uint8]:
 def a_region(box: Box, score: float = 0.3) -> Region:
     mask = np.zeros((HEIGHT, WIDTH), np.bool_)
     mask[box[1] : box[3], box[0] : box[2]] = True
-    return replace(region_of_mask(mask, "crab", score), keep=0.6)
+    return replace(region_of_mask(mask, "crab", score), keep=0.6, contrast=0.1)
 
 
 class FakeLook:
@@ -52,19 +53,6 @@ class FakeLook:
         ]
 
 
-def test_an_outline_stands_out_at_the_object_and_neither_at_a_halo_nor_at_a_part() -> None:
-    pixels = a_table()
-    halo, square, part = (
-        outline_contrast(pixels, a_region(box)) for box in ((180, 140, 300, 260), SQUARE, (230, 190, 250, 210))
-    )
-    assert square > 1.5
-    assert halo < 0.2 * square and part < 0.2 * square
-
-
-def test_nothing_stands_out_where_a_side_is_empty() -> None:
-    assert outline_contrast(a_table(), a_region((0, 0, WIDTH, HEIGHT))) == 0
-
-
 def test_a_closer_look_finds_the_object_in_its_place_and_is_the_clearest() -> None:
     halo, look = a_region((180, 140, 300, 260)), FakeLook()
     (looks,) = closer_looks(a_table(), [halo], look)
@@ -73,7 +61,8 @@ def test_a_closer_look_finds_the_object_in_its_place_and_is_the_clearest() -> No
     found = clearest(a_table(), looks)
     assert found.box_xyxy == SQUARE and found.mask.shape == (HEIGHT, WIDTH)
     assert np.count_nonzero(found.mask) == 40 * 40
-    assert (found.score, found.keep) == (halo.score, halo.keep), "what it is judged by stays the first look's"
+    judged = (halo.score, halo.keep, halo.contrast)
+    assert (found.score, found.keep, found.contrast) == judged, "what it is judged by stays the first look's"
 
 
 def test_where_a_look_finds_nothing_no_other_follows() -> None:

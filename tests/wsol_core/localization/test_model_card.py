@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from wsol_core.config import TrainConfig
 from wsol_core.errors import CheckpointError, ConfigError
 from wsol_core.localization.model_card import ModelCard
+from wsol_core.localization.worth import Calibration, Worth
+from wsol_core.records import Region
 
 
 def make_card(**changes: Any) -> ModelCard:
@@ -81,3 +84,12 @@ def test_a_card_of_before_faults_were_looked_for_has_none() -> None:
     assert ModelCard.from_dict(values).faults == ("It is too short.",)
     del values["faults"]
     assert ModelCard.from_dict(values).faults == ()
+
+
+def test_a_card_of_before_contrasts_counted_judges_by_scores_alone() -> None:
+    clear = Region("cat", (0, 0, 2, 2), 0.5, (), np.ones((2, 2), np.bool_), contrast=3.0)
+    values = make_card().with_worth(Worth(Calibration(), Calibration(shift=1.0))).to_dict()
+    judged = ModelCard.from_dict(values).judged(clear)
+    assert judged.keep is not None and 0.5 < judged.score < judged.keep
+    del values["uses_contrast"]
+    assert ModelCard.from_dict(values).judged(clear).score == 0.5

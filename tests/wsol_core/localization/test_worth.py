@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from wsol_core.localization.worth import BOX_COSTS, MASK_COSTS, Calibration, Costs, only_worth_showing, worth_showing
+from wsol_core.localization.worth import (
+    BOX_COSTS,
+    MASK_COSTS,
+    TYPICAL_CONTRAST,
+    Calibration,
+    Costs,
+    evidence,
+    only_worth_showing,
+    worth_showing,
+)
 from wsol_core.records import Localization, Region
 
 COSTS = Costs(verify=1.0, adjust=5.0, delete=2.0, draw=6.0)
@@ -57,3 +67,11 @@ def test_a_calibration_is_a_sigmoid_of_the_scores_logit() -> None:
     assert Calibration(2.0, 1.0).shifted(-1.0).of(0.5) == pytest.approx(0.5)
     for score in (0.001, 0.5, 0.999):
         assert 0 <= Calibration(1e6, 0.0).of(score) <= 1
+
+
+def test_the_further_an_outline_stands_out_the_more_speaks_for_its_region() -> None:
+    region = a_region(0.5, None)
+    assert evidence(region) == 0.5
+    assert evidence(replace(region, contrast=TYPICAL_CONTRAST)) == pytest.approx(0.5)
+    assert evidence(replace(region, contrast=TYPICAL_CONTRAST + 2)) == pytest.approx(1 / (1 + math.exp(-2)))
+    assert 0 < evidence(replace(region, contrast=0.0)) < 0.5 < evidence(replace(region, contrast=20.0)) < 1

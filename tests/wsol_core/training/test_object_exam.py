@@ -19,9 +19,10 @@ from wsol_core.localization.predictor import Predictor
 from wsol_core.methods.base import ObjectMaps, Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training.calibration import choose_thresholds
-from wsol_core.training.object_exam import FEWEST_OBJECTS, HANDICAP, ExamResult, examine
+from wsol_core.training.object_exam import FEWEST_OBJECTS, HANDICAP, ExamResult, best_share, examine
 
 SIDE, CELLS = 64, 8
+EVIDENCE = 0.768  # of a square with probability 0.9; white beside white, its outline does not stand out
 
 
 class FakeFinder(FakeMethod):
@@ -122,6 +123,22 @@ def test_boxes_inside_others_go_where_they_are_mistakes(squares: list[Sample]) -
     assert card.most_inside == split.most_inside
 
 
+@pytest.mark.parametrize(
+    ("f1", "found", "best"),
+    [
+        ((0.5, 0.6, 0.7), (80, 80, 79), 0.5),  # parts of objects go
+        ((0.5, 0.6, 0.7), (80, 80, 70), 0.7),  # neighbours would go with them
+        ((0.5, 0.6, 0.7), (80, 70, 70), 1.0),
+        ((0.5, 0.51, 0.51), (80, 80, 80), 1.0),  # hardly better
+    ],
+)
+def test_boxes_inside_others_stay_where_objects_would_go_with_them(
+    f1: tuple[float, ...], found: tuple[int, ...], best: float
+) -> None:
+    shares = (1.0, 0.7, 0.5)
+    assert best_share(dict(zip(shares, f1, strict=True)), dict(zip(shares, found, strict=True)), 100) == best
+
+
 def test_few_known_objects_do_not_tell() -> None:
     assert ExamResult(FEWEST_OBJECTS - 1, 0.2, 1.0, 0.0).chosen is None
     assert ExamResult(FEWEST_OBJECTS, 0.2, 0.4, 0.8).chosen == 0.2
@@ -149,7 +166,7 @@ def test_images_that_cannot_be_read_are_no_exam(tmp_path: Path) -> None:
 def test_regions_are_worth_what_the_exam_says(squares: list[Sample]) -> None:
     right, off = (choose_thresholds(a_predictor(FakeFinder(shift=shift)), squares) for shift in (0.0, 0.05))
     assert right.keep is not None and off.keep is not None
-    assert right.keep.of(0.9) > 0.6 > off.keep.of(0.9)
+    assert right.keep.of(EVIDENCE) > 0.6 > off.keep.of(EVIDENCE)
 
 
 def test_a_method_that_has_not_learned_to_tell_objects_apart_shows_parts(squares: list[Sample]) -> None:
