@@ -1,7 +1,8 @@
 """What all tests share: one thread of arithmetic per process, and how processes divide the tests among them.
 
-`make test` runs one process more than there are cores. A file's tests stay in one process, for what they share is made
-once there; most tests against a real Label Studio share a server, in two halves, each of which stays in one process.
+`make test` runs two processes more than there are cores. A file's tests stay in one process, for what they share is
+made once there; most tests against a real Label Studio share a server, in two halves, each of which stays in one
+process.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores, since tests wait for servers and workers a third of their time."""
-    return usable_cores() + 1
+    """Two more than there are cores, since tests wait for servers and workers a third of their time."""
+    return usable_cores() + 2
 
 
 @pytest.hookimpl(optionalhook=True)
