@@ -39,7 +39,7 @@ def outline_contrast(pixels: RgbPixels, region: Region) -> float:
     side = (SIDE_PX, SIDE_PX)
     colours = resize(window.crop(pixels).astype(np.float32), side, cv2.INTER_AREA)
     colours = np.asarray(cv2.GaussianBlur(colours, (0, 0), BLUR_PX), np.float32)
-    rows, columns = (slice(round(a), max(round(b), round(a) + 1)) for a, b in _scaled(window, across, down))
+    rows, columns = _in_mask(window.y0, window.y1, down), _in_mask(window.x0, window.x1, across)
     mask = resize(np.ascontiguousarray(region.mask[rows, columns]).view(np.uint8), side, cv2.INTER_AREA)
     reach = np.ones((2 * BAND_PX + 1, 2 * BAND_PX + 1), np.uint8)
     inner = (mask > cv2.erode(mask, reach, borderValue=1)).view(np.uint8)
@@ -61,6 +61,7 @@ def square_around(box: BoxXyxy, pixels: NDArray[np.uint8], times: float) -> Wind
     return Window(left, top, left + side, top + side, (width, height))
 
 
-def _scaled(window: Window, across: float, down: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Rows and columns of the region's own image that a window of the pixels shows."""
-    return (window.y0 / down, window.y1 / down), (window.x0 / across, window.x1 / across)
+def _in_mask(start: int, end: int, scale: float) -> slice:
+    """What lies between two places of the image, in pixels of a mask that the image is `scale` times as large as."""
+    first = round(start / scale)
+    return slice(first, max(round(end / scale), first + 1))

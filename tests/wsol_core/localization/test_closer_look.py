@@ -7,32 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from tests.wsol_core.localization.drawn_table import HEIGHT, SQUARE, WIDTH, Box, a_region, a_table
 from wsol_core.data.images import RgbPixels
 from wsol_core.localization.closer_look import LOOKS, clearest, closer_looks
 from wsol_core.localization.outline_contrast import LEAST_PX
 from wsol_core.localization.regions import region_of_mask
 from wsol_core.records import Region
 
-HEIGHT, WIDTH = 400, 500
-SQUARE = (220, 180, 260, 220)
-Box = tuple[int, int, int, int]
 
-
-def a_table() -> NDArray[np.uint8]:
-    """A white square on noisy brown."""
-    pixels = np.full((HEIGHT, WIDTH, 3), (110, 70, 40), np.uint8)
-    x0, y0, x1, y1 = SQUARE
-    pixels[y0:y1, x0:x1] = 235
-    noise = np.random.default_rng(0).normal(0, 8, pixels.shape)
-    return np.clip(pixels + noise, 0, 255).astype(np.uint8)
-
-
-def a_region(box: Box, score: float = 0.3) -> Region:
-    mask = np.zeros((HEIGHT, WIDTH), np.bool_)
-    mask[box[1] : box[3], box[0] : box[2]] = True
-    return replace(region_of_mask(mask, "crab", score), keep=0.6, contrast=0.1)
+def a_judged_region(box: Box, score: float = 0.3) -> Region:
+    return replace(a_region(box, score), keep=0.6, contrast=0.1)
 
 
 class FakeLook:
@@ -54,7 +39,7 @@ class FakeLook:
 
 
 def test_a_closer_look_finds_the_object_in_its_place_and_is_the_clearest() -> None:
-    halo, look = a_region((180, 140, 300, 260)), FakeLook()
+    halo, look = a_judged_region((180, 140, 300, 260)), FakeLook()
     (looks,) = closer_looks(a_table(), [halo], look)
     assert looks[0] is halo and len(looks) == 1 + LOOKS
     assert look.sizes == [(144, 144), (LEAST_PX, LEAST_PX)] and set(look.labels) == {"crab"}
@@ -67,14 +52,14 @@ def test_a_closer_look_finds_the_object_in_its_place_and_is_the_clearest() -> No
 
 def test_where_a_look_finds_nothing_no_other_follows() -> None:
     look = FakeLook(times=1)
-    seen = closer_looks(a_table(), [a_region((180, 140, 300, 260)), a_region((200, 160, 280, 240))], look)
+    seen = closer_looks(a_table(), [a_judged_region((180, 140, 300, 260)), a_judged_region((200, 160, 280, 240))], look)
     assert [len(looks) for looks in seen] == [2, 2] and len(look.sizes) == 4
 
 
 @pytest.mark.parametrize("box", [(0, 0, 10, 12), (WIDTH - 9, HEIGHT - 9, WIDTH, HEIGHT), (0, 0, WIDTH, HEIGHT)])
 def test_windows_stay_inside_of_the_image(box: Box) -> None:
     look = FakeLook(times=0)
-    assert [len(looks) for looks in closer_looks(a_table(), [a_region(box)], look)] == [1]
+    assert [len(looks) for looks in closer_looks(a_table(), [a_judged_region(box)], look)] == [1]
     ((height, width),) = look.sizes
     assert LEAST_PX <= height == width <= HEIGHT
 
