@@ -84,7 +84,8 @@ def _run(images: Path | None, build: Path, ends: bool, servers: list[Any]) -> No
     importing.connect(imported.project, boxstrap.url)
     version = None if imported.added else boxstrap.version(project_id)
     if version is None:
-        project.start_training(project.backend(project_id))
+        if not boxstrap.is_training(project_id):
+            project.start_training(project.backend(project_id))
         version = boxstrap.watch_training(project_id, console)
     tasks = _wait_for_predictions(project, project_id, version, imported.added + imported.known)
     _show(tasks, data, version, home)

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from backend.labelstudio.project_client import ProjectClient
 from backend.services.importing import ImportService
 from backend.settings import Settings
+from backend.storage.runs import RunState
 from backend.storage.stores import open_stores
 from backend.wording import percent
 from demo.local_servers import comes_up, free_port
@@ -90,6 +91,10 @@ class Boxstrap:
         names = httpx.get(f"{self.url}/versions", params={"project": project_id}, trust_env=False).json()["versions"]
         return str(names[0]) if names else None
 
+    def is_training(self, project_id: int) -> bool:
+        """Whether a training of it has not ended, such as one that goes on after Ctrl-C."""
+        return any(not RunState(run["state"]).has_ended for run in self._runs(project_id))
+
     def watch_training(self, project_id: int, console: Console) -> str:
         """Shows the run's progress until it ends, where there is no terminal by a line now and then; its version."""
         said = time.monotonic()
@@ -113,9 +118,14 @@ class Boxstrap:
                 time.sleep(1)
 
     def _newest_run(self, project_id: int) -> dict[str, Any]:
-        runs = httpx.get(f"{self.url}/api/runs", params={"project": project_id}, trust_env=False).json()["runs"]
-        run = httpx.get(f"{self.url}/api/runs/{runs[0]['id']}", trust_env=False).json()
+        newest = self._runs(project_id)[0]
+        run = httpx.get(f"{self.url}/api/runs/{newest['id']}", trust_env=False).json()
         return dict(run)
+
+    def _runs(self, project_id: int) -> list[dict[str, Any]]:
+        """The newest first."""
+        found = httpx.get(f"{self.url}/api/runs", params={"project": project_id}, trust_env=False).json()["runs"]
+        return list(found)
 
 
 def _facts(progress: dict[str, Any]) -> str:
