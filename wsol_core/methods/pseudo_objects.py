@@ -17,8 +17,9 @@ from wsol_core.cores import core_pool
 from wsol_core.data.batch import Batch
 from wsol_core.data.composites import Cutout, PlacedObject, Scene, compose, cut_out
 from wsol_core.methods.pseudo_masks import pseudo_masks, to_pixels
+from wsol_core.methods.typical_objects import TypicalObjects
 from wsol_core.ops.maps import competing
-from wsol_core.ops.masks import bounds
+from wsol_core.ops.masks import bounds, solidity
 from wsol_core.records import BoolMask
 
 SMALLEST, LARGEST = 0.004, 0.7  # of the image: a part that may be an object
@@ -81,6 +82,11 @@ def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
     for place, (image, _) in enumerate(views.pairs):
         places[image].append(place)
 
+    open_pairs = [place for place, pair in enumerate(views.pairs) if pair not in finished]
+    parts = dict(zip(open_pairs, core_pool().map(lambda place: list(_parts(views, place)), open_pairs), strict=True))
+    outlined = [each for some in drawn.values() for each, is_outlined in some if is_outlined]
+    typical = TypicalObjects.of([*outlined, *(part for some in parts.values() for part in some)])
+
     def known(image: int) -> KnownScene:
         found: list[tuple[PlacedObject, bool]] = []
         ignored = np.zeros(pixels.shape[1:3], np.bool_)
@@ -90,8 +96,7 @@ def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
                 found += drawn.get(pair, [])
                 continue
             ignored |= views.unsure[place]
-            parts = _parts(views.cuts[place], views.shares[place], pair[1])
-            found += [(part, is_whole(part.mask)) for part in parts]
+            found += [(part, is_whole(part.mask)) for part in parts[place] if typical.has(part)]
         return _known(pixels[image], found, ignored)
 
     return list(core_pool().map(known, range(len(pixels))))
@@ -177,8 +182,9 @@ def _fit(mask: BoolMask, box: Sequence[int]) -> float:
     return (x1 - x0) * (y1 - y0) / max(1, (box[2] - box[0]) * (box[3] - box[1]))
 
 
-def _parts(cut: BoolMask, share: NDArray[np.float32], label: int) -> Iterator[PlacedObject]:
-    """The parts of a mask that look like one object of the class."""
+def _parts(views: _ClassViews, place: int) -> Iterator[PlacedObject]:
+    """The parts of a class's mask that may be one object of it."""
+    cut, share, (_, label) = views.cuts[place], views.shares[place], views.pairs[place]
     count, numbers, stats, _ = cv2.connectedComponentsWithStats(cut.view(np.uint8), connectivity=8)
     for number in range(1, count):
         area = int(stats[number, cv2.CC_STAT_AREA])
@@ -187,15 +193,6 @@ def _parts(cut: BoolMask, share: NDArray[np.float32], label: int) -> Iterator[Pl
         mask = numbers == number
         if solidity(mask) >= LEAST_SOLIDITY and float(share[mask].mean()) >= LEAST_SHARE:
             yield PlacedObject(label, mask, area)
-
-
-def solidity(mask: BoolMask) -> float:
-    """The share of its convex hull that a mask fills."""
-    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    if not contours:
-        return 0.0
-    hull = cv2.contourArea(cv2.convexHull(np.concatenate(contours)))
-    return float(np.count_nonzero(mask)) / max(1.0, float(hull))
 
 
 def is_whole(mask: BoolMask) -> bool:
