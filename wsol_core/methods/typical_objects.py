@@ -19,7 +19,7 @@ from wsol_core.ops.masks import solidity
 SMALLEST, LARGEST = 0.25, 2.2  # times the typical area of its class that an object has
 COMPACTNESS = 4  # the power of its solidity, of the typical one, by which it may be larger or has to be smaller
 ALL_CLASSES = 4  # parts of a class that weigh as much as those of all classes: few parts tell little
-MELTING = -0.3  # correlation of parts' areas and solidities, both of the typical ones: from there on neighbours melt
+MELTING = -0.12  # correlation of parts' areas and solidities, of the typical ones: from there on neighbours melt
 FEWEST_PARTS = 12  # that tell it
 
 
@@ -42,7 +42,8 @@ class TypicalObjects:
         typical = _medians(labels, [(label, compact) for label, compact, _ in shapes])
         areas = _medians(labels, [(label, area) for label, compact, area in shapes if compact >= typical[label]])
         relative = [(math.log(compact / typical[label]), area - areas[label]) for label, compact, area in shapes]
-        return cls(typical, areas, _correlation(relative) <= MELTING)
+        no_specks = [each for each in relative if each[1] >= math.log(SMALLEST)]
+        return cls(typical, areas, _correlation(no_specks) <= MELTING)
 
     def has(self, part: PlacedObject) -> bool:
         """Whether a part, one of those that the class's typical object was made of, may be one object."""
