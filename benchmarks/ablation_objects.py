@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.ablated_constant import Constant, From
 
-COMPOSITES, KNOWN, TYPICAL = "data.composites", "methods.pseudo_objects", "methods.typical_objects"
+COMPOSITES, KNOWN, AREAS = "data.composites", "methods.pseudo_objects", "methods.least_areas"
 LOSSES, HEAD = "methods.instance_losses", "networks.instance_head"
 INSTANCES, EXAM = "localization.instances", "training.object_exam"
 CUTS_OF_OBJECTS, PARTS = "localization.object_cuts", "localization.whole_parts"
@@ -57,27 +57,15 @@ OBJECT_CONSTANTS = (
         "boxes",
     ),
     Constant(
-        TYPICAL, "SMALLEST", (0.0, 0.4), "the least area of an object, of the typical one of its class", From.SEPARATE
-    ),
-    Constant(TYPICAL, "LARGEST", (1.7, 3.0), "the largest such area, of a part of typical solidity", From.SEPARATE),
-    Constant(
-        TYPICAL, "COMPACTNESS", (0, 8), "the power of a part's solidity, of the typical one, in that", From.SEPARATE
+        AREAS, "LEAST_AREA", (0.0, 0.4), "the least area of an object, of the typical one of its class", From.SEPARATE
     ),
     Constant(
-        TYPICAL,
+        AREAS,
         "ALL_CLASSES",
         (0, 16),
         "parts of a class that weigh as much as those of all classes together",
         From.SEPARATE,
     ),
-    Constant(
-        TYPICAL,
-        "MELTING",
-        (-1.1, 1.0),
-        "the correlation of parts' areas and solidities from which neighbours melt",
-        From.SEPARATE,
-    ),
-    Constant(TYPICAL, "FEWEST_PARTS", (6, 24), "the fewest parts of a batch that tell it", From.SEPARATE),
     Constant(COMPOSITES, "SCALES", ((1.0, 1.0), (0.3, 1.5)), "the sizes of pastes, of their own", From.SEPARATE),
     Constant(COMPOSITES, "MOST_PASTES", (1, 4), "the most pastes of a composite", From.SEPARATE),
     Constant(COMPOSITES, "SAME_CLASS", (0.0, 1.0), "the share of pastes that are of one class", From.SEPARATE),

@@ -16,10 +16,10 @@ from torch import Tensor
 from wsol_core.cores import core_pool
 from wsol_core.data.batch import Batch
 from wsol_core.data.composites import Cutout, PlacedObject, Scene, compose, cut_out
+from wsol_core.methods.least_areas import least_areas
 from wsol_core.methods.pseudo_masks import pseudo_masks, to_pixels
-from wsol_core.methods.typical_objects import TypicalObjects
 from wsol_core.ops.maps import competing
-from wsol_core.ops.masks import bounds, solidity
+from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask
 
 SMALLEST, LARGEST = 0.004, 0.7  # of the image: a part that may be an object
@@ -85,7 +85,7 @@ def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
     open_pairs = [place for place, pair in enumerate(views.pairs) if pair not in finished]
     parts = dict(zip(open_pairs, core_pool().map(lambda place: list(_parts(views, place)), open_pairs), strict=True))
     outlined = [each for some in drawn.values() for each, is_outlined in some if is_outlined]
-    typical = TypicalObjects.of([*outlined, *(part for some in parts.values() for part in some)])
+    least = least_areas([*outlined, *(part for some in parts.values() for part in some)])
 
     def known(image: int) -> KnownScene:
         found: list[tuple[PlacedObject, bool]] = []
@@ -96,7 +96,7 @@ def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
                 found += drawn.get(pair, [])
                 continue
             ignored |= views.unsure[place]
-            found += [(part, is_whole(part.mask)) for part in parts[place] if typical.has(part)]
+            found += [(part, is_whole(part.mask)) for part in parts[place] if part.whole >= least[pair[1]]]
         return _known(pixels[image], found, ignored)
 
     return list(core_pool().map(known, range(len(pixels))))
@@ -193,6 +193,15 @@ def _parts(views: _ClassViews, place: int) -> Iterator[PlacedObject]:
         mask = numbers == number
         if solidity(mask) >= LEAST_SOLIDITY and float(share[mask].mean()) >= LEAST_SHARE:
             yield PlacedObject(label, mask, area)
+
+
+def solidity(mask: BoolMask) -> float:
+    """The share of its convex hull that a mask fills."""
+    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return 0.0
+    hull = cv2.contourArea(cv2.convexHull(np.concatenate(contours)))
+    return float(np.count_nonzero(mask)) / max(1.0, float(hull))
 
 
 def is_whole(mask: BoolMask) -> bool:

@@ -38,18 +38,3 @@ def bounds(mask: BoolMask) -> tuple[int, int, int, int]:
     """The box (x0, y0, x1, y1), x1 and y1 exclusive, of all pixels of a mask; zeros of an empty one."""
     x, y, w, h = cv2.boundingRect(mask.view(np.uint8))
     return int(x), int(y), int(x + w), int(y + h)
-
-
-def solidity(mask: BoolMask) -> float:
-    """The share of its convex hull's pixels that a mask fills; 0 of an empty one.
-
-    Example:
-        >>> solidity(np.eye(3, dtype=np.bool_))
-        1.0
-    """
-    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    if not contours:
-        return 0.0
-    hull = np.zeros(mask.shape, np.uint8)
-    cv2.fillConvexPoly(hull, cv2.convexHull(np.concatenate(contours)), 1)
-    return float(np.count_nonzero(mask)) / np.count_nonzero(hull)

@@ -88,20 +88,14 @@ def test_a_ragged_part_is_no_object_and_tells_nothing() -> None:
     assert known.scene.ignored[a_mask(*bars)].mean() > 0.9
 
 
-def test_neighbours_that_melted_tell_nothing_where_others_are_alone() -> None:
-    pair: tuple[Box, ...] = ((8, 8, 32, 32), (28, 28, 52, 52))
-    single, double = a_batch([[1, 0]], LONE), a_batch([[1, 0]], *pair)
-    batch = replace(
-        single,
-        images=torch.cat([single.images] * 12 + [double.images] * 4),
-        labels=single.labels.expand(16, -1),
-    )
-    maps = torch.cat([maps_of((0, LONE))] * 12 + [maps_of(*((0, box) for box in pair))] * 4)
-    *alone, melted = scenes_of(batch, maps)
-    assert [len(known.scene.objects) for known in alone[:12]] == [1] * 12
-    assert melted.scene.objects == () and melted.scene.ignored[a_mask(*pair)].mean() > 0.9
-    (known,) = scenes_of(double, maps[-1:])
-    assert len(known.scene.objects) == 1, "nothing else is known of the class"
+def test_a_speck_is_no_object_and_tells_nothing() -> None:
+    speck: Box = (4, 52, 12, 60)
+    batch = a_batch([[1, 0]], LONE, speck)
+    batch = replace(batch, images=batch.images.expand(3, -1, -1, -1), labels=batch.labels.expand(3, -1))
+    whole, both = maps_of((0, LONE)), maps_of((0, LONE), (0, speck))
+    *_, known = scenes_of(batch, torch.cat([whole, whole, both]))
+    (found,) = known.scene.objects
+    assert found.mask[28, 28] and not found.mask[56, 8] and known.scene.ignored[56, 8]
 
 
 def test_what_two_classes_claim_alike_is_neithers() -> None:
