@@ -26,8 +26,8 @@ def least_areas(parts: Sequence[PlacedObject]) -> dict[int, float]:
     for part in parts:
         logs.setdefault(part.label, []).append(math.log(part.whole))
     common = float(np.median([log for own in logs.values() for log in own])) if logs else 0.0
-    return {
-        label: LEAST_AREA
-        * math.exp((len(own) * float(np.median(own)) + ALL_CLASSES * common) / (len(own) + ALL_CLASSES))
-        for label, own in logs.items()
-    }
+    found = {}
+    for label, own in logs.items():
+        typical = (len(own) * float(np.median(own)) + ALL_CLASSES * common) / (len(own) + ALL_CLASSES)
+        found[label] = LEAST_AREA * math.exp(typical)
+    return found

@@ -82,8 +82,8 @@ def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
     for place, (image, _) in enumerate(views.pairs):
         places[image].append(place)
 
-    open_pairs = [place for place, pair in enumerate(views.pairs) if pair not in finished]
-    parts = dict(zip(open_pairs, core_pool().map(lambda place: list(_parts(views, place)), open_pairs), strict=True))
+    unfinished = [place for place, pair in enumerate(views.pairs) if pair not in finished]
+    parts = dict(zip(unfinished, core_pool().map(lambda place: list(_parts(views, place)), unfinished), strict=True))
     outlined = [each for some in drawn.values() for each, is_outlined in some if is_outlined]
     least = least_areas([*outlined, *(part for some in parts.values() for part in some)])
 

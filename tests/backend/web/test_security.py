@@ -72,7 +72,7 @@ def test_wrong_passwords_are_answered_later_and_later_and_the_right_one_at_once(
         start_s = time.monotonic()
         closed.client.get("/versions", headers=basic(USER, "wrong"))
         took_s.append(time.monotonic() - start_s)
-    assert took_s[3] > 0.75  # after 0.1, 0.2 and 0.4 s
+    assert took_s[3] > max(0.75, took_s[0])  # 0.1, 0.2, 0.4, 0.8 s
     start_s = time.monotonic()
     assert closed.client.get("/versions", headers=basic(USER, PASSWORD)).status_code == 200
     assert time.monotonic() - start_s < took_s[3]

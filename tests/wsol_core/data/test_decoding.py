@@ -112,6 +112,6 @@ def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(tmp_path: 
     began_s = time.thread_time()
     with pytest.raises(DataError, match="scans, and 100 are the most; save it anew"):
         open_image(path)
-    assert time.thread_time() - began_s < 2  # decoding takes 6 s or more
+    assert time.thread_time() - began_s < 0.5  # decoding takes 6 s or more
     path.write_bytes(content)
     assert open_image(path).shape == (2000, 2000, 3)
