@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.ablated_constant import Constant, From
 
 COMPOSITES, KNOWN, AREAS = "data.composites", "methods.pseudo_objects", "methods.least_areas"
+MELTED = "methods.melted_parts"
 LOSSES, HEAD = "methods.instance_losses", "networks.instance_head"
 INSTANCES, EXAM = "localization.instances", "training.object_exam"
 CUTS_OF_OBJECTS, PARTS = "localization.object_cuts", "localization.whole_parts"
@@ -28,6 +29,7 @@ OBJECT_CONSTANTS = (
     ),
     Constant(LOSSES, "LOG_SIDES", (0.0, 1.0), "the weight of the sides' logarithms beside GIoU", From.SEPARATE),
     Constant(HEAD, "WIDTH", (32, 96), "the instance head's channels"),
+    Constant(HEAD, "DILATION", (1, 4), "the dilation of the instance head's last convolution"),
     Constant(HEAD, "RARE", (0.1, 0.001), "the probability of a centre before any training"),
     Constant(HEAD, "TYPICAL_SIDE", (0.15, 0.6), "the box that untrained places predict, of the image's side"),
     Constant(
@@ -66,6 +68,18 @@ OBJECT_CONSTANTS = (
         "parts of a class that weigh as much as those of all classes together",
         From.SEPARATE,
     ),
+    Constant(MELTED, "LOOKS", ((0.1, 0.25), (0.4, 0.6)), "when doubts are counted, of the stage", From.SEPARATE),
+    Constant(MELTED, "FURTHER", (0.5, 1.0), "the side of the images at the second look", From.SEPARATE),
+    Constant(
+        MELTED, "DOUBT", (0.7, 0.9), "the agreement, of the batch's upper quartile, below which is doubt", From.SEPARATE
+    ),
+    Constant(
+        MELTED, "NO_DOUBTS", (0.0, 1.0), "the share of doubted parts from which some are left out", From.SEPARATE
+    ),
+    Constant(
+        MELTED, "OUT_PER_DOUBT", (2.0, 12.0), "the share left out for each share of further doubts", From.SEPARATE
+    ),
+    Constant(MELTED, "MOST_OUT", (0.3, 0.8), "the most that is left out", From.SEPARATE),
     Constant(COMPOSITES, "SCALES", ((1.0, 1.0), (0.3, 1.5)), "the sizes of pastes, of their own", From.SEPARATE),
     Constant(COMPOSITES, "MOST_PASTES", (1, 4), "the most pastes of a composite", From.SEPARATE),
     Constant(COMPOSITES, "SAME_CLASS", (0.0, 1.0), "the share of pastes that are of one class", From.SEPARATE),

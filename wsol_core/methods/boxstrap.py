@@ -96,11 +96,13 @@ class Boxstrap(WsolMethod):
         self.register_buffer("localizes", torch.tensor(False))
         self.register_buffer("separates", torch.tensor(False))
         self.register_buffer("least_centre", torch.tensor(0.0))
+        self.register_buffer("doubts", torch.zeros(2))
         self.register_buffer("dims", torch.tensor(pretrained and num_classes > 1))
 
     localizes: Tensor
     separates: Tensor
     least_centre: Tensor  # probability from which a place is an object's centre, chosen after the training
+    doubts: Tensor  # parts of maps that the instance head doubts, and all that it has judged; see melted_parts.py
     dims: Tensor  # whether predicted maps are dimmed; with fresh features only the teacher's are
 
     def begin_warm(self, knows_classes: bool) -> None:
@@ -113,6 +115,7 @@ class Boxstrap(WsolMethod):
         self.localizes.fill_(not classify)
         self.separates.fill_(stage == "separate")
         self.least_centre.fill_(0)
+        self.doubts.zero_()
         for part in (self.backbone, self.head, self.coarse):
             part.requires_grad_(classify)
         self.fine.requires_grad_(stage == "localize")
@@ -170,7 +173,7 @@ class Boxstrap(WsolMethod):
     def training_step(self, batch: Batch, stage: str, progress: float) -> LossTerms:
         """Terms of one step; see the class."""
         if stage == "separate":
-            return self._separation(batch)
+            return self._separation(batch, progress)
         if stage == "localize":
             return self._self_training(batch, progress)
         features = self.backbone(batch.images)
@@ -261,11 +264,11 @@ class Boxstrap(WsolMethod):
             terms["empty"] = EMPTINESS * background_emptiness_loss(empty)
         return terms
 
-    def _separation(self, batch: Batch) -> LossTerms:
+    def _separation(self, batch: Batch, progress: float) -> LossTerms:
         with torch.no_grad():
             features = self.backbone(batch.images)
             maps = self._fine_maps(features, self.head(features[3]).float())
-        return separation_terms(batch, maps, features, self.backbone, self.instances)
+        return separation_terms(batch, maps, features, self.backbone, self.instances, self.doubts, progress)
 
     def _teacher(self, batch: Batch, features: list[Tensor]) -> Tensor:
         """Coarse maps (B, h, w) of the target class: the agnostic map, dimmed, and divided up among several classes."""
@@ -282,7 +285,8 @@ class Boxstrap(WsolMethod):
         return class_evidence(class_maps, self.probabilities(class_maps.mean((2, 3), keepdim=True)))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
-        # Models and checkpoints of version 0.1 have no instance head; it is as if it had not been trained.
+        # Older models and checkpoints have no doubts, those of version 0.1 no instance head: as if never trained.
+        state_dict.setdefault(f"{prefix}doubts", torch.zeros(2))
         if f"{prefix}separates" not in state_dict:
             flags = {"separates": torch.tensor(False), "least_centre": torch.tensor(0.0)}
             missing = {**flags, **self.instances.state_dict(prefix="instances.")}

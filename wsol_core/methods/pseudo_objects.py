@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -31,6 +31,10 @@ COMPOSED = 0.4  # of the scenes: the others stay as they are
 GOOD_FIT = 0.6  # IoU of a drawn box and the part of a map inside it, which then is the object's mask
 
 
+PartsJudge = Callable[[Sequence[int], Sequence[PlacedObject]], Sequence[bool] | NDArray[np.bool_]]
+"""Which parts of maps are kept, given the image of each and the parts."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownScene:
     """A scene, and which of its objects people drew or may be cut out."""
@@ -39,13 +43,13 @@ class KnownScene:
     cutouts: tuple[int, ...]
 
 
-def training_scenes(batch: Batch, maps: Tensor) -> tuple[list[Scene], list[int]]:
+def training_scenes(batch: Batch, maps: Tensor, judge: PartsJudge | None = None) -> tuple[list[Scene], list[int]]:
     """The images of a batch and its backgrounds, some with objects of others pasted in; and the places of those.
 
-    Random numbers follow from torch's. Args: maps: (B, C, h, w) in [0, 1], a method's maps of all classes.
+    Random numbers follow from torch's. Args: as of `scenes_of`.
     """
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
-    known = scenes_of(batch, maps)
+    known = scenes_of(batch, maps, judge)
     cutouts = cutouts_of(known)
     cutouts += background_patches(known, cutouts, rng)
     scenes = [each.scene for each in known]
@@ -72,8 +76,11 @@ def composites(
     )
 
 
-def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
-    """What is known of each image. Args: maps: (B, C, h, w) in [0, 1], a method's maps of all classes."""
+def scenes_of(batch: Batch, maps: Tensor, judge: PartsJudge | None = None) -> list[KnownScene]:
+    """What is known of each image.
+
+    Args: maps: (B, C, h, w) in [0, 1], a method's maps of all classes. judge: leaves out further parts of maps.
+    """
     views = _ClassViews.of(batch, maps)
     drawn = _drawn_objects(batch, dict(zip(views.pairs, views.cuts, strict=True)))
     finished = _finished_pairs(batch)
@@ -86,6 +93,8 @@ def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
     parts = dict(zip(unfinished, core_pool().map(lambda place: list(_parts(views, place)), unfinished), strict=True))
     outlined = [each for some in drawn.values() for each, is_outlined in some if is_outlined]
     least = least_areas([*outlined, *(part for some in parts.values() for part in some)])
+    large = {place: [part for part in some if part.whole >= least[part.label]] for place, some in parts.items()}
+    kept = _judged(large, views.pairs, judge)
 
     def known(image: int) -> KnownScene:
         found: list[tuple[PlacedObject, bool]] = []
@@ -96,10 +105,25 @@ def scenes_of(batch: Batch, maps: Tensor) -> list[KnownScene]:
                 found += drawn.get(pair, [])
                 continue
             ignored |= views.unsure[place]
-            found += [(part, is_whole(part.mask)) for part in parts[place] if part.whole >= least[pair[1]]]
+            found += [(part, is_whole(part.mask)) for part in kept[place]]
         return _known(pixels[image], found, ignored)
 
     return list(core_pool().map(known, range(len(pixels))))
+
+
+def _judged(
+    parts: Mapping[int, list[PlacedObject]], pairs: Sequence[tuple[int, int]], judge: PartsJudge | None
+) -> Mapping[int, list[PlacedObject]]:
+    """Of each place's parts those that the judge keeps."""
+    if judge is None:
+        return parts
+    flat = [(place, part) for place, some in parts.items() for part in some]
+    keeps = judge([pairs[place][0] for place, _ in flat], [part for _, part in flat])
+    kept: dict[int, list[PlacedObject]] = {place: [] for place in parts}
+    for (place, part), keep in zip(flat, keeps, strict=True):
+        if keep:
+            kept[place].append(part)
+    return kept
 
 
 def _finished_pairs(batch: Batch) -> set[tuple[int, int]]:
