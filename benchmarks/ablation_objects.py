@@ -73,9 +73,7 @@ OBJECT_CONSTANTS = (
     Constant(
         MELTED, "DOUBT", (0.7, 0.9), "the agreement, of the batch's upper quartile, below which is doubt", From.SEPARATE
     ),
-    Constant(
-        MELTED, "NO_DOUBTS", (0.0, 1.0), "the share of doubted parts from which some are left out", From.SEPARATE
-    ),
+    Constant(MELTED, "NO_DOUBTS", (0.0, 1.0), "the share of doubted parts from which some are left out", From.SEPARATE),
     Constant(
         MELTED, "OUT_PER_DOUBT", (2.0, 12.0), "the share left out for each share of further doubts", From.SEPARATE
     ),
