@@ -69,6 +69,7 @@ OBJECT_CONSTANTS = (
         From.SEPARATE,
     ),
     Constant(MELTED, "LOOKS", ((0.1, 0.25), (0.4, 0.6)), "when doubts are counted, of the stage", From.SEPARATE),
+    Constant(MELTED, "LEARNED", (0, 100), "the steps of the head before its doubts count", From.SEPARATE),
     Constant(MELTED, "FURTHER", (0.5, 1.0), "the side of the images at the second look", From.SEPARATE),
     Constant(
         MELTED, "DOUBT", (0.7, 0.9), "the agreement, of the batch's upper quartile, below which is doubt", From.SEPARATE

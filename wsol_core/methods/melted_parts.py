@@ -20,10 +20,11 @@ from wsol_core.ops.maps import resize
 from wsol_core.ops.masks import bounds
 
 LOOKS = (0.25, 0.4)  # of the stage: when doubts are counted; later the head knows wrong parts by heart
+LEARNED = 50  # steps of the head before: one that has learned less doubts what is one object
 FURTHER = 0.75  # of the image's side: the second look
 DOUBT = 0.8  # of the batch's upper quartile of agreement: a part with less at both looks is doubted
-NO_DOUBTS = 0.25  # of the parts are doubted where hardly any are melted
-OUT_PER_DOUBT, MOST_OUT = 6.0, 0.6  # share of the parts that each share of further doubts leaves out, and the most
+NO_DOUBTS = 0.27  # of the parts are doubted where hardly any are melted
+OUT_PER_DOUBT, MOST_OUT = 8.0, 0.6  # share of the parts that each share of further doubts leaves out, and the most
 
 
 def agreements(boxes: NDArray[np.float32], images: Sequence[int], parts: Sequence[PlacedObject]) -> NDArray[np.float64]:
@@ -51,8 +52,8 @@ def share_left_out(doubts: float, judged: float) -> float:
     """The share of the parts that is left out, by how many of those judged are doubted.
 
     Example:
-        >>> share_left_out(20, 100), share_left_out(30, 100)
-        (0.0, 0.3)
+        >>> share_left_out(20, 100), share_left_out(32, 100)
+        (0.0, 0.4)
     """
     return min(MOST_OUT, max(0.0, OUT_PER_DOUBT * (doubts / max(1.0, judged) - NO_DOUBTS)))
 

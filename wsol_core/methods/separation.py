@@ -15,7 +15,7 @@ from wsol_core.data.composites import PlacedObject, Scene
 from wsol_core.data.normalization import to_images
 from wsol_core.methods.base import LossTerms
 from wsol_core.methods.instance_losses import box_loss, centre_loss, object_targets
-from wsol_core.methods.melted_parts import FURTHER, LOOKS, agreements, doubted, kept, share_left_out
+from wsol_core.methods.melted_parts import FURTHER, LEARNED, LOOKS, agreements, doubted, kept, share_left_out
 from wsol_core.methods.pseudo_objects import PartsJudge, training_scenes
 from wsol_core.networks.instance_head import InstanceHead
 
@@ -54,7 +54,7 @@ def _judge(
 ) -> PartsJudge | None:
     """Leaves out parts that melted, once it is known how many there are of them; see melted_parts.py."""
     begin, end = LOOKS
-    counts = begin <= progress < end
+    counts = begin <= progress < end and head.steps_learned >= LEARNED
     share = share_left_out(*doubts.tolist()) if progress >= end else 0.0
     if not counts and not share:
         return None

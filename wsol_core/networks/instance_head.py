@@ -51,6 +51,11 @@ class InstanceHead(nn.Module):
         sides = self.sides(x).float().clamp(-6, 1).exp()
         return (self.shared(x) + self.own(x)).float(), boxes_at(sides)
 
+    @property
+    def steps_learned(self) -> int:
+        """How many steps have trained it, those of a model that it began with among them."""
+        return int(self.laterals[0][1].num_batches_tracked)  # type: ignore[index]
+
     @torch.no_grad()
     def judged_boxes(self, features: Sequence[Tensor], scale: float = 1.0) -> Tensor:
         """Boxes (B, 4, h, w) in shares of the image while the head learns, its statistics and dropout left alone.
