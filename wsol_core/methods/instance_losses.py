@@ -42,8 +42,8 @@ class ObjectTargets:
 def object_targets(scenes: Sequence[Scene], cells: int, device: torch.device) -> ObjectTargets:
     """The targets that scenes (S, S) have on a grid of `cells` a side."""
     objects = [(row, each) for row, scene in enumerate(scenes) for each in scene.objects]
-    covers = list(core_pool().map(lambda each: _covered(each[1].mask, cells), objects))
-    known = [covered < 128 for covered in core_pool().map(lambda scene: _covered(scene.ignored, cells), scenes)]
+    covers = list(core_pool().map(lambda each: cell_covers(each[1].mask, cells), objects))
+    known = [covered < 128 for covered in core_pool().map(lambda scene: cell_covers(scene.ignored, cells), scenes)]
     boxes = [[value / len(each.mask) for value in bounds(each.mask)] for _, each in objects]
     cover = torch.tensor(np.array(covers, np.float32).reshape(-1, cells, cells) / np.float32(255))
     most = cover.flatten(1).amax(1).clamp(min=1e-6)[:, None, None] if len(cover) else cover
@@ -56,7 +56,7 @@ def object_targets(scenes: Sequence[Scene], cells: int, device: torch.device) ->
     )
 
 
-def _covered(mask: BoolMask, cells: int) -> NDArray[np.uint8]:
+def cell_covers(mask: BoolMask, cells: int) -> NDArray[np.uint8]:
     """(cells, cells): how much of each cell a mask (S, S) covers, of 255."""
     return resize(mask.view(np.uint8) * 255, (cells, cells), cv2.INTER_AREA)
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from wsol_core.data.composites import PlacedObject
+from wsol_core.methods.instance_losses import cell_covers
 from wsol_core.ops.boxes import box_iou
-from wsol_core.ops.maps import resize
 from wsol_core.ops.masks import bounds
 
 LOOKS = (0.25, 0.4)  # of the stage: when doubts are counted; later the head knows wrong parts by heart
@@ -30,12 +29,11 @@ OUT_PER_DOUBT, MOST_OUT = 8.0, 0.6  # share of the parts that each share of furt
 def agreements(boxes: NDArray[np.float32], images: Sequence[int], parts: Sequence[PlacedObject]) -> NDArray[np.float64]:
     """(P,) in [0, 1]: the mean IoU of a part's box and the boxes that the head predicts at its places.
 
-    Args: boxes: (B, 4, h, w) xyxy in shares of the image. images: of each part.
+    Args: boxes: (B, 4, h, h) xyxy in shares of the image. images: of each part.
     """
-    h, w = boxes.shape[2:]
     found = []
     for image, part in zip(images, parts, strict=True):
-        cover = resize(part.mask.view(np.uint8) * 255, (w, h), cv2.INTER_AREA)
+        cover = cell_covers(part.mask, boxes.shape[-1])
         own = boxes[image][:, cover >= min(128, cover.max())].T.clip(0, 1)
         box = np.array([bounds(part.mask)]) / len(part.mask)
         found.append(float(box_iou(own, box, inclusive=False).mean()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import cv2
 import numpy as np
@@ -31,7 +32,7 @@ COMPOSED = 0.4  # of the scenes: the others stay as they are
 GOOD_FIT = 0.6  # IoU of a drawn box and the part of a map inside it, which then is the object's mask
 
 
-PartsJudge = Callable[[Sequence[int], Sequence[PlacedObject]], Sequence[bool] | NDArray[np.bool_]]
+PartsJudge = Callable[[Sequence[int], Sequence[PlacedObject]], NDArray[np.bool_]]
 """Which parts of maps are kept, given the image of each and the parts."""
 
 
@@ -90,11 +91,17 @@ def scenes_of(batch: Batch, maps: Tensor, judge: PartsJudge | None = None) -> li
         places[image].append(place)
 
     unfinished = [place for place, pair in enumerate(views.pairs) if pair not in finished]
-    parts = dict(zip(unfinished, core_pool().map(lambda place: list(_parts(views, place)), unfinished), strict=True))
+    found_parts = core_pool().map(lambda place: list(_parts(views, place)), unfinished)
+    parts = [(place, part) for place, some in zip(unfinished, found_parts, strict=True) for part in some]
     outlined = [each for some in drawn.values() for each, is_outlined in some if is_outlined]
-    least = least_areas([*outlined, *(part for some in parts.values() for part in some)])
-    large = {place: [part for part in some if part.whole >= least[part.label]] for place, some in parts.items()}
-    kept = _judged(large, views.pairs, judge)
+    least = least_areas([*outlined, *(part for _, part in parts)])
+    parts = [(place, part) for place, part in parts if part.whole >= least[part.label]]
+    if judge is not None:
+        keeps = judge([views.pairs[place][0] for place, _ in parts], [part for _, part in parts])
+        parts = list(compress(parts, keeps))
+    kept: dict[int, list[PlacedObject]] = {}
+    for place, part in parts:
+        kept.setdefault(place, []).append(part)
 
     def known(image: int) -> KnownScene:
         found: list[tuple[PlacedObject, bool]] = []
@@ -105,25 +112,10 @@ def scenes_of(batch: Batch, maps: Tensor, judge: PartsJudge | None = None) -> li
                 found += drawn.get(pair, [])
                 continue
             ignored |= views.unsure[place]
-            found += [(part, is_whole(part.mask)) for part in kept[place]]
+            found += [(part, is_whole(part.mask)) for part in kept.get(place, ())]
         return _known(pixels[image], found, ignored)
 
     return list(core_pool().map(known, range(len(pixels))))
-
-
-def _judged(
-    parts: Mapping[int, list[PlacedObject]], pairs: Sequence[tuple[int, int]], judge: PartsJudge | None
-) -> Mapping[int, list[PlacedObject]]:
-    """Of each place's parts those that the judge keeps."""
-    if judge is None:
-        return parts
-    flat = [(place, part) for place, some in parts.items() for part in some]
-    keeps = judge([pairs[place][0] for place, _ in flat], [part for _, part in flat])
-    kept: dict[int, list[PlacedObject]] = {place: [] for place in parts}
-    for (place, part), keep in zip(flat, keeps, strict=True):
-        if keep:
-            kept[place].append(part)
-    return kept
 
 
 def _finished_pairs(batch: Batch) -> set[tuple[int, int]]:

@@ -53,7 +53,7 @@ class InstanceHead(nn.Module):
 
     @property
     def steps_learned(self) -> int:
-        """How many steps have trained it, those of a model that it began with among them."""
+        """How many batches have trained it, without those of a model whose weights it began with."""
         return int(self.laterals[0][1].num_batches_tracked)  # type: ignore[index]
 
     @torch.no_grad()
