@@ -9,7 +9,7 @@ from wsol_core.data.transforms import Augmentation
 STUDENT, EVIDENCE = "methods.self_training", "methods.class_evidence"
 BOXSTRAP, AREA, LOSSES = "methods.boxstrap", "methods.area_multiplier", "methods.losses"
 GRABCUT, REGIONS, REFINEMENT = "ops.grabcut", "localization.regions", "localization.refinement"
-THRESHOLDS, INTERACTIVE = "localization.thresholds", "localization.interactive"
+COMMON, THRESHOLDS, INTERACTIVE = "methods.co_localization", "localization.thresholds", "localization.interactive"
 
 CONSTANTS = (
     Constant(BOXSTRAP, "FRESH_LR", (1e-2, 4e-2), "the learning rate of features that began as noise", needs="fresh"),
@@ -42,9 +42,9 @@ CONSTANTS = (
     Constant(BOXSTRAP, "MOSAIC_EVERY", (2, 8), "one image of so many makes a mosaic"),
     Constant(
         BOXSTRAP,
-        "MIDDLE_UNTIL",
+        "HINT_UNTIL",
         (0.25, 1.0),
-        "when the hint of middles has faded, pretrained features",
+        "when the hint of where objects are has faded, pretrained features",
         needs="pretrained",
     ),
     Constant(
@@ -54,7 +54,15 @@ CONSTANTS = (
         "the weight of a middle cell against a border cell, fresh features",
         needs="fresh",
     ),
-    Constant(BOXSTRAP, "PRETRAINED_BALANCE", (1.0, 3.0), "the same for pretrained features", needs="pretrained"),
+    Constant(
+        COMMON,
+        "RING",
+        (0, 1),
+        "the cells around an image that its mirror image fills, before features are compared",
+        needs="pretrained",
+    ),
+    Constant(COMMON, "MEANS_MOMENTUM", (0.02, 0.5), "the newest batch's share of the means", needs="pretrained"),
+    Constant(COMMON, "SOFTNESS", (0.5, 1.0), "the exponent of common maps before they are cut", needs="pretrained"),
     Constant(BOXSTRAP, "SMOOTHNESS", (0.0, 1.0), "the weight of the pairwise colour term on coarse maps"),
     Constant(
         STUDENT,

@@ -6,7 +6,6 @@ import math
 from typing import Any, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsol_core.data.batch import Batch
@@ -14,6 +13,7 @@ from wsol_core.data.transforms import Augmentation
 from wsol_core.methods.area_multiplier import AreaConstraint
 from wsol_core.methods.base import LossTerms, ObjectMaps, Prediction, WsolMethod
 from wsol_core.methods.class_evidence import class_evidence, share_of_target
+from wsol_core.methods.co_localization import CoLocalizer, co_localization_loss
 from wsol_core.methods.losses import (
     background_activation_loss,
     background_emptiness_loss,
@@ -26,7 +26,7 @@ from wsol_core.methods.mosaics import middle_loss
 from wsol_core.methods.self_training import self_training_terms
 from wsol_core.methods.separation import separation_terms
 from wsol_core.networks.backbones import Backbone
-from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized_like
+from wsol_core.networks.feature_pyramid import CoarseGenerator, FineGenerator, resized, resized_like
 from wsol_core.networks.frozen_call import frozen_call
 from wsol_core.networks.instance_head import InstanceHead
 from wsol_core.networks.scorer import Scorer
@@ -47,8 +47,8 @@ SEVERAL_CLASSES = 2  # times the steps of "classify" of pretrained features wher
 MANY_CLASSES = 10  # more of them need more steps, as the square root of their number
 GUIDANCE, ENTROPY, EMPTINESS = 0.5, 0.5, 0.5  # weights of loss terms
 MOSAIC_EVERY = 4  # images
-MIDDLE_UNTIL = 0.5  # of stage "classify": when the hint of middles has faded for pretrained features
-MIDDLE_BALANCE, PRETRAINED_BALANCE = 3.0, 2.0  # of cells from the middle; 3 is an even match of 4 cells and 12
+HINT_UNTIL = 0.5  # of stage "classify": when the hint of where objects are has faded for pretrained features
+MIDDLE_BALANCE = 3.0  # of cells from the middle: an even match of 4 cells and 12
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 
 
@@ -61,8 +61,9 @@ class Boxstrap(WsolMethod):
         (stride 4), whose small receptive field keeps a halo around the object from mattering; by foreground guidance,
         ORNet's weighted entropy, BoxInst's pairwise term over the whole image, and `AreaConstraint` in place of BAS's
         area loss. Being shared by all classes, the map cannot make a class's typical surroundings its foreground where
-        other classes show the same surroundings empty. Mosaics of shuffled images teach it that objects are seen in
-        the middle more often than at the border; this alone is what one class without background images has.
+        other classes show the same surroundings empty. Objects are seen in the middle more often than at the border:
+        of pretrained features a `CoLocalizer` makes a hint of that, of fresh ones mosaics of shuffled images do. It
+        is all that one class without background images has.
     localize: only a fine generator at stride 4 learns, from pseudo masks: GrabCut of the coarse map at first, more and
         more of its own map mixed in later. Corrected regions replace the pseudo masks where people drew them.
     separate: only an instance head learns, from corrected objects, lone parts of maps, and composites of both.
@@ -91,6 +92,7 @@ class Boxstrap(WsolMethod):
         self.fine = FineGenerator(backbone.channels, num_classes)
         self.instances = InstanceHead(backbone.channels, num_classes)
         self.area = AreaConstraint(num_classes)
+        self.co_localizer: CoLocalizer | None = None
         self._classifier_alone = CLASSIFIER_ALONE
         self.scorer = Scorer(backbone, self.head)
         self.register_buffer("localizes", torch.tensor(False))
@@ -120,6 +122,7 @@ class Boxstrap(WsolMethod):
             part.requires_grad_(classify)
         self.fine.requires_grad_(stage == "localize")
         self.instances.requires_grad_(stage == "separate")
+        self.co_localizer = CoLocalizer(self.backbone) if classify and self.pretrained else None
         if self.pretrained:
             self.backbone.stages[: self.backbone.kept].requires_grad_(False)
 
@@ -178,16 +181,14 @@ class Boxstrap(WsolMethod):
             return self._self_training(batch, progress)
         features = self.backbone(batch.images)
         class_maps = self.head(features[3]).float()
+        foreground = self.coarse(features).float().sigmoid()[:, 0]
         terms = {"classification": self._classification(batch, class_maps.mean((2, 3)))}
-        if self.num_classes == 1 and batch.backgrounds is None:
-            # The score of one class alone carries no information, so there is nothing to suppress.
-            foreground = self.coarse(features).float().sigmoid()[:, 0]
+        terms |= self._hint(batch, foreground, progress)
+        if self._nothing_to_suppress(batch):
             regions = region_loss(foreground, batch.region, batch.region_kind, batch.boxed_targets())
-            return terms | {"middle": self._middles(batch.images), "regions": regions}
-        if share := self._middle_share(progress):
-            terms["middle"] = share * self._middles(batch.images[::MOSAIC_EVERY])
+            return terms | {"regions": regions}
         if progress >= self._classifier_alone:
-            terms |= self._suppression(batch, features, class_maps)
+            terms |= self._suppression(batch, features, class_maps, foreground)
         return terms
 
     def choose_objects(self, least_centre: float | None) -> None:
@@ -220,23 +221,26 @@ class Boxstrap(WsolMethod):
         none = self.head(self.backbone(batch.backgrounds)[3]).float().mean((2, 3))
         return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
 
-    def _middle_share(self, progress: float) -> float:
-        """Middles are a loose hint: pretrained features soon separate objects better, fresh ones need it to the end."""
-        return max(0.0, 1 - progress / MIDDLE_UNTIL) if self.pretrained else 1.0
+    def _nothing_to_suppress(self, batch: Batch) -> bool:
+        return self.num_classes == 1 and batch.backgrounds is None  # its score carries no information
 
-    def _middles(self, images: Tensor) -> Tensor:
-        balance = PRETRAINED_BALANCE if self.pretrained else MIDDLE_BALANCE
-        return middle_loss(images, lambda mosaics: self.coarse(self.backbone(mosaics)), balance)
+    def _hint(self, batch: Batch, foreground: Tensor, progress: float) -> LossTerms:
+        """Loose, of where objects are: pretrained features soon know better, fresh ones need it to the end."""
+        alone = self._nothing_to_suppress(batch)
+        if self.co_localizer is None:
+            images = batch.images if alone else batch.images[::MOSAIC_EVERY]
+            return {"middle": middle_loss(images, lambda each: self.coarse(self.backbone(each)), MIDDLE_BALANCE)}
+        share = 1.0 if alone else max(0.0, 1 - progress / HINT_UNTIL)
+        return {"common": share * co_localization_loss(batch, foreground, self.co_localizer(batch))} if share else {}
 
-    def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor) -> LossTerms:
+    def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor, foreground: Tensor) -> LossTerms:
         low = features[0].detach()
         everyone = torch.arange(len(low), device=low.device)
-        foreground = self.coarse(features).float().sigmoid()[:, 0]
         weak = batch.region_kind == NO_REGION
-        hidden = low * (1 - _resized(foreground, low.shape[2:]))
+        hidden = low * (1 - resized(foreground, low.shape[2:])[:, None])
         background_score = frozen_call(self.scorer, hidden)[everyone, batch.target]
         full_score = class_maps.mean((2, 3))[everyone, batch.target]
-        guided = (class_maps * _resized(foreground, class_maps.shape[2:])).mean((2, 3))
+        guided = (class_maps * resized(foreground, class_maps.shape[2:])[:, None]).mean((2, 3))
         terms = {
             "suppression": background_activation_loss(background_score[weak], full_score[weak]),
             "guidance": GUIDANCE * classification_loss(guided, batch.labels, self.multi_label),
@@ -277,7 +281,7 @@ class Boxstrap(WsolMethod):
         everyone = torch.arange(len(class_maps), device=class_maps.device)
         evidence = self._evidence(class_maps)[everyone, batch.target]
         share = share_of_target(class_maps, batch.labels, batch.target)
-        return agnostic * _resized(share * evidence, agnostic.shape[1:])[:, 0]
+        return agnostic * resized(share * evidence, agnostic.shape[1:])
 
     def _evidence(self, class_maps: Tensor) -> Tensor:
         if self.num_classes == 1:
@@ -287,13 +291,10 @@ class Boxstrap(WsolMethod):
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
         # Older models and checkpoints have no doubts, those of version 0.1 no instance head: as if never trained.
         state_dict.setdefault(f"{prefix}doubts", torch.zeros(2))
+        if self.co_localizer is not None:
+            self.co_localizer.complete(state_dict, prefix)
         if f"{prefix}separates" not in state_dict:
             flags = {"separates": torch.tensor(False), "least_centre": torch.tensor(0.0)}
             missing = {**flags, **self.instances.state_dict(prefix="instances.")}
             state_dict.update({prefix + name: value for name, value in missing.items()})
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def _resized(maps: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:
-    """Maps (B, h, w) as (B, 1, *size_hw)."""
-    return F.interpolate(maps[:, None], size=tuple(size_hw), mode="bilinear", align_corners=False)

@@ -10,6 +10,7 @@ from wsol_core.data.batch import Batch
 from wsol_core.methods.base import LossTerms
 from wsol_core.methods.losses import dice_loss, pairwise_loss, region_loss
 from wsol_core.methods.pseudo_masks import pseudo_masks
+from wsol_core.networks.feature_pyramid import resized
 from wsol_core.ops.maps import min_max_tensor
 from wsol_core.records import NO_REGION
 
@@ -45,9 +46,6 @@ def self_training_terms(batch: Batch, logits: Tensor, teacher: Tensor, progress:
 @torch.no_grad()
 def _targets(batch: Batch, student: Tensor, teacher: Tensor, progress: float) -> Tensor:
     share = STUDENT_MOST * min(1.0, max(0.0, (progress - STUDENT_FROM) / (STUDENT_FULL - STUDENT_FROM)))
-    mixed = torch.lerp(min_max_tensor(_resized(teacher, student)), min_max_tensor(student), share)
-    return torch.lerp(mixed, _resized(pseudo_masks(batch.images, mixed), student), CUT_SHARE)
-
-
-def _resized(maps: Tensor, reference: Tensor) -> Tensor:
-    return F.interpolate(maps[:, None], size=tuple(reference.shape[1:]), mode="bilinear", align_corners=False)[:, 0]
+    size = student.shape[1:]
+    mixed = torch.lerp(min_max_tensor(resized(teacher, size)), min_max_tensor(student), share)
+    return torch.lerp(mixed, resized(pseudo_masks(batch.images, mixed), size), CUT_SHARE)

@@ -25,6 +25,11 @@ def resized_like(x: Tensor, reference: Tensor) -> Tensor:
     return F.interpolate(x, size=reference.shape[2:], mode="bilinear", align_corners=False)
 
 
+def resized(maps: Tensor, size_hw: Sequence[int]) -> Tensor:
+    """Maps (B, h, w) as (B, *size_hw)."""
+    return F.interpolate(maps[:, None], size=tuple(size_hw), mode="bilinear", align_corners=False)[:, 0]
+
+
 class CoarseGenerator(nn.Module):
     """One class-agnostic map (B, 1, S/8, S/8) from the features of all stages (strides 4, 8, 16, 16 or 32).
 

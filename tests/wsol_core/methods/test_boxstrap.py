@@ -84,6 +84,40 @@ def test_one_class_learns_middles_from_every_image_and_suppresses_nothing() -> N
     assert moved_parts(trained, terms, ["middle"]) == {"coarse", "backbone"}
 
 
+def test_one_class_of_pretrained_features_learns_what_its_images_have_in_common() -> None:
+    trained = method(classes=1, pretrained=True).train()
+    trained.begin_stage("classify")
+    terms = trained.training_step(noise_batch(classes=1), "classify", 0.5)
+    assert set(terms) == {"classification", "common", "regions"}
+    assert moved_parts(trained, terms, ["common"]) == {"coarse", "backbone"}
+
+
+def test_means_are_in_checkpoints_of_stage_classify_and_in_no_model() -> None:
+    trained = method(classes=1, pretrained=True).train()
+    trained.begin_stage("classify")
+    trained.training_step(noise_batch(classes=1), "classify", 0.5)
+    resumed = method(classes=1, pretrained=True)
+    resumed.begin_stage("classify")
+    resumed.load_state_dict(trained.state_dict())
+    assert trained.co_localizer is not None and resumed.co_localizer is not None
+    assert torch.equal(resumed.co_localizer.of_objects, trained.co_localizer.of_objects)
+    trained.begin_stage("localize")
+    assert not any(name.startswith("co_localizer") for name in trained.state_dict())
+
+
+def test_checkpoints_from_before_the_hint_go_on_with_their_own_features() -> None:
+    trained = method(classes=1, pretrained=True)
+    with torch.no_grad():
+        trained.backbone.stages[1][0][0].weight.mul_(2)
+    before = {name: value for name, value in trained.state_dict().items() if not name.startswith("co_localizer")}
+    resumed = method(classes=1, pretrained=True)
+    resumed.begin_stage("classify")
+    resumed.load_state_dict(before)
+    assert resumed.co_localizer is not None
+    assert not resumed.co_localizer.of_middles.any()
+    assert torch.equal(resumed.co_localizer.backbone.stages[1][0][0].weight, trained.backbone.stages[1][0][0].weight)
+
+
 def test_only_the_fine_generator_learns_in_stage_localize() -> None:
     trained = method()
     trained.begin_stage("localize")
