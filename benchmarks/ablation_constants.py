@@ -62,6 +62,13 @@ CONSTANTS = (
         needs="pretrained",
     ),
     Constant(COMMON, "MEANS_MOMENTUM", (0.02, 0.5), "the newest batch's share of the means", needs="pretrained"),
+    Constant(
+        COMMON,
+        "LEAST_TOLD",
+        (0.5, 0.9),
+        "the share of images, whose middles are told from their borders, from which the hint counts",
+        needs="pretrained",
+    ),
     Constant(COMMON, "SOFTNESS", (0.5, 1.0), "the exponent of common maps before they are cut", needs="pretrained"),
     Constant(BOXSTRAP, "SMOOTHNESS", (0.0, 1.0), "the weight of the pairwise colour term on coarse maps"),
     Constant(

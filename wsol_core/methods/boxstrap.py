@@ -13,7 +13,7 @@ from wsol_core.data.transforms import Augmentation
 from wsol_core.methods.area_multiplier import AreaConstraint
 from wsol_core.methods.base import LossTerms, ObjectMaps, Prediction, WsolMethod
 from wsol_core.methods.class_evidence import class_evidence, share_of_target
-from wsol_core.methods.co_localization import CoLocalizer, co_localization_loss
+from wsol_core.methods.co_localization import CoLocalizer
 from wsol_core.methods.losses import (
     background_activation_loss,
     background_emptiness_loss,
@@ -231,7 +231,7 @@ class Boxstrap(WsolMethod):
             images = batch.images if alone else batch.images[::MOSAIC_EVERY]
             return {"middle": middle_loss(images, lambda each: self.coarse(self.backbone(each)), MIDDLE_BALANCE)}
         share = 1.0 if alone else max(0.0, 1 - progress / HINT_UNTIL)
-        return {"common": share * co_localization_loss(batch, foreground, self.co_localizer(batch))} if share else {}
+        return {"common": share * self.co_localizer.loss(batch, foreground)} if share else {}
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor, foreground: Tensor) -> LossTerms:
         low = features[0].detach()

@@ -20,6 +20,7 @@ STRIDE = 16  # px, of the last two stages
 # docs/methods.md says what changing each number did.
 RING = 2  # cells around the image that its mirror image fills, so that cells at the edge see no padding
 MEANS_MOMENTUM = 0.1
+LEAST_TOLD = 0.75  # of images, whose middles are told from their borders: fewer, and middles are no hint
 SOFTNESS = 0.6  # exponent of the maps, by which graph cuts get objects of the right size
 
 
@@ -27,7 +28,8 @@ class CoLocalizer(nn.Module):
     """Common maps of images, by what their middles show more often than their borders.
 
     Each cell is described by the features of the backbone's last two stages, each of length 1. Over a project the mean
-    description of middles differs from that of borders by the object alone. Cells on the middles' side of that
+    description of middles differs from that of borders by the object alone, once images are moved at random so that a
+    cell's place in the network tells nothing. Cells on the middles' side of that
     difference are nearly all the object's; their mean and that of all others give the difference that counts. After
     Wei et al., "Deep Descriptor Transforming", IJCAI 2017, arXiv:1705.02758, where it is the first principal component.
     Where people drew objects, those take the place of middles.
@@ -42,10 +44,12 @@ class CoLocalizer(nn.Module):
         count = sum(backbone.channels[2:])
         self.register_buffer("of_middles", torch.zeros(2, count))
         self.register_buffer("of_objects", torch.zeros(2, count))
+        self.register_buffer("told", torch.tensor(0.0))
         self.eval()
 
     of_middles: Tensor  # running mean descriptions of middles and borders
     of_objects: Tensor  # and of the cells on the one side and on the other
+    told: Tensor  # running share of images whose middle the means of images before told from its border
 
     def train(self, mode: bool = True) -> CoLocalizer:
         """Never: its statistics are those of the features that it was made of."""
@@ -67,15 +71,28 @@ class CoLocalizer(nn.Module):
     @torch.no_grad()
     def forward(self, batch: Batch) -> Tensor:
         """(B, h, w) in [0, 1] at the stride of the last stage; the running means are updated."""
+        images, seeds = _shifted(batch.images, _seeds(batch))
+        shifted = self.descriptions(images)
+        seeds = F.avg_pool2d(seeds[:, None], STRIDE)[:, 0] > 0.5
+        if self.of_middles.any():
+            told = _share_told(_side(shifted, self.of_middles), seeds)
+            self.told.lerp_(told, MEANS_MOMENTUM if self.told else 1.0)
+        _update(self.of_middles, shifted, seeds)
         cells = self.descriptions(batch.images)
-        seeds = _seeds(batch, cells.shape[1])
-        _update(self.of_middles, cells, seeds)
         on = _side(cells, self.of_middles) > 0
-        drawn = batch.region_kind != NO_REGION
-        on[drawn] &= seeds[drawn]
         _update(self.of_objects, cells, on)
         common = _side(cells, self.of_objects).clamp(min=0)
         return (common / common.amax((1, 2), keepdim=True).clamp(min=1e-6)) ** SOFTNESS
+
+    def loss(self, batch: Batch, maps: Tensor) -> Tensor:
+        """Of maps (B, h, w) in [0, 1], as far as the hint is clear."""
+        common = self(batch)
+        return self.clearness * co_localization_loss(batch, maps, common)
+
+    @property
+    def clearness(self) -> float:
+        """How far the hint is to be followed, in [0, 1]: not at all where objects stand just anywhere."""
+        return max(0.0, (float(self.told) - LEAST_TOLD) / (1 - LEAST_TOLD))
 
     def descriptions(self, images: Tensor) -> Tensor:
         """(B, h, w, D) of images (B, 3, S, S): features of the last two stages, each of length 1."""
@@ -96,12 +113,31 @@ def co_localization_loss(batch: Batch, maps: Tensor, common: Tensor) -> Tensor:
     return F.binary_cross_entropy(maps, target) + dice_loss(maps, target)
 
 
-def _seeds(batch: Batch, side: int) -> Tensor:
-    """(B, side, side) bool: the inner half of each side, or what people drew."""
-    drawn = F.interpolate(batch.region[:, None].float(), size=(side, side), mode="area")[:, 0] > 0.5
+def _seeds(batch: Batch) -> Tensor:
+    """(B, S, S) of 0 and 1: the inner half of each side, or what people drew."""
+    side = batch.images.shape[-1]
+    drawn = F.interpolate(batch.region[:, None].float(), size=(side, side))[:, 0]
     middle = torch.zeros_like(drawn)
-    middle[:, side // 4 : side - side // 4, side // 4 : side - side // 4] = True
+    middle[:, side // 4 : side - side // 4, side // 4 : side - side // 4] = 1
     return torch.where((batch.region_kind == NO_REGION)[:, None, None], middle, drawn)
+
+
+def _shifted(images: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
+    """Both moved by up to half of their side, their mirror images beyond the edge. Random numbers are torch's."""
+    side = images.shape[-1]
+    by = side // 2
+    y, x = torch.randint(2 * by, (2,)).tolist()
+    views = (F.pad(each, (by, by, by, by), mode="reflect") for each in (images, seeds[:, None]))
+    images, seeds = (each[:, :, y : y + side, x : x + side] for each in views)
+    return images, seeds[:, 0]
+
+
+def _share_told(sides: Tensor, seeds: Tensor) -> Tensor:
+    """The share of images whose seeds lie more on the first mean's side than their other cells do."""
+    on, off = (
+        (sides * each).sum((1, 2)) / each.sum((1, 2)).clamp(min=1) for each in (seeds.float(), 1 - seeds.float())
+    )
+    return (on > off).float().mean()
 
 
 def _update(means: Tensor, cells: Tensor, on: Tensor) -> None:

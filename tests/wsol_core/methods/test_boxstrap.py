@@ -87,6 +87,8 @@ def test_one_class_learns_middles_from_every_image_and_suppresses_nothing() -> N
 def test_one_class_of_pretrained_features_learns_what_its_images_have_in_common() -> None:
     trained = method(classes=1, pretrained=True).train()
     trained.begin_stage("classify")
+    assert trained.co_localizer is not None
+    trained.co_localizer.told.fill_(1.0)
     terms = trained.training_step(noise_batch(classes=1), "classify", 0.5)
     assert set(terms) == {"classification", "common", "regions"}
     assert moved_parts(trained, terms, ["common"]) == {"coarse", "backbone"}
