@@ -37,7 +37,7 @@ FLOORS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))  # probabiliti
 # one another need it; with the others, parts of an object are no objects.
 MOST_INSIDE = (1.0, 0.7, 0.5)
 CLEARLY = 0.02  # F1 by which fewer overlapping boxes have to be better, or they stay allowed
-FEW = 0.01  # of the known objects, and one in any case, may be lost by that: neighbours are no parts of one another
+FEW = 0.01  # of the known objects, or one a round, may be lost by that: neighbours are no parts of one another
 FEWEST_OBJECTS = 8  # known ones; fewer do not tell
 BATCH_SIZE = 16
 FEW_IMAGES, ROUNDS = 200, 2  # with so few images, each is seen so often, with other objects pasted in
@@ -129,25 +129,29 @@ def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> E
         parts.add(uncalibrated_regions(replace(image, fields=None), predictor.card), classes, scene)
     f1 = {share: tally.f1(tally.best_floor) for share, tally in ways.items()}
     found = {share: tally.found(tally.best_floor) for share, tally in ways.items()}
-    most_inside = best_share(f1, found, ways[1.0].objects)
+    most_inside = best_share(f1, found, ways[1.0].objects, _rounds(samples))
     centres = ways[most_inside]
     floor = centres.best_floor
     judged = tuple((each.evidence, each.iou) for each in centres.judged)
     return ExamResult(centres.objects, floor, centres.f1(floor), parts.f1(0.0), judged, most_inside)
 
 
-def best_share(f1: Mapping[float, float], found: Mapping[float, int], objects: int) -> float:
+def best_share(f1: Mapping[float, float], found: Mapping[float, int], objects: int, rounds: int = 1) -> float:
     """The share of MOST_INSIDE with the best F1; 1 unless another is clearly better and loses hardly an object.
 
-    Args: found: how many of the `objects` are found.
+    Args: found: how many of the `objects` are found. rounds: how often each image was seen.
 
     Example:
         >>> best_share({1.0: 0.5, 0.5: 0.6}, {1.0: 80, 0.5: 70}, 100)
         1.0
     """
-    least = found[1.0] - max(1, FEW * objects)
+    least = found[1.0] - max(rounds, FEW * objects)
     better = [share for share in f1 if f1[share] >= f1[1.0] + CLEARLY and found[share] >= least]
     return max(better, key=lambda share: f1[share], default=1.0)
+
+
+def _rounds(samples: Sequence[Sample]) -> int:
+    return ROUNDS if len(samples) < FEW_IMAGES else 1
 
 
 def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> Iterator[tuple[Scene, ImageMaps]]:
@@ -161,8 +165,7 @@ def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> 
             augmentation=_PLAIN,
             workers=0,
         )
-        rounds = ROUNDS if len(samples) < FEW_IMAGES else 1
-        for index in range(max(1, rounds * len(samples) // BATCH_SIZE)):
+        for index in range(max(1, _rounds(samples) * len(samples) // BATCH_SIZE)):
             with torch.no_grad(), seeded(predictor.device, seed, index):
                 yield from _examined(predictor, loader.batch(index).to(predictor.device))
     except DataError:  # no image can be read; that has been said before
