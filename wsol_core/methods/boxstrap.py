@@ -47,7 +47,7 @@ SEVERAL_CLASSES = 2  # times the steps of "classify" of pretrained features wher
 MANY_CLASSES = 10  # more of them need more steps, as the square root of their number
 GUIDANCE, ENTROPY, EMPTINESS = 0.5, 0.5, 0.5  # weights of loss terms
 MOSAIC_EVERY = 4  # images
-HINT_UNTIL = 0.5  # of stage "classify": when the hint of where objects are has faded for pretrained features
+HINT_UNTIL = 0.5  # of stage "classify": when the hint has faded for pretrained features, which soon know better
 MIDDLE_BALANCE = 3.0  # of cells from the middle: an even match of 4 cells and 12
 SMOOTHNESS = 0.3  # without it long trainings hollow objects out: inside, nothing more is to be hidden
 
@@ -181,13 +181,20 @@ class Boxstrap(WsolMethod):
             return self._self_training(batch, progress)
         features = self.backbone(batch.images)
         class_maps = self.head(features[3]).float()
-        foreground = self.coarse(features).float().sigmoid()[:, 0]
         terms = {"classification": self._classification(batch, class_maps.mean((2, 3)))}
-        terms |= self._hint(batch, foreground, progress)
-        if self._nothing_to_suppress(batch):
-            regions = region_loss(foreground, batch.region, batch.region_kind, batch.boxed_targets())
-            return terms | {"regions": regions}
-        if progress >= self._classifier_alone:
+        alone = self.num_classes == 1 and batch.backgrounds is None  # its score tells nothing: nothing is suppressed
+        suppresses = not alone and progress >= self._classifier_alone
+        if self.co_localizer is None:
+            terms["middle"] = self._middles(batch.images if alone else batch.images[::MOSAIC_EVERY])
+            if not (alone or suppresses):
+                return terms
+        foreground = self.coarse(features).float().sigmoid()[:, 0]
+        share = 1.0 if alone else max(0.0, 1 - progress / HINT_UNTIL)
+        if self.co_localizer is not None and share:
+            terms["common"] = share * self.co_localizer.loss(batch, foreground)
+        if alone:
+            terms["regions"] = region_loss(foreground, batch.region, batch.region_kind, batch.boxed_targets())
+        if suppresses:
             terms |= self._suppression(batch, features, class_maps, foreground)
         return terms
 
@@ -221,17 +228,8 @@ class Boxstrap(WsolMethod):
         none = self.head(self.backbone(batch.backgrounds)[3]).float().mean((2, 3))
         return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
 
-    def _nothing_to_suppress(self, batch: Batch) -> bool:
-        return self.num_classes == 1 and batch.backgrounds is None  # its score carries no information
-
-    def _hint(self, batch: Batch, foreground: Tensor, progress: float) -> LossTerms:
-        """Loose, of where objects are: pretrained features soon know better, fresh ones need it to the end."""
-        alone = self._nothing_to_suppress(batch)
-        if self.co_localizer is None:
-            images = batch.images if alone else batch.images[::MOSAIC_EVERY]
-            return {"middle": middle_loss(images, lambda each: self.coarse(self.backbone(each)), MIDDLE_BALANCE)}
-        share = 1.0 if alone else max(0.0, 1 - progress / HINT_UNTIL)
-        return {"common": share * self.co_localizer.loss(batch, foreground)} if share else {}
+    def _middles(self, images: Tensor) -> Tensor:
+        return middle_loss(images, lambda mosaics: self.coarse(self.backbone(mosaics)), MIDDLE_BALANCE)
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor, foreground: Tensor) -> LossTerms:
         low = features[0].detach()

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from wsol_core.data.batch import Batch
 from wsol_core.methods.losses import dice_loss
-from wsol_core.methods.pseudo_masks import pseudo_masks
-from wsol_core.methods.self_training import CUT_SHARE
+from wsol_core.methods.self_training import softened_cuts
 from wsol_core.networks.backbones import Backbone
-from wsol_core.networks.feature_pyramid import resized
 from wsol_core.records import NO_REGION
 
 STRIDE = 16  # px, of the last two stages
@@ -29,10 +27,10 @@ class CoLocalizer(nn.Module):
 
     Each cell is described by the features of the backbone's last two stages, each of length 1. Over a project the mean
     description of middles differs from that of borders by the object alone, once images are moved at random so that a
-    cell's place in the network tells nothing. Cells on the middles' side of that
-    difference are nearly all the object's; their mean and that of all others give the difference that counts. After
-    Wei et al., "Deep Descriptor Transforming", IJCAI 2017, arXiv:1705.02758, where it is the first principal component.
-    Where people drew objects, those take the place of middles.
+    cell's place in the network tells nothing. Cells on the middles' side of that difference are nearly all the
+    object's; their mean and that of all others give the difference that counts. After Wei et al., "Deep Descriptor
+    Transforming", IJCAI 2017, arXiv:1705.02758, where it is the first principal component. Where people drew objects,
+    those take the place of middles.
 
     Args: backbone: its last two stages have STRIDE. The copy that is kept does not train, since features that
         learn from their own hint make it ever easier.
@@ -75,8 +73,7 @@ class CoLocalizer(nn.Module):
         shifted = self.descriptions(images)
         seeds = F.avg_pool2d(seeds[:, None], STRIDE)[:, 0] > 0.5
         if self.of_middles.any():
-            told = _share_told(_side(shifted, self.of_middles), seeds)
-            self.told.lerp_(told, MEANS_MOMENTUM if self.told else 1.0)
+            _follow(self.told, _share_told(_side(shifted, self.of_middles), seeds))
         _update(self.of_middles, shifted, seeds)
         cells = self.descriptions(batch.images)
         on = _side(cells, self.of_middles) > 0
@@ -97,9 +94,9 @@ class CoLocalizer(nn.Module):
     def descriptions(self, images: Tensor) -> Tensor:
         """(B, h, w, D) of images (B, 3, S, S): features of the last two stages, each of length 1."""
         by = RING * STRIDE
-        features = self.backbone(F.pad(images, (by, by, by, by), mode="reflect"))[2:]
-        inner = slice(RING, -RING)
-        return torch.cat([F.normalize(each.float(), dim=1)[:, :, inner, inner] for each in features], 1).movedim(1, 3)
+        features = self.backbone(F.pad(images, (by,) * 4, mode="reflect"))[2:]
+        inner = [F.pad(F.normalize(each.float(), dim=1), (-RING,) * 4) for each in features]
+        return torch.cat(inner, 1).movedim(1, 3)
 
 
 def co_localization_loss(batch: Batch, maps: Tensor, common: Tensor) -> Tensor:
@@ -108,8 +105,7 @@ def co_localization_loss(batch: Batch, maps: Tensor, common: Tensor) -> Tensor:
     maps, common = maps[weak].clamp(1e-6, 1 - 1e-6), common[weak]
     if not len(maps):
         return maps.sum() * 0
-    cut = resized(pseudo_masks(batch.images[weak], common), maps.shape[1:])
-    target = torch.lerp(resized(common, maps.shape[1:]), cut, CUT_SHARE)
+    target = softened_cuts(batch.images[weak], common, maps.shape[1:])
     return F.binary_cross_entropy(maps, target) + dice_loss(maps, target)
 
 
@@ -127,7 +123,7 @@ def _shifted(images: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
     side = images.shape[-1]
     by = side // 2
     y, x = torch.randint(2 * by, (2,)).tolist()
-    views = (F.pad(each, (by, by, by, by), mode="reflect") for each in (images, seeds[:, None]))
+    views = (F.pad(each, (by,) * 4, mode="reflect") for each in (images, seeds[:, None]))
     images, seeds = (each[:, :, y : y + side, x : x + side] for each in views)
     return images, seeds[:, 0]
 
@@ -143,8 +139,11 @@ def _share_told(sides: Tensor, seeds: Tensor) -> Tensor:
 def _update(means: Tensor, cells: Tensor, on: Tensor) -> None:
     if on.all() or not on.any():
         return
-    found = torch.stack([cells[on].mean(0), cells[~on].mean(0)])
-    means.lerp_(found, MEANS_MOMENTUM if means.any() else 1.0)
+    _follow(means, torch.stack([cells[on].mean(0), cells[~on].mean(0)]))
+
+
+def _follow(running: Tensor, found: Tensor) -> None:
+    running.lerp_(found, MEANS_MOMENTUM if running.any() else 1.0)
 
 
 def _side(cells: Tensor, means: Tensor) -> Tensor:

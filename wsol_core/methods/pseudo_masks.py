@@ -12,6 +12,7 @@ from torch import Tensor
 
 from wsol_core.cores import core_pool
 from wsol_core.data.normalization import mean_and_std
+from wsol_core.networks.feature_pyramid import resized
 from wsol_core.ops.batched_grabcut import batched_graph_cuts
 from wsol_core.ops.grabcut import graph_cuts
 from wsol_core.ops.maps import min_max_tensor
@@ -34,10 +35,8 @@ def pseudo_masks(images: Tensor, maps: Tensor) -> Tensor:
     small = F.avg_pool2d(images.float(), CUT_STRIDE)
     if not len(small):
         return small[:, 0]
-    soft = F.interpolate(
-        min_max_tensor(maps.float())[:, None], size=small.shape[2:], mode="bilinear", align_corners=False
-    )
-    return cut_where_they_lie(to_pixels(small), soft[:, 0])
+    soft = resized(min_max_tensor(maps.float()), small.shape[2:])
+    return cut_where_they_lie(to_pixels(small), soft)
 
 
 def cut_where_they_lie(pixels: Tensor, maps: Tensor) -> Tensor:

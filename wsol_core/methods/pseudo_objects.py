@@ -9,7 +9,6 @@ from itertools import compress
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
@@ -19,6 +18,7 @@ from wsol_core.data.batch import Batch
 from wsol_core.data.composites import Cutout, PlacedObject, Scene, compose, cut_out
 from wsol_core.methods.least_areas import least_areas
 from wsol_core.methods.pseudo_masks import pseudo_masks, to_pixels
+from wsol_core.networks.feature_pyramid import resized
 from wsol_core.ops.maps import competing
 from wsol_core.ops.masks import bounds
 from wsol_core.records import BoolMask
@@ -161,7 +161,7 @@ class _ClassViews:
 
 def _at_side(maps: Tensor, side: int) -> Tensor:
     """Maps (P, h, w) as (P, side, side)."""
-    return F.interpolate(maps[:, None].float(), size=(side, side), mode="bilinear", align_corners=False)[:, 0]
+    return resized(maps.float(), (side, side))
 
 
 def _drawn_objects(

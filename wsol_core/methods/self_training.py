@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -46,6 +48,11 @@ def self_training_terms(batch: Batch, logits: Tensor, teacher: Tensor, progress:
 @torch.no_grad()
 def _targets(batch: Batch, student: Tensor, teacher: Tensor, progress: float) -> Tensor:
     share = STUDENT_MOST * min(1.0, max(0.0, (progress - STUDENT_FROM) / (STUDENT_FULL - STUDENT_FROM)))
-    size = student.shape[1:]
-    mixed = torch.lerp(min_max_tensor(resized(teacher, size)), min_max_tensor(student), share)
-    return torch.lerp(mixed, resized(pseudo_masks(batch.images, mixed), size), CUT_SHARE)
+    size_hw = student.shape[1:]
+    mixed = torch.lerp(min_max_tensor(resized(teacher, size_hw)), min_max_tensor(student), share)
+    return softened_cuts(batch.images, mixed, size_hw)
+
+
+def softened_cuts(images: Tensor, maps: Tensor, size_hw: Sequence[int]) -> Tensor:
+    """Targets (B, *size_hw) in [0, 1]: graph cuts of maps (B, h, w) with what is left of the maps themselves."""
+    return torch.lerp(resized(maps, size_hw), resized(pseudo_masks(images, maps), size_hw), CUT_SHARE)
