@@ -89,6 +89,7 @@ def _run(images: Path | None, build: Path, ends: bool, servers: list[Any]) -> No
         version = boxstrap.watch_training(project_id, console)
     tasks = _wait_for_predictions(project, project_id, version, imported.added + imported.known)
     _show(tasks, data, version, home)
+    warn_of(boxstrap.faults(project_id, version))
     console.print(f"All of it took {(time.monotonic() - begin) / 60:.1f} minutes.")
     console.print(f"\nLabel Studio: [bold]{label_studio.url}/projects/{project_id}/data[/bold]")
     console.print(f"Log in with {login.email} and the password {login.password}")

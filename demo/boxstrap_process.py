@@ -91,6 +91,12 @@ class Boxstrap:
         names = httpx.get(f"{self.url}/versions", params={"project": project_id}, trust_env=False).json()["versions"]
         return str(names[0]) if names else None
 
+    def faults(self, project_id: int, version: str) -> list[str]:
+        """Why a version is unreliable: on a machine that has much else to do, the demo's minutes are few steps."""
+        shown = httpx.get(f"{self.url}/api/projects", params={"project": project_id}, trust_env=False).json()
+        versions = [each for project in shown["projects"] for each in project["versions"]]
+        return [fault for each in versions if each["name"] == version for fault in each["faults"]]
+
     def is_training(self, project_id: int) -> bool:
         """Whether a training of it has not ended, such as one that goes on after Ctrl-C."""
         return any(not RunState(run["state"]).has_ended for run in self._runs(project_id))
