@@ -10,6 +10,7 @@ STUDENT, EVIDENCE = "methods.self_training", "methods.class_evidence"
 BOXSTRAP, AREA, LOSSES = "methods.boxstrap", "methods.area_multiplier", "methods.losses"
 GRABCUT, REGIONS, REFINEMENT = "ops.grabcut", "localization.regions", "localization.refinement"
 COMMON, THRESHOLDS, INTERACTIVE = "methods.co_localization", "localization.thresholds", "localization.interactive"
+MARGINS = "training.box_margins"
 
 CONSTANTS = (
     Constant(BOXSTRAP, "FRESH_LR", (1e-2, 4e-2), "the learning rate of features that began as noise", needs="fresh"),
@@ -176,6 +177,17 @@ CONSTANTS = (
         "_PRIOR_WEIGHT",
         (0.2, 20.0),
         "the weight of uncalibrated scores in the calibration",
+        From.END,
+        "boxes",
+    ),
+    Constant(
+        MARGINS, "PRIOR_OBJECTS", (0, 20), "how many corrected objects without a margin are added", From.END, "boxes"
+    ),
+    Constant(
+        MARGINS,
+        "AT_EDGE",
+        (0.0, 0.05),
+        "of the image: how near to its edge a side tells nothing of margins",
         From.END,
         "boxes",
     ),

@@ -135,6 +135,7 @@ def about(graph: LocalizationGraph, card: ModelCard) -> dict[str, Any]:
         "class_thresholds": dict(card.class_thresholds),
         "least_centre": float(getattr(graph.method, "least_centre", 0.0)),
         "most_inside": card.most_inside,
+        "box_margin": card.box_margin,
         "refine_edges": card.refine_edges,
         "method": card.config.method,
         "backbone": card.config.backbone,

@@ -14,7 +14,7 @@ from wsol_core.localization.worth import Calibration, Worth, evidence
 from wsol_core.records import Region
 
 CARD_VERSION = 1
-NUMBERS = ("threshold", "score_scale", "score_shift", "keep_scale", "keep_shift", "most_inside")
+NUMBERS = ("threshold", "score_scale", "score_shift", "keep_scale", "keep_shift", "most_inside", "box_margin")
 LARGEST = 1e12
 
 
@@ -31,6 +31,7 @@ class ModelCard:
     most_inside: the share of an object's box that may lie in another one's; 1, all of it, in models of before.
     cut_objects: whether single objects are snapped to the image's edges one by one; False in models of before.
     whole_parts: whether an object that is alone in its part of a map gets all of it; False in models of before.
+    box_margin: the share of their sides by which boxes reach beyond outlines; 0 in models of before.
     looks_closer: whether objects are looked at again from closer up, see closer_look.py; False in models of before.
     uses_contrast: whether probabilities are of the contrast of outlines, too; False in models of before.
     metrics: figures of the training, by name; without boxes, so not comparable with an evaluation's.
@@ -50,6 +51,7 @@ class ModelCard:
     keep_shift: float | None = None
     refine_edges: bool = True
     most_inside: float = 1.0
+    box_margin: float = 0.0
     cut_objects: bool = False
     whole_parts: bool = False
     looks_closer: bool = False
@@ -126,6 +128,7 @@ class ModelCard:
             "keep_scale": None,
             "keep_shift": None,
             "most_inside": 1.0,
+            "box_margin": 0.0,
             "cut_objects": False,
             "whole_parts": False,
             "looks_closer": False,

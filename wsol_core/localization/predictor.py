@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,6 +31,7 @@ from wsol_core.localization.instances import ObjectFields
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.model_folder import load_model
 from wsol_core.localization.refinement import final_maps
+from wsol_core.localization.regions import with_margin
 from wsol_core.methods.base import WsolMethod
 from wsol_core.records import Localization, Region, Sample, Unreadable
 
@@ -125,12 +127,10 @@ class Predictor:
             DataError: while iterating, for a class that the model does not know.
         """
         finish = partial(self._localization, with_maps=with_maps)
-        if not self.card.looks_closer:
-            return self._results(samples, finish, classes_of, batch_size, flip, scales)
         found = self._results(
             samples, lambda image: (image.sample, finish(image)), classes_of, batch_size, flip, scales
         )
-        return (each if isinstance(each, Unreadable) else from_closer_up(self, *each) for each in found)
+        return (each if isinstance(each, Unreadable) else self._as_drawn(*each) for each in found)
 
     def activation_maps(
         self, samples: Iterable[Sample], classes_of: ClassesOf | None = None, batch_size: int = 32
@@ -269,6 +269,12 @@ class Predictor:
     def _localization(self, image: ImageMaps, with_maps: bool) -> Localization:
         maps = image.maps if with_maps else {}
         return Localization(image.sample.file, image.size_wh, image.scores, tuple(self.regions(image)), maps)
+
+    def _as_drawn(self, sample: Sample, found: Localization) -> Localization:
+        """With the regions as people would draw them."""
+        if self.card.looks_closer:
+            found = from_closer_up(self, sample, found)
+        return replace(found, regions=tuple(with_margin(region, self.card.box_margin) for region in found.regions))
 
     def regions(self, image: ImageMaps) -> list[Region]:
         """The objects of an image: those that the method tells apart, else the connected parts of its maps."""

@@ -90,6 +90,15 @@ def enlarged(region: Region, size_wh: tuple[int, int]) -> Region:
     return replace(region, box_xyxy=(left, top, right, bottom), polygon=polygon, mask=whole)
 
 
+def with_margin(region: Region, margin: float) -> Region:
+    """A region whose box reaches beyond the one it had by `margin` of its sides, as far as its image does."""
+    height, width = region.mask.shape
+    x0, y0, x1, y1 = region.box_xyxy
+    across, down = margin * (x1 - x0), margin * (y1 - y0)
+    box = max(0, x0 - across), max(0, y0 - down), min(width, x1 + across), min(height, y1 + down)
+    return replace(region, box_xyxy=box) if margin else region
+
+
 def region_of_mask(mask: BoolMask, label: str, score: float) -> Region:
     """A region of a mask (H, W) that is not empty, whatever parts it has; the polygon is the largest one's."""
     height, width = mask.shape

@@ -2,8 +2,8 @@
 
 See localization/thresholds.py for the rules. Corrected regions decide where people drew some, since they say what an
 outline is to them; else the maps alone do. Scores are calibrated on corrected images that the method has not seen,
-where there are some: those that it learned from look better than any other. True boxes kept for measuring are never
-looked at.
+where there are some: those that it learned from look better than any other. How loosely people draw is read from all
+corrected images. True boxes kept for measuring are never looked at.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from wsol_core.localization.image_regions import uncalibrated_regions
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import ClassesOf, Predictor
 from wsol_core.localization.refinement import SIDE_PX
+from wsol_core.localization.regions import with_margin
 from wsol_core.localization.thresholds import (
     RULE_WITH_BOXES,
     RULE_WITHOUT_BOXES,
@@ -38,6 +40,7 @@ from wsol_core.localization.thresholds import (
 from wsol_core.localization.worth import Calibration, Worth, evidence
 from wsol_core.ops.matching import LOOSE_IOU, TIGHT_IOU, match_regions
 from wsol_core.records import CorrectedRegion, FloatMap, Localization, Region, Sample, Unreadable
+from wsol_core.training.box_margins import box_margin
 from wsol_core.training.closer_exam import closer_is_clearer
 from wsol_core.training.model_selection import evaluating
 from wsol_core.training.object_exam import ExamResult, examine
@@ -74,7 +77,7 @@ def choose_thresholds(
         known, fresh = (_corrected_images(predictor, those, most) for those in (samples, unseen))
         card = _with_boxes(predictor.card, known) if known else _without_boxes(predictor, pick(samples, most))
         chosen = copy(predictor)
-        chosen.card = card
+        chosen.card = replace(card, box_margin=0.0)
         if with_objects:
             examined = pick(samples, min(most, MOST_EXAMINED))
             exam = _choose_objects(chosen, examined)
@@ -85,7 +88,9 @@ def choose_thresholds(
         else:
             exam = None
             predictor.method.choose_objects(None)
-    return chosen.card.with_worth(_corrected_worth(fresh or known, chosen, exam))
+    learned_from, unlearned = ([_found_where_corrected(chosen, each, exam) for each in some] for some in (known, fresh))
+    margin = box_margin([*learned_from, *unlearned])
+    return replace(chosen.card, box_margin=margin).with_worth(_worth(unlearned or learned_from, margin, exam))
 
 
 def _choose_objects(predictor: Predictor, samples: Sequence[Sample]) -> ExamResult | None:
@@ -203,22 +208,33 @@ def _expected_worth(exam: ExamResult | None) -> Worth:
     return Worth(found.accept.shifted(-ACCEPT_OPTIMISM), found.keep.shifted(-KEEP_OPTIMISM))
 
 
-def _corrected_worth(known: Sequence[_CorrectedImage], predictor: Predictor, exam: ExamResult | None) -> Worth:
+class _Found(NamedTuple):
+    """Regions of a corrected image without a margin, and what people drew of it, in pixels of its size (w, h)."""
+
+    regions: Sequence[Region]
+    drawn: Sequence[CorrectedRegion]
+    size_wh: tuple[int, int]
+
+
+def _found_where_corrected(predictor: Predictor, image: _CorrectedImage, exam: ExamResult | None) -> _Found:
+    fields, least_centre = image.maps.fields, None if exam is None else exam.chosen
+    if fields is not None:
+        fields = None if least_centre is None else replace(fields, least_centre=least_centre)
+    maps = replace(image.maps, fields=fields)
+    if predictor.card.looks_closer:  # in pixels of the image, as closer looks are
+        first = Localization(maps.sample.file, maps.size_wh, {}, tuple(uncalibrated_regions(maps, predictor.card)))
+        drawn = tuple(each for each in maps.sample.regions if each.label in maps.maps)
+        return _Found(from_closer_up(predictor, maps.sample, first).regions, drawn, maps.size_wh)
+    size_wh = (SIDE_PX, SIDE_PX)
+    return _Found(uncalibrated_regions(replace(maps, size_wh=size_wh), predictor.card), image.objects, size_wh)
+
+
+def _worth(corrected: Sequence[_Found], margin: float, exam: ExamResult | None) -> Worth:
     """What regions are worth by corrected images too, if there are some."""
     judged = _Judged()
-    least_centre = None if exam is None else exam.chosen
-    for image in known:
-        fields = image.maps.fields
-        if fields is not None:
-            fields = None if least_centre is None else replace(fields, least_centre=least_centre)
-        maps, objects = replace(image.maps, fields=fields), image.objects
-        if predictor.card.looks_closer:  # in pixels of the image, as closer looks are
-            first = Localization(maps.sample.file, maps.size_wh, {}, tuple(uncalibrated_regions(maps, predictor.card)))
-            found: Sequence[Region] = from_closer_up(predictor, maps.sample, first).regions
-            objects = tuple(each for each in maps.sample.regions if each.label in maps.maps)
-        else:
-            found = uncalibrated_regions(replace(maps, size_wh=(SIDE_PX, SIDE_PX)), predictor.card)
-        matched = {pair.found: pair.iou for pair in match_regions(found, objects)}
-        judged.evidence += [evidence(region) for region in found]
-        judged.ious += [matched.get(number, 0.0) for number in range(len(found))]
+    for regions, drawn, _ in corrected:
+        shown = [with_margin(region, margin) for region in regions]
+        matched = {pair.found: pair.iou for pair in match_regions(shown, drawn)}
+        judged.evidence += [evidence(region) for region in regions]
+        judged.ious += [matched.get(number, 0.0) for number in range(len(regions))]
     return judged.worth(_expected_worth(exam))

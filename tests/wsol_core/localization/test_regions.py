@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from wsol_core.localization.regions import enlarged, extract_regions, findable_size
+from wsol_core.localization.regions import enlarged, extract_regions, findable_size, with_margin
 from wsol_core.records import FloatMap, Region
 
 
@@ -135,7 +135,7 @@ def test_regions_of_a_huge_image_are_found_in_a_part_of_its_size() -> None:
 HUGE = """
 from pathlib import Path
 import numpy as np
-from wsol_core.localization.regions import MOST_PIXELS, enlarged, extract_regions, findable_size
+from wsol_core.localization.regions import MOST_PIXELS, enlarged, extract_regions, findable_size, with_margin
 
 def highest_kib():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
@@ -156,3 +156,12 @@ def test_the_masks_of_a_huge_image_take_the_memory_of_their_objects_alone() -> N
     # In a process of its own: threads that other tests have left may take memory meanwhile.
     ran = subprocess.run([sys.executable, "-c", HUGE], capture_output=True, text=True, timeout=60, check=True)
     assert int(ran.stdout) < 300 * 1024
+
+
+def test_a_margin_grows_a_box_as_far_as_the_image_goes_and_leaves_its_mask() -> None:
+    tight = the_only(cut(map_of((4, 1, 14, 11))))
+    loose = with_margin(tight, 0.2)
+    assert loose.box_xyxy == (2, 0, 16, 13)
+    assert loose.mask is tight.mask
+    assert with_margin(tight, -0.1).box_xyxy == (5, 2, 13, 10)
+    assert with_margin(tight, 0.0) is tight

@@ -135,6 +135,19 @@ def test_scores_tell_how_often_regions_are_right_as_they_are_shown_also_from_clo
     assert accepted > 0.7
 
 
+def test_boxes_are_as_loose_as_people_draw_them(tmp_path: Path) -> None:
+    loose = (CorrectedRegion("blue", (4.0, 4.0, 28.0, 28.0)),)  # a fifth more at each side than what is found
+    trained = [replace(sample, regions=loose) for sample in images(tmp_path, 30, right=True)]
+    predictor = a_predictor(Bright())
+    predictor.card = choose_thresholds(predictor, trained)
+    assert predictor.card.box_margin == pytest.approx(0.2 * 30 / 35, abs=0.02)
+    (found,) = (each for each in predictor.localize(trained[:1]) if isinstance(each, Localization))
+    (region,) = found.regions
+    assert region.box_xyxy == pytest.approx((5.26, 5.26, 26.74, 26.74), abs=0.4)
+    assert region.mask.sum() == pytest.approx(16 * 16, rel=0.15)
+    assert choose_thresholds(predictor, without_regions(trained)).box_margin == 0
+
+
 def test_fewer_than_five_unseen_images_decide_nothing(tmp_path: Path) -> None:
     trained = images(tmp_path, 10, right=True)
     few = images(tmp_path, FEWEST_CORRECTED - 1, right=False, name="bad")
