@@ -22,7 +22,7 @@ from wsol_core.localization.image_maps import RawMap
 from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.localization.refinement import SIDE_PX, final_map
-from wsol_core.localization.regions import extract_regions, region_of_mask
+from wsol_core.localization.regions import extract_regions, region_of_mask, with_margin
 from wsol_core.localization.window import Window
 from wsol_core.ops.grabcut import CERTAIN_BACKGROUND, CERTAIN_FOREGROUND, graph_cut
 from wsol_core.ops.maps import min_max, resize
@@ -98,6 +98,8 @@ def localize_prompted(
         found = _at_point(predictor, pixels, prompt, path.name, label)
     if found is not None and hints != NO_HINTS:
         found = hints.applied_to(_grown(predictor, pixels, found, path.name, hints), pixels)
+    if found is not None and isinstance(prompt, PointPrompt):
+        found = with_margin(found, predictor.card.box_margin)  # a drawn box is already as its drawer likes it
     return replace(found, label=label) if found is not None and label is not None else found
 
 

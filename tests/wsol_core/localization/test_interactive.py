@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,19 @@ def test_without_a_label_the_most_probable_class_of_the_crop_or_image_is_localiz
     clicked = localize_prompted(predictor, path, PointPrompt(70, 50), None)
     assert bright is not None and empty is not None and clicked is not None
     assert (bright.label, empty.label, clicked.label) == ("light", "dark", "light")
+
+
+def test_a_clicked_object_gets_the_margin_that_people_leave_and_a_drawn_box_none(tmp_path: Path) -> None:
+    path, loose = a_image(tmp_path), a_predictor()
+    loose.card = replace(loose.card, box_margin=0.1)
+    tight, clicked = (localize_prompted(each, path, PointPrompt(70, 50), "light") for each in (a_predictor(), loose))
+    assert tight is not None
+    assert clicked is not None
+    x0, y0, x1, y1 = tight.box_xyxy
+    across, down = 0.1 * (x1 - x0), 0.1 * (y1 - y0)
+    assert clicked.box_xyxy == pytest.approx((x0 - across, y0 - down, x1 + across, y1 + down))
+    drawn = [localize_prompted(each, path, BoxPrompt((35, 25, 105, 75)), "light") for each in (a_predictor(), loose)]
+    assert len({each.box_xyxy for each in drawn if each is not None}) == 1
 
 
 @pytest.mark.parametrize("prompt", [BoxPrompt((35, 25, 105, 75)), PointPrompt(70, 50)])
