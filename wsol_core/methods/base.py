@@ -136,6 +136,11 @@ class WsolMethod(nn.Module, ABC):
     def load_further_network(self, name: str, state: Mapping[str, Tensor]) -> None:
         """Takes the ImageNet weights of one of `further_networks`, classifier included."""
 
+    @property
+    def neighbours_are_apart(self) -> bool:
+        """Whether its training has seen that neighbours of a class are hardly ever one part of its map."""
+        return False
+
     def begin_warm(self, knows_classes: bool) -> None:
         """Called before the first stage, on resume too, where the training began with a finished model's weights.
 

@@ -22,6 +22,7 @@ from wsol_core.methods.losses import (
     region_loss,
     weighted_entropy,
 )
+from wsol_core.methods.melted_parts import hardly_any_melted
 from wsol_core.methods.mosaics import middle_loss
 from wsol_core.methods.self_training import self_training_terms
 from wsol_core.methods.separation import separation_terms
@@ -131,10 +132,8 @@ class Boxstrap(WsolMethod):
         super().train(mode)
         if self.pretrained or self.localizes:
             self.backbone.eval()
-        if self.localizes:
-            self.coarse.eval()
-        if self.separates:
-            self.fine.eval()
+        self.coarse.train(mode and not self.localizes)
+        self.fine.train(mode and not self.separates)
         return self
 
     def parameter_groups(self, stage: str) -> list[dict[str, Any]]:
@@ -185,7 +184,8 @@ class Boxstrap(WsolMethod):
         alone = self.num_classes == 1 and batch.backgrounds is None  # its score tells nothing: nothing is suppressed
         suppresses = not alone and progress >= self._classifier_alone
         if self.co_localizer is None:
-            terms["middle"] = self._middles(batch.images if alone else batch.images[::MOSAIC_EVERY])
+            images = batch.images if alone else batch.images[::MOSAIC_EVERY]
+            terms["middle"] = middle_loss(images, lambda mosaics: self.coarse(self.backbone(mosaics)), MIDDLE_BALANCE)
             if not (alone or suppresses):
                 return terms
         foreground = self.coarse(features).float().sigmoid()[:, 0]
@@ -197,6 +197,11 @@ class Boxstrap(WsolMethod):
         if suppresses:
             terms |= self._suppression(batch, features, class_maps, foreground)
         return terms
+
+    @property
+    def neighbours_are_apart(self) -> bool:
+        """Whether hardly any part of a map was several objects, as far as stage "separate" has seen."""
+        return hardly_any_melted(*self.doubts.tolist())
 
     def choose_objects(self, least_centre: float | None) -> None:
         """From now on objects are those whose centre is at least so probable; None: parts of maps."""
@@ -227,9 +232,6 @@ class Boxstrap(WsolMethod):
         # One class has no other to be told from, so it is told from images without the object.
         none = self.head(self.backbone(batch.backgrounds)[3]).float().mean((2, 3))
         return loss + classification_loss(none, torch.zeros_like(none), self.multi_label)
-
-    def _middles(self, images: Tensor) -> Tensor:
-        return middle_loss(images, lambda mosaics: self.coarse(self.backbone(mosaics)), MIDDLE_BALANCE)
 
     def _suppression(self, batch: Batch, features: list[Tensor], class_maps: Tensor, foreground: Tensor) -> LossTerms:
         low = features[0].detach()

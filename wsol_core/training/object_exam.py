@@ -36,11 +36,12 @@ FLOORS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))  # probabiliti
 # Shares of a box that may lie in another one, which are tried. The first forbids nothing, as objects that stand before
 # one another need it; with the others, parts of an object are no objects.
 MOST_INSIDE = (1.0, 0.7, 0.5)
-CLEARLY = 0.02  # F1 by which fewer overlapping boxes have to be better, or they stay allowed
+CLEARLY = 0.015  # F1 by which fewer overlapping boxes have to be better, or they stay allowed
 FEW = 0.01  # of the known objects, or one a round, may be lost by that: neighbours are no parts of one another
+FEW_WHERE_APART = 0.05  # where neighbours hardly ever melt; some are pasted over others, more than real ones lie so
 FEWEST_OBJECTS = 8  # known ones; fewer do not tell
 BATCH_SIZE = 16
-FEW_IMAGES, ROUNDS = 200, 2  # with so few images, each is seen so often, with other objects pasted in
+FEW_IMAGES, ROUNDS = 200, 3  # with so few images, each is seen so often, with other objects pasted in
 # Of the parts' F1 that centres need. What is true of an image without corrections are parts of maps that look like one
 # object, so parts pass nearly as they are: .79 to .44 where centres found AP50 .37 and parts .28 of drawn neighbours.
 HANDICAP = 0.5
@@ -129,24 +130,24 @@ def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> E
         parts.add(uncalibrated_regions(replace(image, fields=None), predictor.card), classes, scene)
     f1 = {share: tally.f1(tally.best_floor) for share, tally in ways.items()}
     found = {share: tally.found(tally.best_floor) for share, tally in ways.items()}
-    most_inside = best_share(f1, found, ways[1.0].objects, _rounds(samples))
+    few = FEW_WHERE_APART if predictor.method.neighbours_are_apart else FEW
+    most_inside = best_share(f1, found, max(_rounds(samples), few * ways[1.0].objects))
     centres = ways[most_inside]
     floor = centres.best_floor
     judged = tuple((each.evidence, each.iou) for each in centres.judged)
     return ExamResult(centres.objects, floor, centres.f1(floor), parts.f1(0.0), judged, most_inside)
 
 
-def best_share(f1: Mapping[float, float], found: Mapping[float, int], objects: int, rounds: int = 1) -> float:
+def best_share(f1: Mapping[float, float], found: Mapping[float, int], few: float) -> float:
     """The share of MOST_INSIDE with the best F1; 1 unless another is clearly better and loses hardly an object.
 
-    Args: found: how many of the `objects` are found. rounds: how often each image was seen.
+    Args: found: how many objects are found. few: of which so many may be lost.
 
     Example:
-        >>> best_share({1.0: 0.5, 0.5: 0.6}, {1.0: 80, 0.5: 70}, 100)
+        >>> best_share({1.0: 0.5, 0.5: 0.6}, {1.0: 80, 0.5: 70}, few=5)
         1.0
     """
-    least = found[1.0] - max(rounds, FEW * objects)
-    better = [share for share in f1 if f1[share] >= f1[1.0] + CLEARLY and found[share] >= least]
+    better = [share for share in f1 if f1[share] >= f1[1.0] + CLEARLY and found[share] >= found[1.0] - few]
     return max(better, key=lambda share: f1[share], default=1.0)
 
 

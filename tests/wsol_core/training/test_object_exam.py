@@ -18,8 +18,17 @@ from wsol_core.localization.model_card import ModelCard
 from wsol_core.localization.predictor import Predictor
 from wsol_core.methods.base import ObjectMaps, Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Sample
+from wsol_core.training import object_exam
 from wsol_core.training.calibration import choose_thresholds
-from wsol_core.training.object_exam import FEWEST_OBJECTS, HANDICAP, ExamResult, best_share, examine
+from wsol_core.training.object_exam import (
+    FEW,
+    FEW_WHERE_APART,
+    FEWEST_OBJECTS,
+    HANDICAP,
+    ExamResult,
+    best_share,
+    examine,
+)
 
 SIDE, CELLS = 64, 8
 EVIDENCE = 0.768  # of a square with probability 0.9; white beside white, its outline does not stand out
@@ -124,19 +133,33 @@ def test_boxes_inside_others_go_where_they_are_mistakes(squares: list[Sample]) -
 
 
 @pytest.mark.parametrize(
-    ("f1", "found", "best"),
+    ("f1", "found", "few", "best"),
     [
-        ((0.5, 0.6, 0.7), (80, 80, 79), 0.5),  # parts of objects go
-        ((0.5, 0.6, 0.7), (80, 80, 70), 0.7),  # neighbours would go with them
-        ((0.5, 0.6, 0.7), (80, 70, 70), 1.0),
-        ((0.5, 0.51, 0.51), (80, 80, 80), 1.0),  # hardly better
+        ((0.5, 0.6, 0.7), (80, 80, 79), 1, 0.5),  # parts of objects go
+        ((0.5, 0.6, 0.7), (80, 80, 70), 1, 0.7),  # neighbours would go with them
+        ((0.5, 0.6, 0.7), (80, 80, 76), 5, 0.5),
+        ((0.5, 0.6, 0.7), (80, 70, 70), 1, 1.0),
+        ((0.5, 0.51, 0.51), (80, 80, 80), 1, 1.0),  # hardly better
     ],
 )
 def test_boxes_inside_others_stay_where_objects_would_go_with_them(
-    f1: tuple[float, ...], found: tuple[int, ...], best: float
+    f1: tuple[float, ...], found: tuple[int, ...], few: float, best: float
 ) -> None:
     shares = (1.0, 0.7, 0.5)
-    assert best_share(dict(zip(shares, f1, strict=True)), dict(zip(shares, found, strict=True)), 100) == best
+    assert best_share(dict(zip(shares, f1, strict=True)), dict(zip(shares, found, strict=True)), few) == best
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_more_objects_may_go_where_neighbours_hardly_ever_melt(
+    squares: list[Sample], monkeypatch: pytest.MonkeyPatch, apart: bool
+) -> None:
+    allowed: list[float] = []
+    monkeypatch.setattr(FakeFinder, "neighbours_are_apart", apart)
+    monkeypatch.setattr(object_exam, "best_share", lambda f1, found, few: allowed.append(few) or 1.0)
+    monkeypatch.setattr(object_exam, "ROUNDS", 1)
+    result = examine(a_predictor(FakeFinder()), squares)
+    assert result is not None
+    assert allowed == [max(1, (FEW_WHERE_APART if apart else FEW) * result.objects)]
 
 
 def test_few_known_objects_do_not_tell() -> None:
