@@ -135,7 +135,7 @@ def test_regions_of_a_huge_image_are_found_in_a_part_of_its_size() -> None:
 HUGE = """
 from pathlib import Path
 import numpy as np
-from wsol_core.localization.regions import MOST_PIXELS, enlarged, extract_regions, findable_size, with_margin
+from wsol_core.localization.regions import MOST_PIXELS, enlarged, extract_regions, findable_size
 
 def highest_kib():
     return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
