@@ -131,9 +131,6 @@ OBJECT_CONSTANTS = (
         EXAM, "CLEARLY", (0.0, 0.05), "the F1 by which less than all of a box in another one has to be better", From.END
     ),
     Constant(EXAM, "FEW", (0.0, 1.0), "the share of the known objects that may be lost by that", From.END),
-    Constant(
-        EXAM, "FEW_WHERE_APART", (0.01, 0.1), "the share that may be lost where hardly any parts are melted", From.END
-    ),
     Constant(EXAM, "FLOORS", ((0.1,), (0.5,)), "the probabilities of a centre that the exam tries", From.END),
     Constant(EXAM, "FEW_IMAGES", (0, 1000), "the images below which each is seen several times", From.END),
     Constant(EXAM, "ROUNDS", (1, 4), "how often they are then seen", From.END),

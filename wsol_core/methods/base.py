@@ -137,8 +137,8 @@ class WsolMethod(nn.Module, ABC):
         """Takes the ImageNet weights of one of `further_networks`, classifier included."""
 
     @property
-    def neighbours_are_apart(self) -> bool:
-        """Whether its training has seen that neighbours of a class are hardly ever one part of its map."""
+    def neighbours_melt(self) -> bool:
+        """Whether its training has seen that neighbours of a class often are one part of its map."""
         return False
 
     def begin_warm(self, knows_classes: bool) -> None:

@@ -22,7 +22,7 @@ from wsol_core.methods.losses import (
     region_loss,
     weighted_entropy,
 )
-from wsol_core.methods.melted_parts import hardly_any_melted
+from wsol_core.methods.melted_parts import share_left_out
 from wsol_core.methods.mosaics import middle_loss
 from wsol_core.methods.self_training import self_training_terms
 from wsol_core.methods.separation import separation_terms
@@ -199,9 +199,9 @@ class Boxstrap(WsolMethod):
         return terms
 
     @property
-    def neighbours_are_apart(self) -> bool:
-        """Whether hardly any part of a map was several objects, as far as stage "separate" has seen."""
-        return hardly_any_melted(*self.doubts.tolist())
+    def neighbours_melt(self) -> bool:
+        """Whether stage "separate" has seen that many parts of maps are several objects."""
+        return share_left_out(*self.doubts.tolist()) > 0
 
     def choose_objects(self, least_centre: float | None) -> None:
         """From now on objects are those whose centre is at least so probable; None: parts of maps."""

@@ -56,16 +56,6 @@ def share_left_out(doubts: float, judged: float) -> float:
     return min(MOST_OUT, max(0.0, OUT_PER_DOUBT * (doubts / max(1.0, judged) - NO_DOUBTS)))
 
 
-def hardly_any_melted(doubts: float, judged: float) -> bool:
-    """Whether nothing is left out, of parts that were judged.
-
-    Example:
-        >>> hardly_any_melted(20, 100), hardly_any_melted(32, 100), hardly_any_melted(0, 0)
-        (True, False, False)
-    """
-    return judged > 0 and not share_left_out(doubts, judged)
-
-
 def kept(near: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
     """(P,): which parts are kept where `share` of them, those that agree least, are left out."""
     return np.asarray(near >= np.quantile(near, share)) if len(near) else np.zeros(0, np.bool_)

@@ -36,9 +36,8 @@ FLOORS = tuple(round(0.1 + 0.05 * step, 2) for step in range(13))  # probabiliti
 # Shares of a box that may lie in another one, which are tried. The first forbids nothing, as objects that stand before
 # one another need it; with the others, parts of an object are no objects.
 MOST_INSIDE = (1.0, 0.7, 0.5)
-CLEARLY = 0.015  # F1 by which fewer overlapping boxes have to be better, or they stay allowed
+CLEARLY = 0.02  # F1 by which fewer overlapping boxes have to be better, or they stay allowed
 FEW = 0.01  # of the known objects, or one a round, may be lost by that: neighbours are no parts of one another
-FEW_WHERE_APART = 0.05  # where neighbours hardly ever melt; some are pasted over others, more than real ones lie so
 FEWEST_OBJECTS = 8  # known ones; fewer do not tell
 BATCH_SIZE = 16
 FEW_IMAGES, ROUNDS = 200, 3  # with so few images, each is seen so often, with other objects pasted in
@@ -122,16 +121,21 @@ def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> E
         return None
     classes = predictor.card.classes
     predictor.method.choose_objects(0.0)
-    ways, parts = {share: _Tally() for share in MOST_INSIDE}, _Tally()
-    for scene, image in _exam_images(predictor, samples, seed):
-        for share, tally in ways.items():
-            card = replace(predictor.card, most_inside=share)
-            tally.add(uncalibrated_regions(image, card), classes, scene)
+    ways, unchanged = ({share: _Tally() for share in MOST_INSIDE} for _ in range(2))
+    parts = _Tally()
+    for scene, image, is_composite in _exam_images(predictor, samples, seed):
+        for share in MOST_INSIDE:
+            found = uncalibrated_regions(image, replace(predictor.card, most_inside=share))
+            ways[share].add(found, classes, scene)
+            if not is_composite:
+                unchanged[share].add(found, classes, scene)
         parts.add(uncalibrated_regions(replace(image, fields=None), predictor.card), classes, scene)
-    f1 = {share: tally.f1(tally.best_floor) for share, tally in ways.items()}
-    found = {share: tally.found(tally.best_floor) for share, tally in ways.items()}
-    few = FEW_WHERE_APART if predictor.method.neighbours_are_apart else FEW
-    most_inside = best_share(f1, found, max(_rounds(samples), few * ways[1.0].objects))
+    # Pasted objects lie over one another more often than real ones; but only they are known to be several where those
+    # melt in the maps.
+    telling = ways if predictor.method.neighbours_melt else unchanged
+    f1 = {share: tally.f1(tally.best_floor) for share, tally in telling.items()}
+    met = {share: tally.found(tally.best_floor) for share, tally in telling.items()}
+    most_inside = best_share(f1, met, max(_rounds(samples), FEW * telling[1.0].objects))
     centres = ways[most_inside]
     floor = centres.best_floor
     judged = tuple((each.evidence, each.iou) for each in centres.judged)
@@ -155,7 +159,7 @@ def _rounds(samples: Sequence[Sample]) -> int:
     return ROUNDS if len(samples) < FEW_IMAGES else 1
 
 
-def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> Iterator[tuple[Scene, ImageMaps]]:
+def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> Iterator[tuple[Scene, ImageMaps, bool]]:
     try:
         loader = BatchLoader(
             samples,
@@ -173,10 +177,10 @@ def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> 
         return
 
 
-def _examined(predictor: Predictor, batch: Batch) -> Iterator[tuple[Scene, ImageMaps]]:
-    """Each scene of the batch, and its maps of all classes that it shows."""
+def _examined(predictor: Predictor, batch: Batch) -> Iterator[tuple[Scene, ImageMaps, bool]]:
+    """Each scene of the batch, its maps of all classes that it shows, and whether objects were pasted in."""
     classes = predictor.card.classes
-    scenes, _ = training_scenes(batch, predictor.method(batch.images).maps.float())
+    scenes, changed = training_scenes(batch, predictor.method(batch.images).maps.float())
     labelled = [set(row.nonzero()[:, 0].tolist()) for row in batch.labels]
     decoded = []
     for scene, labels in zip(scenes, labelled, strict=True):
@@ -184,7 +188,8 @@ def _examined(predictor: Predictor, batch: Batch) -> Iterator[tuple[Scene, Image
         sample = Sample("", Path(), tuple(classes[label] for label in shown))
         small = resize_to_square(scene.pixels, SIDE_PX)
         decoded.append(DecodedImage(sample, (SIDE_PX, SIDE_PX), (scene.pixels,), small))
-    yield from zip(scenes, predictor.image_maps(decoded, own_labels), strict=True)
+    composite = [place in changed for place in range(len(scenes))]
+    yield from zip(scenes, predictor.image_maps(decoded, own_labels), composite, strict=True)
 
 
 def _is_unknown(region: Region, scene: Scene) -> bool:

@@ -21,8 +21,6 @@ from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training import object_exam
 from wsol_core.training.calibration import choose_thresholds
 from wsol_core.training.object_exam import (
-    FEW,
-    FEW_WHERE_APART,
     FEWEST_OBJECTS,
     HANDICAP,
     ExamResult,
@@ -149,17 +147,16 @@ def test_boxes_inside_others_stay_where_objects_would_go_with_them(
     assert best_share(dict(zip(shares, f1, strict=True)), dict(zip(shares, found, strict=True)), few) == best
 
 
-@pytest.mark.parametrize("apart", [False, True])
-def test_more_objects_may_go_where_neighbours_hardly_ever_melt(
-    squares: list[Sample], monkeypatch: pytest.MonkeyPatch, apart: bool
+@pytest.mark.parametrize("melt", [True, False])
+def test_pasted_objects_tell_of_boxes_inside_others_only_where_neighbours_melt(
+    squares: list[Sample], monkeypatch: pytest.MonkeyPatch, melt: bool
 ) -> None:
-    allowed: list[float] = []
-    monkeypatch.setattr(FakeFinder, "neighbours_are_apart", apart)
-    monkeypatch.setattr(object_exam, "best_share", lambda f1, found, few: allowed.append(few) or 1.0)
-    monkeypatch.setattr(object_exam, "ROUNDS", 1)
+    most: list[int] = []
+    monkeypatch.setattr(FakeFinder, "neighbours_melt", melt)
+    monkeypatch.setattr(object_exam, "best_share", lambda f1, found, few: most.append(found[1.0]) or 1.0)
     result = examine(a_predictor(FakeFinder()), squares)
     assert result is not None
-    assert allowed == [max(1, (FEW_WHERE_APART if apart else FEW) * result.objects)]
+    assert (most[0] > len(squares) * object_exam.ROUNDS) is melt
 
 
 def test_few_known_objects_do_not_tell() -> None:
