@@ -132,8 +132,7 @@ OBJECT_CONSTANTS = (
     ),
     Constant(EXAM, "FEW", (0.0, 1.0), "the share of the known objects that may be lost by that", From.END),
     Constant(EXAM, "FLOORS", ((0.1,), (0.5,)), "the probabilities of a centre that the exam tries", From.END),
-    Constant(EXAM, "FEW_IMAGES", (0, 1000), "the images below which each is seen several times", From.END),
-    Constant(EXAM, "ROUNDS", (1, 4), "how often they are then seen", From.END),
+    Constant(EXAM, "ROUNDS", (1, 4), "how often each image is seen", From.END),
     Constant(EXAM, "FEWEST_OBJECTS", (1, 50), "the known objects that an exam needs", From.END),
     Constant(EXAM, "HANDICAP", (0.0, 1.0), "the share of the parts' F1 that centres need", From.END),
     Constant(

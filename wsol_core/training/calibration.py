@@ -77,7 +77,7 @@ def choose_thresholds(
         known, fresh = (_corrected_images(predictor, those, most) for those in (samples, unseen))
         card = _with_boxes(predictor.card, known) if known else _without_boxes(predictor, pick(samples, most))
         chosen = copy(predictor)
-        chosen.card = replace(card, box_margin=0.0)
+        chosen.card = card
         if with_objects:
             examined = pick(samples, min(most, MOST_EXAMINED))
             exam = _choose_objects(chosen, examined)

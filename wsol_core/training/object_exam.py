@@ -40,7 +40,7 @@ CLEARLY = 0.02  # F1 by which fewer overlapping boxes have to be better, or they
 FEW = 0.01  # of the known objects, or one a round, may be lost by that: neighbours are no parts of one another
 FEWEST_OBJECTS = 8  # known ones; fewer do not tell
 BATCH_SIZE = 16
-FEW_IMAGES, ROUNDS = 200, 3  # with so few images, each is seen so often, with other objects pasted in
+ROUNDS = 3  # each image is seen so often, with other objects pasted in
 # Of the parts' F1 that centres need. What is true of an image without corrections are parts of maps that look like one
 # object, so parts pass nearly as they are: .79 to .44 where centres found AP50 .37 and parts .28 of drawn neighbours.
 HANDICAP = 0.5
@@ -97,6 +97,9 @@ class _Tally:
             if number in ious or not _is_unknown(region, scene):
                 self.judged.append(_Judged(region.score, evidence(region), ious.get(number, 0.0)))
 
+    def __add__(self, other: _Tally) -> _Tally:
+        return _Tally(self.judged + other.judged, self.objects + other.objects)
+
     def found(self, floor: float) -> int:
         """How many objects regions from the score `floor` on meet."""
         return sum(each.iou > 0 for each in self.judged if each.score >= floor - 1e-6)
@@ -121,21 +124,20 @@ def examine(predictor: Predictor, samples: Sequence[Sample], seed: int = 0) -> E
         return None
     classes = predictor.card.classes
     predictor.method.choose_objects(0.0)
-    ways, unchanged = ({share: _Tally() for share in MOST_INSIDE} for _ in range(2))
+    composites, unchanged = ({share: _Tally() for share in MOST_INSIDE} for _ in range(2))
     parts = _Tally()
     for scene, image, is_composite in _exam_images(predictor, samples, seed):
-        for share in MOST_INSIDE:
-            found = uncalibrated_regions(image, replace(predictor.card, most_inside=share))
-            ways[share].add(found, classes, scene)
-            if not is_composite:
-                unchanged[share].add(found, classes, scene)
+        for share, tally in (composites if is_composite else unchanged).items():
+            card = replace(predictor.card, most_inside=share)
+            tally.add(uncalibrated_regions(image, card), classes, scene)
         parts.add(uncalibrated_regions(replace(image, fields=None), predictor.card), classes, scene)
-    # Pasted objects lie over one another more often than real ones; but only they are known to be several where those
-    # melt in the maps.
+    ways = {share: unchanged[share] + composites[share] for share in MOST_INSIDE}
+    # Pasted objects lie over one another more often than real ones do. But where neighbours melt, what is taken for one
+    # real object often is several, and only of pasted ones it is sure what is inside what.
     telling = ways if predictor.method.neighbours_melt else unchanged
     f1 = {share: tally.f1(tally.best_floor) for share, tally in telling.items()}
     met = {share: tally.found(tally.best_floor) for share, tally in telling.items()}
-    most_inside = best_share(f1, met, max(_rounds(samples), FEW * telling[1.0].objects))
+    most_inside = best_share(f1, met, max(ROUNDS, FEW * telling[1.0].objects))
     centres = ways[most_inside]
     floor = centres.best_floor
     judged = tuple((each.evidence, each.iou) for each in centres.judged)
@@ -155,10 +157,6 @@ def best_share(f1: Mapping[float, float], found: Mapping[float, int], few: float
     return max(better, key=lambda share: f1[share], default=1.0)
 
 
-def _rounds(samples: Sequence[Sample]) -> int:
-    return ROUNDS if len(samples) < FEW_IMAGES else 1
-
-
 def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> Iterator[tuple[Scene, ImageMaps, bool]]:
     try:
         loader = BatchLoader(
@@ -170,7 +168,7 @@ def _exam_images(predictor: Predictor, samples: Sequence[Sample], seed: int) -> 
             augmentation=_PLAIN,
             workers=0,
         )
-        for index in range(max(1, _rounds(samples) * len(samples) // BATCH_SIZE)):
+        for index in range(max(1, ROUNDS * len(samples) // BATCH_SIZE)):
             with torch.no_grad(), seeded(predictor.device, seed, index):
                 yield from _examined(predictor, loader.batch(index).to(predictor.device))
     except DataError:  # no image can be read; that has been said before

@@ -20,13 +20,7 @@ from wsol_core.methods.base import ObjectMaps, Prediction, WsolMethod
 from wsol_core.records import CorrectedRegion, Sample
 from wsol_core.training import object_exam
 from wsol_core.training.calibration import choose_thresholds
-from wsol_core.training.object_exam import (
-    FEWEST_OBJECTS,
-    HANDICAP,
-    ExamResult,
-    best_share,
-    examine,
-)
+from wsol_core.training.object_exam import FEWEST_OBJECTS, HANDICAP, ExamResult, best_share, examine
 
 SIDE, CELLS = 64, 8
 EVIDENCE = 0.768  # of a square with probability 0.9; white beside white, its outline does not stand out
